@@ -1,0 +1,1 @@
+"""The rules, pure: standard library only. No Django, no clock, no randomness, no IO, no logging."""

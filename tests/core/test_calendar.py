@@ -1,0 +1,148 @@
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from counterfoil.core.calendar import (
+    CYCLES,
+    MONTHLY,
+    QUARTERLY,
+    WEEKLY,
+    YEARLY,
+    Cycle,
+    Period,
+    add_months,
+    calendar_month,
+    format_date,
+    month_end,
+    month_start,
+    months_between,
+    next_month_end,
+    nth_period,
+    periods_through,
+)
+from counterfoil.core.errors import DomainError
+
+days = st.dates(date(1990, 1, 1), date(2090, 12, 31))
+
+
+def test_an_agreement_anchored_on_the_31st_returns_to_it_after_february() -> None:
+    starts = [nth_period(date(2026, 1, 31), MONTHLY, n).start for n in range(5)]
+    assert starts == [date(2026, 1, 31), date(2026, 2, 28), date(2026, 3, 31), date(2026, 4, 30), date(2026, 5, 31)]
+
+
+def test_a_leap_day_anchor_returns_to_the_leap_day() -> None:
+    assert [nth_period(date(2024, 2, 29), YEARLY, n).start.day for n in range(5)] == [29, 28, 28, 28, 29]
+
+
+@given(anchor=days, cycle=st.sampled_from(list(CYCLES.values())), n=st.integers(-20, 60))
+def test_periods_touch_and_never_overlap(anchor: date, cycle: Cycle, n: int) -> None:
+    assert nth_period(anchor, cycle, n).end == nth_period(anchor, cycle, n + 1).start
+    assert nth_period(anchor, cycle, 0).start == anchor
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "label"),
+    [
+        (date(2026, 1, 1), date(2026, 2, 1), "Jan 2026"),
+        (date(2026, 1, 1), date(2026, 4, 1), "1 Jan 2026 – 31 Mar 2026"),
+        (date(2026, 1, 15), date(2026, 2, 15), "15 Jan 2026 – 14 Feb 2026"),
+        (date(2026, 3, 15), date(2026, 3, 16), "15 Mar 2026"),
+    ],
+)
+def test_periods_are_shown_inclusive(start: date, end: date, label: str) -> None:
+    assert Period(start, end).label == label
+
+
+def test_through_the_31st_and_through_the_1st_of_april() -> None:
+    """WE-19."""
+    january = date(2026, 1, 1)
+    assert [p.label for p in periods_through(january, MONTHLY, date(2026, 3, 31))] == [
+        "Jan 2026",
+        "Feb 2026",
+        "Mar 2026",
+    ]
+    assert periods_through(january, MONTHLY, date(2026, 4, 1))[-1].label == "Apr 2026"
+    assert periods_through(january, MONTHLY, date(2025, 12, 31)) == ()
+
+
+def test_a_three_year_agreement_has_36_months_and_no_more() -> None:
+    periods = periods_through(date(2026, 1, 1), MONTHLY, date(2040, 1, 1), end=date(2029, 1, 1))
+    assert len(periods) == 36
+    assert periods[-1].label == "Dec 2028"
+
+
+def test_the_last_period_is_cut_at_the_end() -> None:
+    quarters = periods_through(date(2026, 1, 1), QUARTERLY, date(2026, 12, 31), end=date(2026, 5, 16))
+    assert [p.label for p in quarters] == ["1 Jan 2026 – 31 Mar 2026", "1 Apr 2026 – 15 May 2026"]
+
+
+@pytest.mark.parametrize(
+    ("day", "months", "result"),
+    [
+        (date(2026, 1, 31), 1, date(2026, 2, 28)),
+        (date(2024, 1, 31), 1, date(2024, 2, 29)),
+        (date(2026, 3, 31), -1, date(2026, 2, 28)),
+        (date(2026, 12, 15), 1, date(2027, 1, 15)),
+        (date(2026, 1, 15), -13, date(2024, 12, 15)),
+    ],
+)
+def test_adding_months_clamps_to_the_month_end(day: date, months: int, result: date) -> None:
+    assert add_months(day, months) == result
+
+
+@given(start=days, months=st.integers(0, 400), extra=st.integers(0, 27))
+def test_whole_months_between_two_days(start: date, months: int, extra: int) -> None:
+    end = add_months(start, months)
+    assert months_between(start, end) == months
+    assert months_between(end, start) == -months
+    first = month_start(start)
+    assert months_between(first, add_months(first, months) + timedelta(days=extra)) == months
+
+
+def test_month_edges() -> None:
+    assert month_start(date(2026, 2, 14)) == date(2026, 2, 1)
+    assert month_end(date(2024, 2, 14)) == date(2024, 2, 29)
+    assert next_month_end(date(2026, 1, 31)) == date(2026, 2, 28)
+    assert calendar_month(date(2026, 12, 31)) == Period(date(2026, 12, 1), date(2027, 1, 1))
+
+
+def test_days_in_and_out_of_a_period() -> None:
+    january = calendar_month(date(2026, 1, 10))
+    assert date(2026, 1, 31) in january
+    assert date(2026, 2, 1) not in january
+    assert january.days == 31
+    assert january.overlap(Period(date(2026, 1, 20), date(2026, 3, 1))) == Period(date(2026, 1, 20), date(2026, 2, 1))
+    assert january.overlap(Period(date(2026, 2, 1), date(2026, 3, 1))) is None
+
+
+@pytest.mark.parametrize("cycle", [*CYCLES.values(), Cycle("day", 10), Cycle("month", 5)])
+def test_a_cycle_reads_back_from_its_code(cycle: Cycle) -> None:
+    assert Cycle.parse(cycle.code) == cycle
+
+
+def test_cycles_have_the_names_of_the_field() -> None:
+    assert Cycle.parse("Quarterly") == QUARTERLY
+    assert (QUARTERLY.label, Cycle("month", 5).label, WEEKLY.months, YEARLY.months) == (
+        "Quarterly",
+        "Every 5 months",
+        None,
+        12,
+    )
+    assert nth_period(date(2026, 1, 1), WEEKLY, 2).label == "15 Jan 2026 – 21 Jan 2026"
+    assert format_date(date(2026, 3, 5)) == "5 Mar 2026"
+
+
+@pytest.mark.parametrize(
+    "code", ["", "month", "month:0", "month:-1", "decade:1", "month:1.5", "month:99999", "month:²"]
+)
+def test_what_is_not_a_cycle_is_refused(code: str) -> None:
+    with pytest.raises(DomainError) as refusal:
+        Cycle.parse(code)
+    assert refusal.value.field == "cycle"
+
+
+def test_a_period_must_have_a_day() -> None:
+    with pytest.raises(DomainError):
+        Period(date(2026, 1, 1), date(2026, 1, 1))
