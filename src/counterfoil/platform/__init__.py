@@ -1,0 +1,1 @@
+"""What any business application needs: database, identity and roles, audit, numbering, jobs."""

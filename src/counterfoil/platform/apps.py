@@ -1,0 +1,12 @@
+"""The Django app of the platform."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class PlatformConfig(AppConfig):
+    """Users, audit, numbering, jobs: what every context stands on."""
+
+    name = "counterfoil.platform"
+    label = "platform"
