@@ -1,0 +1,52 @@
+"""What every test stands on: a PostgreSQL of its own, and no trace of the developer's data.
+
+Each run gets a data folder of its own in the system's temporary folder, with an embedded PostgreSQL that does not sync
+to disk. The first test that needs a database starts it, the workers of pytest-xdist share it (a database each), and it
+is gone when the run ends. With DATABASE_URL the tests use that server instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+_PREFIX = "counterfoil-test-"
+_IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+
+if not _IS_WORKER:
+    # Workers inherit this environment. It has to be set before Django's settings are read.
+    for _name in [name for name in os.environ if name.startswith("COUNTERFOIL_")]:
+        del os.environ[_name]
+    os.environ["COUNTERFOIL_DATA"] = tempfile.mkdtemp(prefix=_PREFIX)
+    os.environ["COUNTERFOIL_THROWAWAY_DATABASE"] = "1"
+os.environ["DJANGO_SETTINGS_MODULE"] = "counterfoil.conf.settings"
+DATA = Path(os.environ["COUNTERFOIL_DATA"])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    from django.conf import settings
+
+    # Argon2 is slow on purpose; what tests check is who may sign in, not how slowly.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _IS_WORKER:
+        return
+    _throw_away(DATA)
+    for folder in Path(tempfile.gettempdir()).glob(_PREFIX + "*"):
+        # What a run left that was killed. Nobody's run takes six hours.
+        if folder.stat().st_uid == os.geteuid() and time.time() - folder.stat().st_mtime > 6 * 3600:
+            _throw_away(folder)
+
+
+def _throw_away(data: Path) -> None:
+    from counterfoil.platform.database import EmbeddedServer
+
+    EmbeddedServer(data / "postgres").stop()
+    shutil.rmtree(data, ignore_errors=True)
