@@ -21,6 +21,8 @@ _FALSE = frozenset({"", "0", "false", "no", "off"})
 class ConfigError(Exception):
     """The environment or the data folder is not usable as it is; the message says what to do."""
 
+    code = "configuration"
+
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message

@@ -52,6 +52,8 @@ _LOG_MAX = 10_000_000
 class DatabaseUnavailable(config.ConfigError):
     """The database cannot be started or reached; the message says why and the hint what to do."""
 
+    code = "database_unavailable"
+
 
 class ServerState(NamedTuple):
     """What ``postmaster.pid`` says."""

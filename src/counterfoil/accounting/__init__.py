@@ -1,0 +1,1 @@
+"""The accounting interface: unposted records, GL mapping, batches, reports, verification."""

@@ -1,0 +1,1 @@
+"""Agreements and their additions: what is billed again and again."""

@@ -1,0 +1,1 @@
+"""Fixed assets: capitalising what is leased out, and depreciating it."""

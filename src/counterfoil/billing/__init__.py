@@ -1,0 +1,1 @@
+"""Customer invoices and payments."""

@@ -1,0 +1,105 @@
+"""Products, categories and subcategories."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from counterfoil.platform.fields import price_field
+from counterfoil.platform.history import keep_history
+
+
+class ProductClass(models.TextChoices):
+    """How a product behaves here: what it can be converted to, whether stock is kept."""
+
+    AGREEMENT = "Agreement", "Agreement"
+    BUNDLE = "Bundle", "Bundle"
+    INVENTORY = "Inventory", "Inventory"
+    NON_INVENTORY = "NonInventory", "Non-inventory"
+    SERVICE = "Service", "Service"
+
+
+class AccountingType(models.TextChoices):
+    """How the product behaves in the accounting package."""
+
+    INVENTORY_PART = "InventoryPart", "Inventory part"
+    NON_INVENTORY_PART = "NonInventoryPart", "Non-inventory part"
+    OTHER_CHARGE = "OtherCharge", "Other charge"
+    SERVICE = "Service", "Service"
+
+
+@keep_history
+class Category(models.Model):
+    """A product category; GL accounts can be mapped to it."""
+
+    name = models.CharField(max_length=50, unique=True)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name_plural = "categories"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@keep_history
+class Subcategory(models.Model):
+    """A division of a category."""
+
+    category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="subcategories")
+    name = models.CharField(max_length=50)
+
+    class Meta:
+        ordering = ["category__name", "name"]
+        verbose_name_plural = "subcategories"
+        constraints = [models.UniqueConstraint(fields=["category", "name"], name="subcategory_once_per_category")]
+
+    def __str__(self) -> str:
+        return f"{self.category} / {self.name}"
+
+
+@keep_history
+class Product(models.Model):
+    """A product of the catalog. ``cost`` and ``price`` are defaults for lines, per unit of measure."""
+
+    identifier = models.CharField(max_length=60, unique=True)
+    description = models.CharField(max_length=100)
+    customer_description = models.TextField(max_length=6000, blank=True, help_text="What the customer reads.")
+    product_class = models.CharField("class", max_length=12, choices=ProductClass.choices)
+    accounting_type = models.CharField("type", max_length=16, choices=AccountingType.choices)
+    category = models.ForeignKey(Category, on_delete=models.PROTECT, related_name="products")
+    subcategory = models.ForeignKey(
+        Subcategory, null=True, blank=True, on_delete=models.PROTECT, related_name="products"
+    )
+    unit_of_measure = models.CharField(max_length=20, default="each")
+    cost = price_field(default=0)
+    price = price_field(default=0)
+    taxable = models.BooleanField(default=True)
+    serialized = models.BooleanField(default=False)
+    vendor = models.ForeignKey(
+        "companies.Company", null=True, blank=True, on_delete=models.PROTECT, related_name="vendor_products"
+    )
+    vendor_sku = models.CharField("vendor SKU", max_length=50, blank=True)
+    special_order = models.BooleanField(default=False, help_text="Buy the full quantity whatever is in stock.")
+    drop_ship = models.BooleanField(default=False, help_text="The vendor ships to the customer; no stock is kept.")
+    billing_cycle = models.CharField(
+        max_length=10, blank=True, help_text="For agreement products: month:1, month:3, year:1, ..."
+    )
+    active = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["identifier"]
+        constraints = [
+            models.CheckConstraint(condition=Q(cost__gte=0) & Q(price__gte=0), name="product_amounts_not_negative"),
+            models.CheckConstraint(
+                condition=~Q(product_class="Inventory", drop_ship=True), name="stock_is_not_drop_shipped"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.identifier
+
+    @property
+    def is_stocked(self) -> bool:
+        """Whether it is an asset in stock (class *and* type inventory: the strict reading) until it is sold."""
+        return self.product_class == ProductClass.INVENTORY

@@ -1,0 +1,1 @@
+"""Customers, vendors, My Company and internal companies, with their sites and contacts."""

@@ -1,0 +1,169 @@
+"""Companies, sites, contacts and billing terms."""
+
+from __future__ import annotations
+
+from django.core.validators import RegexValidator
+from django.db import models
+
+from counterfoil.platform.history import keep_history
+
+
+class CompanyKind(models.TextChoices):
+    """What a company is to the MSP."""
+
+    CUSTOMER = "customer", "Customer"
+    VENDOR = "vendor", "Vendor"
+    BOTH = "both", "Customer and vendor"
+    INTERNAL = "internal", "Internal company"
+    MY_COMPANY = "my_company", "My Company"
+
+
+@keep_history
+class BillingTerms(models.Model):
+    """When an invoice falls due: ``due_days`` after the invoice date (WE-20)."""
+
+    name = models.CharField(max_length=40, unique=True)
+    due_days = models.PositiveSmallIntegerField(default=30)
+
+    class Meta:
+        ordering = ["due_days", "name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@keep_history
+class Company(models.Model):
+    """A company the MSP deals with.
+
+    *My Company* is the MSP itself: it can never be billed. An *internal company* is a bill-to of its own, for what the
+    MSP buys for itself (hardware it leases out): it can be billed at zero price only.
+    """
+
+    identifier = models.CharField(
+        max_length=30,
+        unique=True,
+        validators=[RegexValidator(r"^[A-Za-z0-9 +]+$", "Letters, digits, spaces and + only.")],
+        help_text="Short unique key: letters, digits, spaces and +.",
+    )
+    name = models.CharField(max_length=100)
+    kind = models.CharField(max_length=12, choices=CompanyKind.choices, default=CompanyKind.CUSTOMER)
+    active = models.BooleanField(default=True)
+    account_number = models.CharField(
+        max_length=40, blank=True, help_text="The customer's or vendor's key in the accounting package."
+    )
+    bill_to = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="billed_for",
+        help_text="Who gets the invoices; empty means this company.",
+    )
+    terms = models.ForeignKey(BillingTerms, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    tax_code = models.ForeignKey("tax.TaxCode", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    invoice_email = models.EmailField(blank=True)
+    phone = models.CharField(max_length=40, blank=True)
+    website = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind"], condition=models.Q(kind=CompanyKind.MY_COMPANY), name="one_my_company"
+            ),
+            models.UniqueConstraint(
+                fields=["account_number"], condition=~models.Q(account_number=""), name="account_number_once"
+            ),
+            models.CheckConstraint(condition=~models.Q(bill_to=models.F("id")), name="bill_to_is_another_company"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_vendor(self) -> bool:
+        return self.kind in (CompanyKind.VENDOR, CompanyKind.BOTH)
+
+    @property
+    def is_customer(self) -> bool:
+        return self.kind in (CompanyKind.CUSTOMER, CompanyKind.BOTH)
+
+    @property
+    def is_internal(self) -> bool:
+        return self.kind == CompanyKind.INTERNAL
+
+    @property
+    def is_my_company(self) -> bool:
+        return self.kind == CompanyKind.MY_COMPANY
+
+
+@keep_history
+class Site(models.Model):
+    """A place of a company; its tax code goes before the company's."""
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="sites")
+    name = models.CharField(max_length=60)
+    line1 = models.CharField("address", max_length=100, blank=True)
+    line2 = models.CharField("address, second line", max_length=100, blank=True)
+    city = models.CharField(max_length=60, blank=True)
+    state = models.CharField(max_length=40, blank=True)
+    postal_code = models.CharField(max_length=15, blank=True)
+    country = models.CharField(max_length=2, default="US")
+    tax_code = models.ForeignKey("tax.TaxCode", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    is_default = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["-is_default", "name"]
+        constraints = [
+            models.UniqueConstraint(fields=["company", "name"], name="site_name_once_per_company"),
+            models.UniqueConstraint(
+                fields=["company"], condition=models.Q(is_default=True), name="one_default_site_per_company"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def address_lines(self) -> list[str]:
+        """The postal address as it is printed, without empty lines."""
+        town = " ".join(part for part in (self.state, self.postal_code) if part)
+        return [line for line in (self.line1, self.line2, ", ".join(p for p in (self.city, town) if p)) if line]
+
+
+@keep_history
+class Contact(models.Model):
+    """A person at a company."""
+
+    company = models.ForeignKey(Company, on_delete=models.CASCADE, related_name="contacts")
+    site = models.ForeignKey(Site, null=True, blank=True, on_delete=models.SET_NULL, related_name="contacts")
+    name = models.CharField(max_length=100)
+    title = models.CharField(max_length=60, blank=True)
+    email = models.EmailField(blank=True)
+    phone = models.CharField(max_length=40, blank=True)
+    is_default = models.BooleanField(default=False)
+    is_billing = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["-is_default", "name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["company"], condition=models.Q(is_default=True), name="one_default_contact_per_company"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MspSettings(models.Model):
+    """What holds for the whole MSP, in a single row."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    currency = models.CharField(max_length=3, default="USD")
+    time_zone = models.CharField(max_length=60, default="America/New_York")
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="msp_settings_single_row")]

@@ -1,0 +1,1 @@
+"""Warehouses and bins, receiving, stock with its value, serial numbers, shipping."""

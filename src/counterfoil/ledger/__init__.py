@@ -1,0 +1,1 @@
+"""The embedded double-entry general ledger: accounts, periods, journal entries."""

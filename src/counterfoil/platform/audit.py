@@ -1,0 +1,140 @@
+"""The audit trail: who, when, what, in words, hash-chained.
+
+Entries are collected while a command runs and appended at its very end, so that the lock on the chain is held for the
+shortest time and always taken last (a fixed order of locks cannot deadlock).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import models
+
+from counterfoil.platform.identity import Actor
+from counterfoil.platform.models import AuditEntry, AuditHead
+
+GENESIS = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One deed, before it has its place in the chain."""
+
+    actor: Actor
+    verb: str
+    sentence: str
+    object_type: str
+    object_id: int | None
+    data: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Notebook:
+    """What the running command has said so far."""
+
+    statements: list[Statement] = field(default_factory=list)
+
+
+_open_notebook: ContextVar[Notebook | None] = ContextVar("open_audit_notebook", default=None)
+
+
+def record(actor: Actor, verb: str, sentence: str, obj: models.Model | None = None, **data: Any) -> None:
+    """Say what the running command did.
+
+    Args:
+        actor: who did it.
+        verb: dotted name of the deed (``"inventory.receipt.recorded"``).
+        sentence: what happened, for a person, with numbers and names, without the actor's name
+            (``"received 1 of 1 SRV-01 on PO-0001 into HQ / Acme"``).
+        obj: the record it is about; the trail of a record is found by it.
+        data: further facts, kept as JSON (Decimals and dates become text).
+
+    Raises:
+        RuntimeError: when no command runs; only commands change things.
+    """
+    book = _open_notebook.get()
+    if book is None:
+        raise RuntimeError("audit.record() outside a command")
+    label = obj._meta.label_lower if obj is not None else ""
+    book.statements.append(
+        Statement(
+            actor, verb, sentence, label, obj.pk if obj is not None else None, json.loads(json.dumps(data, default=str))
+        )
+    )
+
+
+def append(statements: list[Statement], at: datetime) -> None:
+    """Chain ``statements`` to the trail. Called once, at the end of the outermost command, in its transaction."""
+    head, _ = AuditHead.objects.get_or_create(id=1)
+    head = AuditHead.objects.select_for_update().get(id=1)
+    entries = []
+    for statement in statements:
+        entry = AuditEntry(
+            seq=head.seq + 1,
+            at=at,
+            actor_id=statement.actor.user_id,
+            actor_name=statement.actor.name,
+            channel=statement.actor.channel,
+            verb=statement.verb,
+            sentence=statement.sentence,
+            object_type=statement.object_type,
+            object_id=statement.object_id,
+            data=statement.data,
+            previous_hash=head.hash,
+        )
+        entry.hash = entry_hash(entry)
+        head.seq, head.hash = entry.seq, entry.hash
+        entries.append(entry)
+    AuditEntry.objects.bulk_create(entries)
+    head.save(update_fields=["seq", "hash"])
+
+
+def entry_hash(entry: AuditEntry) -> str:
+    """SHA-256 of the entry's canonical JSON (sorted keys, UTC, no spaces), the former hash included."""
+    content = {
+        "seq": entry.seq,
+        "at": entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "actor_id": entry.actor_id,
+        "actor_name": entry.actor_name,
+        "channel": entry.channel,
+        "verb": entry.verb,
+        "sentence": entry.sentence,
+        "object_type": entry.object_type,
+        "object_id": entry.object_id,
+        "data": entry.data,
+        "previous_hash": entry.previous_hash,
+    }
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def broken_links() -> Iterator[str]:
+    """Walk the whole chain and name every link that does not hold; nothing when it is whole."""
+    seq, previous = 0, GENESIS
+    for entry in AuditEntry.objects.order_by("seq").iterator(chunk_size=2000):
+        seq += 1
+        if entry.seq != seq:
+            yield f"audit entry {seq} is missing (the next one is {entry.seq})"
+            seq = entry.seq
+        if entry.previous_hash != previous:
+            yield f"audit entry {entry.seq} does not follow the one before it"
+        if entry_hash(entry) != entry.hash:
+            yield f"audit entry {entry.seq} was changed after it was written: {entry.sentence!r}"
+        previous = entry.hash
+    head = AuditHead.objects.filter(id=1).first()
+    if head is not None and (head.seq, head.hash) != (seq, previous):
+        yield f"the audit trail ends at entry {seq}, but {head.seq} were written"
+
+
+def trail_of(*objects: models.Model) -> models.QuerySet[AuditEntry]:
+    """The audit trail of one or several records, newest first."""
+    wanted = models.Q(pk__in=[])
+    for obj in objects:
+        wanted |= models.Q(object_type=obj._meta.label_lower, object_id=obj.pk)
+    return AuditEntry.objects.filter(wanted).order_by("-seq")

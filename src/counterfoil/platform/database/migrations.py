@@ -1,0 +1,41 @@
+"""Whether the database has the shape this version needs."""
+
+from __future__ import annotations
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.migrations.executor import MigrationExecutor
+
+
+def pending_migrations() -> list[str]:
+    """Migrations that this version brings and the database has not run, as ``app.name``."""
+    executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
+    targets = executor.loader.graph.leaf_nodes()
+    return [f"{migration.app_label}.{migration.name}" for migration, _ in executor.migration_plan(targets)]
+
+
+def unknown_migrations() -> list[str]:
+    """Migrations that the database has run and this version does not know: it was made by a newer one."""
+    loader = MigrationExecutor(connections[DEFAULT_DB_ALIAS]).loader
+    known_apps = loader.migrated_apps
+    return [
+        f"{app}.{name}"
+        for app, name in sorted(loader.applied_migrations)
+        if app in known_apps and (app, name) not in loader.disk_migrations and (app, name) not in loader.replacements
+    ]
+
+
+def migrate(verbosity: int = 0) -> None:
+    """Bring the database up to date. Two that do so at once go one after the other."""
+    from django.core.management import call_command
+
+    connection = connections[DEFAULT_DB_ALIAS]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [_MIGRATION_LOCK])
+        try:
+            call_command("migrate", interactive=False, verbosity=verbosity)
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_MIGRATION_LOCK])
+
+
+#: An arbitrary number that nothing else locks.
+_MIGRATION_LOCK = 7_310_926_001

@@ -1,0 +1,1 @@
+"""Purchase orders, vendor bills and their payment."""

@@ -1,0 +1,164 @@
+"""Purchase orders, vendor bills and vendor payments."""
+
+from __future__ import annotations
+
+import pgtrigger
+from django.db import models
+from django.db.models import F, Q
+
+from counterfoil.core.states import allowed
+from counterfoil.platform.fields import money_field, price_field, quantity_field
+from counterfoil.platform.guards import locked_once_posted
+from counterfoil.platform.history import keep_history
+
+
+class PurchaseOrderStatus(models.TextChoices):
+    """Where a purchase order stands. It closes by itself when everything has been received or cancelled."""
+
+    DRAFT = "draft", "Draft"
+    SENT = "sent", "Sent"
+    CLOSED = "closed", "Closed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+@keep_history
+class PurchaseOrder(models.Model):
+    """What is bought from a vendor. ``order_date`` (the PO date) decides the period of the cost."""
+
+    number = models.CharField(max_length=15, unique=True)
+    vendor = models.ForeignKey("companies.Company", on_delete=models.PROTECT, related_name="purchase_orders")
+    status = models.CharField(max_length=10, choices=PurchaseOrderStatus.choices, default=PurchaseOrderStatus.DRAFT)
+    order_date = models.DateField("PO date")
+    terms = models.ForeignKey(
+        "companies.BillingTerms", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    vendor_order_number = models.CharField(max_length=50, blank=True)
+    notes = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        triggers = [
+            pgtrigger.FSM(name="purchase_order_status", field="status", transitions=sorted(allowed("purchase_order"))),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+@keep_history
+class PurchaseOrderLine(models.Model):
+    """A product bought; ``bin`` is where it will be received into (inventory products)."""
+
+    purchase_order = models.ForeignKey(PurchaseOrder, on_delete=models.CASCADE, related_name="lines")
+    position = models.PositiveIntegerField()
+    product = models.ForeignKey("catalog.Product", on_delete=models.PROTECT, related_name="purchase_order_lines")
+    description = models.CharField(max_length=200)
+    quantity = quantity_field()
+    quantity_cancelled = quantity_field(default=0)
+    unit_cost = price_field()
+    vendor_sku = models.CharField("vendor SKU", max_length=50, blank=True)
+    bin = models.ForeignKey("inventory.Bin", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    order_line = models.ForeignKey(
+        "orders.SalesOrderLine", null=True, blank=True, on_delete=models.PROTECT, related_name="purchase_order_lines"
+    )
+    origin = models.ForeignKey(
+        "quotes.QuoteLine", null=True, blank=True, on_delete=models.PROTECT, related_name="purchase_order_lines"
+    )
+
+    class Meta:
+        ordering = ["purchase_order", "position"]
+        constraints = [
+            models.UniqueConstraint(fields=["purchase_order", "position"], name="purchase_order_line_position_once"),
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="purchase_order_line_quantity_positive"),
+            models.CheckConstraint(condition=Q(unit_cost__gte=0), name="purchase_order_line_cost_not_negative"),
+            models.CheckConstraint(
+                condition=Q(quantity_cancelled__gte=0) & Q(quantity_cancelled__lte=F("quantity")),
+                name="purchase_order_line_cancelled_within_ordered",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.description
+
+
+@keep_history
+class VendorBill(models.Model):
+    """A vendor's invoice. One vendor invoice number is entered once per vendor."""
+
+    number = models.CharField(max_length=15, unique=True)
+    vendor = models.ForeignKey("companies.Company", on_delete=models.PROTECT, related_name="vendor_bills")
+    vendor_invoice_number = models.CharField(max_length=20)
+    date = models.DateField()
+    due_date = models.DateField()
+    freight = money_field(default=0)
+    tax = money_field(default=0, help_text="Tax the vendor charged.")
+    total = money_field()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["vendor", "vendor_invoice_number"], name="vendor_invoice_number_once"),
+            models.CheckConstraint(
+                condition=Q(freight__gte=0) & Q(tax__gte=0) & Q(total__gt=0), name="vendor_bill_amounts"
+            ),
+        ]
+        triggers = [locked_once_posted("vendor_bill", "vendor bill")]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+@keep_history
+class VendorBillLine(models.Model):
+    """What a vendor bills of a purchase order line."""
+
+    bill = models.ForeignKey(VendorBill, on_delete=models.CASCADE, related_name="lines")
+    position = models.PositiveIntegerField()
+    purchase_order_line = models.ForeignKey(PurchaseOrderLine, on_delete=models.PROTECT, related_name="bill_lines")
+    quantity = quantity_field()
+    unit_cost = price_field()
+    amount = money_field()
+
+    class Meta:
+        ordering = ["bill", "position"]
+        constraints = [
+            models.UniqueConstraint(fields=["bill", "position"], name="vendor_bill_line_position_once"),
+            models.CheckConstraint(condition=Q(quantity__gt=0) & Q(amount__gte=0), name="vendor_bill_line_amounts"),
+        ]
+        triggers = [locked_once_posted("vendor_bill", "vendor bill", key="bill_id")]
+
+
+class VendorPayment(models.Model):
+    """Money paid to a vendor."""
+
+    number = models.CharField(max_length=15, unique=True)
+    vendor = models.ForeignKey("companies.Company", on_delete=models.PROTECT, related_name="payments_made")
+    date = models.DateField()
+    amount = money_field()
+    bank_account = models.ForeignKey("ledger.Account", on_delete=models.PROTECT, related_name="+")
+    reference = models.CharField(max_length=60, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="vendor_payment_positive")]
+        triggers = [pgtrigger.Protect(name="vendor_payment_is_posted", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class VendorPaymentApplication(models.Model):
+    """What of a payment settles which vendor bill."""
+
+    payment = models.ForeignKey(VendorPayment, on_delete=models.PROTECT, related_name="applications")
+    bill = models.ForeignKey(VendorBill, on_delete=models.PROTECT, related_name="applications")
+    amount = money_field()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["payment", "bill"], name="payment_applied_once_per_bill"),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="vendor_payment_application_positive"),
+        ]
+        triggers = [pgtrigger.Protect(name="application_is_posted", operation=pgtrigger.Update | pgtrigger.Delete)]

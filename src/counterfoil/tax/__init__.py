@@ -1,0 +1,1 @@
+"""Sales tax codes and their levels, and remittances to the agencies."""
