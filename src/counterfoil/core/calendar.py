@@ -152,6 +152,7 @@ class Period:
 
     @property
     def days(self) -> int:
+        """How many days it has."""
         return (self.end - self.start).days
 
     @property

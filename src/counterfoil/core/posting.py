@@ -64,7 +64,9 @@ class Accounts(Protocol):
     It raises ``DomainError("gl_mapping_missing")`` when no account does.
     """
 
-    def __call__(self, role: GlRole, key: Key) -> str: ...
+    def __call__(self, role: GlRole, key: Key) -> str:
+        """The account's code."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
