@@ -114,7 +114,7 @@ STORAGES = {
     # `counterfoil serve` collects the files into the data folder, compressed and named by their content. Everything else
     # (tests, Django's own server) takes them from where they lie.
     "staticfiles": {
-        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        "BACKEND": "counterfoil.platform.static_files.ContentNamedFiles"
         if _env.serving
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },

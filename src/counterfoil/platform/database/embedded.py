@@ -170,6 +170,10 @@ class EmbeddedServer:
         self.ensure_running()
         (self.folder / "keep").touch()
 
+    def kept(self) -> bool:
+        """Whether it stays up without anybody using it."""
+        return (self.folder / "keep").exists()
+
     def leave(self) -> None:
         """This process needs the server no more; stops it if nobody else does."""
         if self._users is None or self._owner_pid != os.getpid():
@@ -180,7 +184,7 @@ class EmbeddedServer:
         except OSError:
             pass
         else:
-            if not (self.folder / "keep").exists():
+            if not self.kept():
                 self._stop()
         finally:
             self._release()

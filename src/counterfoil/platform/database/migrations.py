@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 
 
 def pending_migrations() -> list[str]:
@@ -22,6 +23,12 @@ def unknown_migrations() -> list[str]:
         for app, name in sorted(loader.applied_migrations)
         if app in known_apps and (app, name) not in loader.disk_migrations and (app, name) not in loader.replacements
     ]
+
+
+def known_migrations() -> set[str]:
+    """Every migration that this version knows, as ``app.name``; asks no database."""
+    loader = MigrationLoader(None)
+    return {f"{app}.{name}" for app, name in loader.disk_migrations}
 
 
 def migrate(verbosity: int = 0) -> None:
