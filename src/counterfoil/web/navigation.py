@@ -1,0 +1,207 @@
+"""The left navigation: the way of a dollar, section by section, with counts of what waits.
+
+An item names a URL by its name; one that does not resolve is not shown, and neither is one that the signed-in person's
+roles do not reach. The current item is the one whose address is the longest prefix of the page's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import SimpleLazyObject
+
+from counterfoil.platform.identity import Role
+
+Roles = frozenset[Role]
+EVERYBODY: Final[Roles] = frozenset(Role)
+OWNER: Final[Roles] = frozenset({Role.OWNER})
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A place one can go to.
+
+    Attributes:
+        label: as shown.
+        url_name: name of its URL.
+        count: key into the counts of what waits, if something can wait there.
+        roles: who sees it (the owner always does).
+    """
+
+    label: str
+    url_name: str
+    count: str = ""
+    roles: Roles = EVERYBODY
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A stretch of the way; its own link is that of its first item.
+
+    Attributes:
+        key: the letter that jumps here after ``g``.
+    """
+
+    label: str
+    icon: str
+    key: str
+    items: tuple[Item, ...]
+
+
+SECTIONS: Final = (
+    Section("Home", "home", "h", (Item("Home", "web:home"),)),
+    Section(
+        "Sell",
+        "target",
+        "s",
+        (Item("Opportunities", "web:opportunities"), Item("Lease economics", "web:lease_economics")),
+    ),
+    Section("Agreements", "contract", "a", (Item("Agreements", "web:agreements", "agreements_to_invoice"),)),
+    Section("Orders", "checklist", "o", (Item("Sales orders", "web:sales_orders", "orders_to_invoice"),)),
+    Section(
+        "Buy",
+        "shopping-cart",
+        "b",
+        (
+            Item("Demand", "web:demand", "demand"),
+            Item("Purchase orders", "web:purchase_orders"),
+            Item("Receiving", "web:receiving", "to_receive"),
+            Item("Vendor bills", "web:vendor_bills", "to_bill"),
+        ),
+    ),
+    Section(
+        "Stock",
+        "building-warehouse",
+        "k",
+        (
+            Item("On hand", "web:stock"),
+            Item("Shipping", "web:shipping", "to_ship"),
+            Item("Warehouses and bins", "web:warehouses"),
+        ),
+    ),
+    Section(
+        "Bill", "file-invoice", "i", (Item("Invoices", "web:invoices", "draft_invoices"), Item("Payments", "web:payments"))
+    ),
+    Section(
+        "Books",
+        "book",
+        "l",
+        (
+            Item("Unposted", "web:unposted", "unposted"),
+            Item("Batches", "web:batches", "open_batches"),
+            Item("Journal", "web:journal"),
+            Item("Assets", "web:assets", "depreciation_due"),
+            Item("Reports", "web:reports"),
+        ),
+    ),
+    Section(
+        "Setup",
+        "settings",
+        "u",
+        (
+            Item("Companies", "web:companies"),
+            Item("Products", "web:products"),
+            Item("Import", "web:imports"),
+            Item("Chart of accounts", "web:accounts"),
+            Item("GL mapping", "web:gl_mappings"),
+            Item("Accounting periods", "web:periods"),
+            Item("Tax codes", "web:tax_codes"),
+            Item("People", "web:users", roles=OWNER),
+            Item("Audit trail", "web:audit"),
+        ),
+    ),
+)
+
+
+@dataclass(slots=True)
+class Link:
+    """An item or section as one page shows it."""
+
+    label: str
+    url: str
+    count: int = 0
+    current: bool = False
+    icon: str = ""
+    key: str = ""
+    links: list[Link] = field(default_factory=list)
+
+
+Counter = Callable[[], dict[str, int]]
+_counters: list[Counter] = []
+
+
+def waiting(counter: Counter) -> Counter:
+    """Register a function that counts what waits: ``{"to_ship": 2}``. Called once a page; one cheap query each."""
+    if counter not in _counters:
+        _counters.append(counter)
+    return counter
+
+
+def counts() -> dict[str, int]:
+    """What waits now, by count key."""
+    return {key: number for counter in _counters for key, number in counter().items()}
+
+
+def links_for(path: str, roles: Roles, waits: dict[str, int]) -> list[Link]:
+    """The navigation as somebody with ``roles`` sees it on the page at ``path``."""
+    sections = [section for section in _visible_sections(roles, waits) if section.links]
+    current = max(
+        (link for section in sections for link in section.links if _is_under(path, link.url)),
+        key=lambda link: len(link.url),
+        default=None,
+    )
+    for section in sections:
+        section.current = any(link is current for link in section.links)
+        for link in section.links:
+            link.current = link is current
+    return sections
+
+
+def context(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: ``navigation``, ``company_name`` and the release for ``base.html``, worked out when used."""
+    return {
+        "navigation": SimpleLazyObject(lambda: _navigation(request)),
+        "company_name": SimpleLazyObject(_company_name),
+        "demo_mode": getattr(settings, "COUNTERFOIL_DEMO", False),
+    }
+
+
+def _navigation(request: HttpRequest) -> list[Link]:
+    if not request.user.is_authenticated:
+        return []
+    return links_for(request.path, request.user.actor().roles, counts())
+
+
+def _company_name() -> str:
+    from counterfoil.companies.queries import my_company  # needs the app registry to be ready
+
+    company = my_company()
+    return company.name if company else "Counterfoil"
+
+
+def _visible_sections(roles: Roles, waits: dict[str, int]) -> Iterator[Link]:
+    for section in SECTIONS:
+        links = [
+            Link(item.label, url, waits.get(item.count, 0))
+            for item in section.items
+            if (url := _address(item.url_name)) and (Role.OWNER in roles or roles & item.roles)
+        ]
+        total = sum(link.count for link in links)
+        address = links[0].url if links else ""
+        yield Link(section.label, address, total, icon=section.icon, key=section.key, links=links)
+
+
+def _address(url_name: str) -> str:
+    try:
+        return reverse(url_name)
+    except NoReverseMatch:
+        return ""
+
+
+def _is_under(path: str, url: str) -> bool:
+    return path == url if url == _address("web:home") else path.startswith(url)

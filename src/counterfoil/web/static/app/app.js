@@ -1,0 +1,236 @@
+/* Counterfoil's page behaviour: keyboard, rows, dialogs, line editors, toasts. Plain script, no build step, no inline handlers. */
+(function () {
+  "use strict";
+
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const $$ = (selector, root = document) => Array.from(root.querySelectorAll(selector));
+  const typing = (element) => element.closest("input, textarea, select, [contenteditable]") !== null;
+
+  /* ---- keyboard ---- */
+
+  let waitingForJump = 0;
+
+  const KEYS = {
+    "/": () => $("[data-search]")?.focus(),
+    "?": () => $("#keys")?.showModal(),
+    j: () => step(1),
+    k: () => step(-1),
+    x: () => $("input[type=checkbox]", currentRow() ?? document.createElement("i"))?.click(),
+    c: () => $("[data-primary], .cf-head-actions .btn-primary")?.click(),
+    g: () => { waitingForJump = Date.now(); },
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.key === "Escape") return closePopovers();
+    if (typing(event.target)) return;
+    if ($("dialog[open], .offcanvas-lg.show")) return;
+    if (Date.now() - waitingForJump < 1500 && event.key !== "g") {
+      waitingForJump = 0;
+      const target = $(`[data-jump="${CSS.escape(event.key)}"]`);
+      if (target) { event.preventDefault(); target.click(); }
+      return;
+    }
+    if (event.key === "Enter") return openRow(event);
+    const action = KEYS[event.key];
+    if (action) { event.preventDefault(); action(); }
+  });
+
+  /* ---- rows: j, k, Enter, and a click anywhere on the row ---- */
+
+  const rows = () => $$("table[data-rows] tbody tr[data-href]");
+  const currentRow = () => $("tr.is-at");
+
+  function step(by) {
+    const all = rows();
+    if (!all.length) return;
+    const at = all.indexOf(currentRow());
+    const next = all[Math.min(all.length - 1, Math.max(0, at + by))];
+    currentRow()?.classList.remove("is-at");
+    next.classList.add("is-at");
+    next.tabIndex = -1;
+    next.focus({ preventScroll: true });
+    next.scrollIntoView({ block: "nearest" });
+  }
+
+  function openRow(event) {
+    const row = currentRow();
+    if (!row || event.target.closest("a, button, summary")) return;
+    event.preventDefault();
+    window.location.assign(row.dataset.href);
+  }
+
+  document.addEventListener("click", (event) => {
+    const row = event.target.closest("tr[data-href]");
+    if (!row || event.target.closest("a, button, input, select, label, summary, details, form")) return;
+    if (String(window.getSelection())) return;
+    if (event.ctrlKey || event.metaKey) window.open(row.dataset.href, "_blank", "noopener");
+    else window.location.assign(row.dataset.href);
+  });
+
+  /* ---- confirm: a form with data-confirm asks before it is sent; no form is sent twice ---- */
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!(form instanceof HTMLFormElement) || form.method === "dialog") return;
+    if (form.dataset.confirm && !form.dataset.confirmed) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      ask(form, event.submitter);
+      return;
+    }
+    delete form.dataset.confirmed;
+    if (form.method === "post" && !form.hasAttribute("hx-post")) {
+      if (form.dataset.sent) { event.preventDefault(); return; }
+      form.dataset.sent = "yes";
+    }
+  }, true);
+
+  function ask(form, submitter) {
+    const dialog = $("#confirm");
+    $("#confirm-title").textContent = form.dataset.confirm;
+    $("#confirm-text").textContent = form.dataset.confirmText || "";
+    const yes = $("#confirm-yes");
+    yes.textContent = form.dataset.confirmYes || "Yes";
+    yes.className = submitter?.className.includes("danger") ? "btn btn-danger" : "btn btn-primary";
+    dialog.returnValue = "no";
+    dialog.addEventListener("close", () => {
+      if (dialog.returnValue === "yes") {
+        form.dataset.confirmed = "yes";
+        form.requestSubmit(submitter ?? undefined);
+      } else {
+        submitter?.focus();
+      }
+    }, { once: true });
+    dialog.showModal();
+  }
+
+  window.addEventListener("pageshow", () => $$("form[data-sent]").forEach((form) => delete form.dataset.sent));
+
+  /* ---- buttons that open a dialog, dismiss a toast, choose a theme, add or remove a line ---- */
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    if (button.dataset.dialog) $(`#${button.dataset.dialog}`)?.showModal();
+    else if ("dismiss" in button.dataset) button.closest(".cf-toast")?.remove();
+    else if (button.dataset.themeChoice) { window.counterfoilTheme(button.dataset.themeChoice); showThemeChoice(); }
+    else if ("linesAdd" in button.dataset) addLine(button.closest("[data-lines]"));
+    else if ("linesRemove" in button.dataset) removeLine(button.closest("tr"));
+  });
+
+  document.addEventListener("click", (event) => {
+    const dialog = event.target;
+    if (dialog instanceof HTMLDialogElement && dialog.open) {
+      const box = dialog.getBoundingClientRect();
+      const inside = event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;
+      if (!inside && event.clientX + event.clientY > 0) dialog.close("no");
+    }
+  });
+
+  function showThemeChoice() {
+    const chosen = document.documentElement.dataset.themeChoice || "auto";
+    $$("button[data-theme-choice]").forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.themeChoice === chosen)));
+  }
+
+  /* ---- line editors: rows of a Django formset ---- */
+
+  function addLine(editor) {
+    const total = $(`[name="${editor.dataset.lines}-TOTAL_FORMS"]`, editor);
+    const index = total ? Number(total.value) : $$("[data-lines-body] > tr", editor).length;
+    const holder = document.createElement("tbody");
+    holder.innerHTML = $("template[data-lines-blank]", editor).innerHTML.replaceAll("__prefix__", String(index));
+    const row = holder.firstElementChild;
+    $("[data-lines-body]", editor).append(row);
+    if (total) total.value = String(index + 1);
+    window.htmx?.process(row);
+    $("input:not([type=hidden]), select, textarea", row)?.focus();
+  }
+
+  function removeLine(row) {
+    const body = row.parentElement;
+    const stored = $('input[name$="-DELETE"]', row);
+    const near = row.nextElementSibling || row.previousElementSibling;
+    if (stored) { stored.checked = true; row.hidden = true; } else { row.remove(); }
+    (near && $("input:not([type=hidden]), select", near))?.focus();
+    body.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+
+  /* ---- popovers, sliders, toasts, tick-all ---- */
+
+  function closePopovers(except) {
+    $$("details[data-popover][open]").forEach((details) => { if (details !== except) details.open = false; });
+  }
+  document.addEventListener("click", (event) => closePopovers(event.target.closest("details[data-popover]")));
+  document.addEventListener("toggle", (event) => {
+    const body = event.target.matches?.("details[data-popover][open]") && $(".cf-explain-body", event.target);
+    if (!body) return;
+    body.style.right = body.style.left = "";
+    const box = body.getBoundingClientRect();
+    if (box.left < 8) { body.style.right = "auto"; body.style.left = `${8 - event.target.getBoundingClientRect().left}px`; }
+  }, true);
+
+  document.addEventListener("input", (event) => {
+    const slider = event.target.closest("[data-slider]");
+    if (!slider) return;
+    const [number, range] = [$("input[type=number]", slider), $("input[type=range]", slider)];
+    if (event.target === range) number.value = range.value;
+    else range.value = number.value;
+  });
+
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("input[data-tick-all]")) return;
+    $$('tbody input[type=checkbox]:not(:disabled)', event.target.closest("table")).forEach((box) => { box.checked = event.target.checked; });
+  });
+
+  function toast(text, level = "info") {
+    const box = document.createElement("div");
+    box.className = `cf-toast is-${level}`;
+    if (level === "error") box.setAttribute("role", "alert");
+    else box.dataset.fades = "";
+    const words = document.createElement("div");
+    words.textContent = text;
+    const close = document.createElement("button");
+    close.type = "button";
+    close.className = "btn-close";
+    close.dataset.dismiss = "";
+    close.setAttribute("aria-label", "Dismiss");
+    box.append(words, close);
+    $("#toasts").append(box);
+    fade();
+  }
+
+  function fade() {
+    $$(".cf-toast[data-fades]:not([data-fading])").forEach((box) => {
+      box.dataset.fading = "";
+      setTimeout(() => box.remove(), 7000);
+    });
+  }
+
+  /* The server may send HX-Trigger: {"counterfoil:toast": {"text": "...", "level": "success"}}. */
+  document.addEventListener("counterfoil:toast", (event) => toast(event.detail.text, event.detail.level));
+  document.addEventListener("htmx:responseError", () => toast("That did not go through, and nothing was changed. Try again, or reload the page.", "error"));
+  document.addEventListener("htmx:sendError", () => toast("The server cannot be reached. What you typed is still here; try again in a moment.", "error"));
+  document.addEventListener("htmx:confirm", (event) => {
+    const question = event.target.closest("[hx-confirm]") && event.detail.question;
+    if (!question) return;
+    event.preventDefault();
+    const dialog = $("#confirm");
+    $("#confirm-title").textContent = question;
+    $("#confirm-text").textContent = "";
+    $("#confirm-yes").textContent = "Yes";
+    dialog.returnValue = "no";
+    dialog.addEventListener("close", () => { if (dialog.returnValue === "yes") event.detail.issueRequest(true); }, { once: true });
+    dialog.showModal();
+  });
+
+  function ready() {
+    showThemeChoice();
+    fade();
+    $("[data-focus]")?.focus();
+  }
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", ready);
+  else ready();
+
+  window.counterfoil = { toast };
+})();
