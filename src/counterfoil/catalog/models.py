@@ -94,6 +94,11 @@ class Product(models.Model):
             models.CheckConstraint(
                 condition=~Q(product_class="Inventory", drop_ship=True), name="stock_is_not_drop_shipped"
             ),
+            models.CheckConstraint(
+                condition=Q(product_class="Inventory", accounting_type="InventoryPart")
+                | (~Q(product_class="Inventory") & ~Q(accounting_type="InventoryPart")),
+                name="stock_here_is_stock_in_the_books",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -101,5 +106,5 @@ class Product(models.Model):
 
     @property
     def is_stocked(self) -> bool:
-        """Whether it is an asset in stock (class *and* type inventory: the strict reading) until it is sold."""
+        """Whether it is an asset in stock until it is sold. Class and type agree: stock here is stock in the books."""
         return self.product_class == ProductClass.INVENTORY

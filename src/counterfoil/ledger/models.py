@@ -138,8 +138,8 @@ class JournalEntry(models.Model):
     """A posted journal entry.
 
     ``(source_type, source_id, step, version)`` is the business fact it books, once: version 2 follows after version 1
-    was reversed. ``line_count`` and ``total`` (the sum of the debits) seal the entry: the database refuses lines that do
-    not add up to them.
+    was reversed. ``line_count`` and ``total`` (the sum of the debits) seal the entry: the database refuses lines that
+    do not add up to them.
     """
 
     number = models.CharField(max_length=15, unique=True)
@@ -241,7 +241,7 @@ class JournalLine(models.Model):
                 level=pgtrigger.Statement,
                 when=pgtrigger.After,
                 operation=pgtrigger.Insert,
-                referencing=pgtrigger.Referencing(new="new_lines"),
+                referencing=pgtrigger.Referencing(new="new_lines"),  # type: ignore[no-untyped-call]
                 declare=[("bad", "RECORD")],
                 func="""
                     SELECT e.number, sum(l.debit) AS debits, sum(l.credit) AS credits INTO bad

@@ -3,9 +3,9 @@
     @command(roles=(Role.PROCUREMENT,))
     def send_purchase_order(*, actor: Actor, purchase_order_id: int) -> PurchaseOrder: ...
 
-The decorator checks the actor's role, opens the transaction, appends the audit statements at the end, and turns what the
-database refuses (a unique constraint lost in a race, a lock on posted records) into the :class:`DomainError` that the
-user should read.
+The decorator checks the actor's role, opens the transaction, appends the audit statements at the end, and turns what
+the database refuses (a unique constraint lost in a race, a lock on posted records) into the :class:`DomainError` that
+the user should read.
 """
 
 from __future__ import annotations

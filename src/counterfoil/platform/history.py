@@ -1,7 +1,7 @@
 """Column history: what a row was before each update or delete, kept by triggers.
 
-Beside it stands the audit trail (:mod:`counterfoil.platform.audit`): a statement of what somebody did. Triggers see bulk
-updates and COPY; the audit trail sees intent. Both are needed.
+Beside it stands the audit trail (:mod:`counterfoil.platform.audit`): a statement of what somebody did. Triggers see
+bulk updates and COPY; the audit trail sees intent. Both are needed.
 """
 
 from __future__ import annotations

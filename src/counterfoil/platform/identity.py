@@ -1,7 +1,7 @@
 """Who acts, and in which roles.
 
-Roles follow the people of an MSP. The owner may do everything; a viewer reads. Each command names the roles that may run
-it (:func:`counterfoil.platform.commands.command`), and every door (page, API, command line) goes through commands.
+Roles follow the people of an MSP. The owner may do everything; a viewer reads. Each command names the roles that may
+run it (:func:`counterfoil.platform.commands.command`), and every door (page, API, command line) goes through commands.
 """
 
 from __future__ import annotations

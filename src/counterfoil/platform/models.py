@@ -19,6 +19,7 @@ class UserManager(BaseUserManager["User"]):
     """Creates users by e-mail address; there are no user names."""
 
     def create_user(self, email: str, password: str | None = None, **extra: Any) -> User:
+        """A new user; without a password nobody can sign in as that user until one is set."""
         user = self.model(email=self.normalize_email(email).lower(), **extra)
         user.set_password(password)
         user.save(using=self._db)
@@ -47,6 +48,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.name or self.email
 
     def get_full_name(self) -> str:
+        """The user's name, as Django's own pages ask for it."""
         return self.name
 
     def actor(self, channel: str = "page") -> Actor:
