@@ -12,8 +12,12 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.world import World
 
 _PREFIX = "counterfoil-test-"
 _IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
@@ -50,3 +54,19 @@ def _throw_away(data: Path) -> None:
 
     EmbeddedServer(data / "postgres").stop()
     shutil.rmtree(data, ignore_errors=True)
+
+
+@pytest.fixture
+def world(db: None) -> World:
+    """Northwind IT, a small MSP with its customers, vendors and books (see tests/world.py)."""
+    from tests.world import build_world
+
+    return build_world()
+
+
+@pytest.fixture
+def committed_world(transactional_db: None) -> World:
+    """The same, committed, for tests with several connections."""
+    from tests.world import build_world
+
+    return build_world()

@@ -55,7 +55,7 @@ def command(*, roles: Iterable[Role]) -> Callable[[Callable[P, R]], Callable[P, 
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
             check_role(cast(Actor, kwargs["actor"]), allowed, function.__name__)
             try:
-                return _run_in_transaction(name, function, *args, **kwargs)
+                return _run_in_transaction(name, functools.partial(function, *args, **kwargs))
             except DatabaseError as error:
                 raise refusal_of(error) from error
 
@@ -81,14 +81,14 @@ def check_role(actor: Actor, allowed: frozenset[Role], deed: str) -> None:
     )
 
 
-def _run_in_transaction(name: str, function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
+def _run_in_transaction(name: str, deed: Callable[[], R]) -> R:
     """Run the command; the outermost one appends what all of them said."""
     outer = audit._open_notebook.get()
     notebook = audit.Notebook()
     token = audit._open_notebook.set(notebook)
     try:
         with transaction.atomic():
-            result = function(*args, **kwargs)
+            result = deed()
             if not notebook.statements:
                 raise RuntimeError(f"{name} left no audit statement")
             if outer is None:
