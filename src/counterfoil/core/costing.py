@@ -1,8 +1,8 @@
 """What goods cost when they leave stock: FIFO, LIFO, average, or by serial number.
 
 Every method has one signature: it is given the layers in the order they came in, and says how much of each is issued
-and at what cost. Costs are whole cents. The caller keeps each layer's rest, quantity and cost; the last unit takes all of
-that, so what a layer was bought for is what its units cost as they leave.
+and at what cost. Costs are whole cents. The caller keeps each layer's rest, quantity and cost, and the last unit takes
+all of it: what a layer was bought for is what its units cost as they leave.
 """
 
 from __future__ import annotations

@@ -27,8 +27,9 @@ def round_to(amount: Decimal | Fraction, places: int) -> Decimal:
     """Round half up (away from zero) to ``places`` decimals: once, from the exact value."""
     if isinstance(amount, Fraction):
         units = _half_up(amount * 10**places)
-        return Decimal(units).scaleb(-places, _EXACT) + 0
-    return amount.quantize(Decimal(1).scaleb(-places), context=_EXACT) + 0  # + 0 turns -0.00 into 0.00
+        return Decimal(units).scaleb(-places, _EXACT)
+    rounded = amount.quantize(Decimal(1).scaleb(-places), context=_EXACT)
+    return _EXACT.add(rounded, 0)  # turns -0.00 into 0.00
 
 
 def round_money(amount: Decimal | Fraction, minor_units: int = 2) -> Decimal:
@@ -100,7 +101,7 @@ def settle(total: Decimal, parts: Sequence[Fraction], minor_units: int = 2) -> l
     by_remainder = sorted(range(len(units)), key=lambda i: (units[i] - exact[i], i))
     for i in by_remainder[: int(left)]:
         units[i] += 1
-    return [Decimal(sign * unit).scaleb(-minor_units, _EXACT) + 0 for unit in units]
+    return [Decimal(sign * unit).scaleb(-minor_units, _EXACT) for unit in units]
 
 
 def parse_decimal(text: str, field: str, *, places: int, digits: int) -> Decimal:
