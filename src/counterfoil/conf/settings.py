@@ -97,11 +97,12 @@ TEMPLATES = [
         "DIRS": [_package / "web" / "templates"],
         "OPTIONS": {
             "loaders": _loaders if DEBUG else [("django.template.loaders.cached.Loader", _loaders)],
-            "builtins": ["django_cotton.templatetags.cotton"],
+            "builtins": ["django_cotton.templatetags.cotton", "counterfoil.web.templatetags.counterfoil"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "counterfoil.web.navigation.context",
             ],
         },
     }

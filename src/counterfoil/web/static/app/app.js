@@ -228,6 +228,8 @@
     showThemeChoice();
     fade();
     $("[data-focus]")?.focus();
+    const here = $(".cf-stepper [aria-current]");
+    if (here) here.parentElement.scrollLeft = here.offsetLeft - 60;
   }
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", ready);
   else ready();
