@@ -27,7 +27,7 @@ class Verdict:
 
 
 def program(name: str, how_to_get: str) -> str:
-    """The program beside this Python, else on the path. A missing checker fails the test: it must not pass unchecked."""
+    """The program beside this Python, else on the path. A missing checker fails the test."""
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.exists() else shutil.which(name)
     if not found:

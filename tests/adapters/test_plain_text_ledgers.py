@@ -10,6 +10,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.adapters.checkers import (
+    bean_check,
+    bean_query,
+    beancount_balances,
+    export_both,
+    hledger_balances,
+    hledger_check,
+)
+from tests.adapters.ledgers import CHART, entry, leased_server, trial_balance, with_entries
 
 from counterfoil.adapters import beancount, hledger
 from counterfoil.adapters.plain_text import account_names
@@ -22,16 +31,6 @@ from counterfoil.core.books import (
     LedgerExport,
 )
 from counterfoil.core.errors import DomainError
-
-from .checkers import (
-    bean_check,
-    bean_query,
-    beancount_balances,
-    export_both,
-    hledger_balances,
-    hledger_check,
-)
-from .ledgers import CHART, entry, leased_server, trial_balance, with_entries
 
 NASTY = (
     'The "Pro" server',

@@ -6,9 +6,9 @@ Where one signed figure stands for a balance or a movement, a debit is positive 
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
@@ -67,7 +67,7 @@ class ExportEntry:
     """A posted journal entry and the document and step that caused it."""
 
     number: str
-    date: date
+    date: dt.date
     memo: str
     source_type: str
     source_id: str
@@ -85,7 +85,7 @@ class BalanceAssertion:
     """
 
     account_code: str
-    date: date
+    date: dt.date
     balance: Decimal
     origin: str
 
@@ -172,8 +172,8 @@ class IifBill:
     """A vendor's bill. A negative total is a vendor credit."""
 
     number: str
-    date: date
-    due_date: date
+    date: dt.date
+    due_date: dt.date
     vendor: str
     payable_account: str
     lines: tuple[IifBillLine, ...]
@@ -197,7 +197,7 @@ class IifInvoiceLine:
     amount: Decimal
     memo: str = ""
     taxable: bool = False
-    service_date: date | None = None
+    service_date: dt.date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +213,8 @@ class IifInvoice:
     """A customer's invoice. A negative total is a credit memo."""
 
     number: str
-    date: date
-    due_date: date
+    date: dt.date
+    due_date: dt.date
     customer: str
     receivable_account: str
     lines: tuple[IifInvoiceLine, ...]
@@ -236,7 +236,7 @@ class IifJournal:
     """A journal entry that is neither a bill nor an invoice."""
 
     number: str
-    date: date
+    date: dt.date
     memo: str
     lines: tuple[ExportLine, ...]
 
