@@ -26,12 +26,13 @@ import hashlib
 import importlib.util
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -134,9 +135,8 @@ class EmbeddedServer:
         Raises:
             DatabaseUnavailable: it cannot be started.
         """
-        if self._users is not None and self._owner_pid == os.getpid() and self._state is not None:
-            if self._state == self._read_state():
-                return self
+        if self._state is not None and self._owner_pid == os.getpid() and self._state == self._live_state():
+            return self
         try:
             self._prepare_folder()
             self._hold_users_lock()
@@ -243,20 +243,35 @@ class EmbeddedServer:
     # -- state ------------------------------------------------------------------------------------------------------
 
     def _read_state(self) -> ServerState | None:
-        """What the pid file says, if the process it names is alive and is this server."""
+        """What the pid file says; the server it names need not live."""
         try:
             lines = (self.cluster / "postmaster.pid").read_text().splitlines()
-            state = ServerState(int(lines[0]), Path(lines[4]), lines[7].strip())
+            return ServerState(int(lines[0]), Path(lines[4]), lines[7].strip())
         except (OSError, ValueError, IndexError):
             return None
-        return state if self._is_ours(state.pid) else None
+
+    def _live_state(self) -> ServerState | None:
+        """What the pid file says, if the process it names is alive and is this server."""
+        state = self._read_state()
+        return state if state is not None and self._is_ours(state.pid) else None
 
     def _ready_state(self) -> ServerState | None:
-        """The state of a server that answers; waits for one that is starting or stopping."""
+        """The state of a server that answers; waits for one that is starting or stopping.
+
+        Who answers is running, also when its process cannot be seen from here (another container on the same folder).
+        """
         deadline = time.monotonic() + _START_TIMEOUT
-        while (state := self._read_state()) is not None and time.monotonic() < deadline:
+        while (state := self._read_state()) is not None:
             if state.status == "ready" and self._answers(state):
                 return state
+            if not self._is_ours(state.pid):
+                return None
+            if time.monotonic() > deadline:
+                raise DatabaseUnavailable(
+                    f"The embedded database (process {state.pid}) is {state.status or 'busy'} and does not answer yet.",
+                    "After a crash it may take a while to recover: try again in a minute. The log is "
+                    f"{self.cluster / 'server.log'}. 'counterfoil db stop' ends it.",
+                )
             time.sleep(0.05)
         return None
 
@@ -300,6 +315,8 @@ class EmbeddedServer:
             self._initialise(os_user)
         self._check_version()
         socket_dir = self._socket_dir(os_user)
+        for stale in (_SOCKET_NAME, _SOCKET_NAME + ".lock"):
+            (socket_dir / stale).unlink(missing_ok=True)
         log = self.cluster / "server.log"
         if log.exists() and log.stat().st_size > _LOG_MAX:
             log.unlink()
@@ -307,7 +324,7 @@ class EmbeddedServer:
         options = " ".join(f"-c {key}={value}" for key, value in self._options(socket_dir).items())
         args = ("-w", "-t", str(_START_TIMEOUT), "-D", str(self.cluster), "-l", str(log), "-o", options, "start")
         failure = _run("pg_ctl", args, os_user)
-        state = self._read_state()
+        state = self._live_state()
         if failure is not None or state is None:
             raise _start_failure(failure or "", log, already_logged)
         _create_database(state.socket_dir)
@@ -336,8 +353,7 @@ class EmbeddedServer:
         return options
 
     def _stop(self) -> bool:
-        state = self._read_state()
-        if state is None:
+        if self._live_state() is None:
             return False
         args = ("-w", "-t", "30", "-D", str(self.cluster), "-m", "fast", "stop")
         if _run("pg_ctl", args, _server_os_user()) is not None:
@@ -348,16 +364,17 @@ class EmbeddedServer:
         """End what a killed server left behind, so that the next start finds the folder free."""
         import psutil
 
-        # Orphans of a killed postmaster notice its death and go by themselves; give them the time.
-        _, alive = psutil.wait_procs(self._leftovers(), timeout=5)
-        for process in alive:
-            process.kill()
-        psutil.wait_procs(alive, timeout=5)
-        pid_file = self.cluster / "postmaster.pid"
-        if pid_file.exists() and self._read_state() is None:
-            # No process of this server lives (looked at above), so the file is a dead one's. PostgreSQL clears such a
-            # file itself unless an unrelated process has got the number since.
-            pid_file.unlink()
+        for how in (signal.SIGQUIT, signal.SIGKILL):
+            # SIGQUIT is a shutdown in a hurry; orphans of a killed postmaster are on their way out anyway.
+            for process in self._leftovers():
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(how)
+            deadline = time.monotonic() + 5
+            while self._leftovers() and time.monotonic() < deadline:
+                time.sleep(0.02)
+        # No process of this server lives now, so a pid file is a dead one's. PostgreSQL clears such files itself, unless
+        # the number has gone to another process since, or nobody clears away dead processes (as in some containers).
+        (self.cluster / "postmaster.pid").unlink(missing_ok=True)
 
     def _prepare_folder(self) -> None:
         if not self.folder.is_dir():
