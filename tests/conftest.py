@@ -28,15 +28,15 @@ if not _IS_WORKER:
         del os.environ[_name]
     os.environ["COUNTERFOIL_DATA"] = tempfile.mkdtemp(prefix=_PREFIX)
     os.environ["COUNTERFOIL_THROWAWAY_DATABASE"] = "1"
-os.environ["DJANGO_SETTINGS_MODULE"] = "counterfoil.conf.settings"
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 DATA = Path(os.environ["COUNTERFOIL_DATA"])
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    from django.conf import settings
+    # Test modules import models at their top; the environment above has to be there first.
+    import django
 
-    # Argon2 is slow on purpose; what tests check is who may sign in, not how slowly.
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    django.setup()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from django.db import connection, transaction
 from django.db.utils import DatabaseError
+from tests.world import FINANCE, OWNER, VIEWER, World
 
 from counterfoil.core.errors import DomainError
 from counterfoil.ledger.commands import (
@@ -23,7 +24,6 @@ from counterfoil.ledger.commands import (
 )
 from counterfoil.ledger.models import Account, AccountingPeriod, JournalEntry, JournalLine
 from counterfoil.ledger.queries import balance_sheet, profit_and_loss, trial_balance
-from tests.world import FINANCE, OWNER, VIEWER, World
 
 RENT = (ManualLine("6100", debit=Decimal("500")), ManualLine("1000", credit=Decimal("500")))
 JAN = date(2026, 1, 31)
@@ -152,12 +152,17 @@ def test_the_database_refuses_an_entry_that_does_not_balance(world: World) -> No
 
 def test_the_database_refuses_an_entry_without_lines(world: World) -> None:
     period = AccountingPeriod.objects.get(start=date(2026, 1, 1))
-    JournalEntry.objects.create(
-        number="JE-X", date=JAN, period=period, source_type="manual", source_id=99, source_label="x",
-        step="entry", memo="x", line_count=2, total=Decimal("5"), posted_by="x",
-    )  # fmt: skip
-    with pytest.raises(DatabaseError, match="has 0 lines instead of 2"), transaction.atomic():
-        connection.cursor().execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+    def insert_and_commit() -> None:
+        with transaction.atomic():
+            JournalEntry.objects.create(
+                number="JE-X", date=JAN, period=period, source_type="manual", source_id=99, source_label="x",
+                step="entry", memo="x", line_count=2, total=Decimal("5"), posted_by="x",
+            )  # fmt: skip
+            connection.cursor().execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+    with pytest.raises(DatabaseError, match="has 0 lines instead of 2"):
+        insert_and_commit()
 
 
 def test_the_chart_can_be_edited_within_reason(world: World) -> None:
