@@ -32,8 +32,8 @@ class AccountingSettings(models.Model):
 class GLMapping(models.Model):
     """The account of a role for a product, a subcategory, a category or an agreement type.
 
-    The most particular wins: product, then subcategory, then category, then agreement type, then the default account of
-    the role. For revenue of an agreement the agreement type goes before the category.
+    The most particular wins: product, then agreement type (which only revenue of agreements knows), then subcategory,
+    then category, then the default account of the role.
     """
 
     role = models.CharField(max_length=40)
@@ -103,7 +103,7 @@ class Batch(models.Model):
 
 
 class SourceType(models.TextChoices):
-    """What can be in a batch. ``journal_entry`` is an entry that is in the books already and only goes with the export."""
+    """What can be in a batch. A ``journal_entry`` is in the books already and only goes along with the export."""
 
     RECEIPT = "receipt", "Receipt"
     VENDOR_BILL = "vendor_bill", "Vendor bill"
