@@ -1,0 +1,1 @@
+"""Staff pages: thin views, templates, components and what they look like."""

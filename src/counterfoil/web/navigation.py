@@ -85,7 +85,10 @@ SECTIONS: Final = (
         ),
     ),
     Section(
-        "Bill", "file-invoice", "i", (Item("Invoices", "web:invoices", "draft_invoices"), Item("Payments", "web:payments"))
+        "Bill",
+        "file-invoice",
+        "i",
+        (Item("Invoices", "web:invoices", "draft_invoices"), Item("Payments", "web:payments")),
     ),
     Section(
         "Books",

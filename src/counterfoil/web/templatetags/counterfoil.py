@@ -209,7 +209,7 @@ def with_query(context: RequestContext, **changes: Any) -> str:
 
 @register.simple_tag(takes_context=True)
 def sort_state(context: RequestContext, key: str) -> dict[str, str]:
-    """For a sortable head: ``current`` (``ascending``, ``descending`` or empty) and the ``link`` that turns it round."""
+    """For a sortable head: ``current`` (``ascending``, ``descending`` or empty) and the ``link`` that turns it."""
     request: HttpRequest = context["request"]
     sort = request.GET.get("sort", "")
     current = {key: "ascending", f"-{key}": "descending"}.get(sort, "")

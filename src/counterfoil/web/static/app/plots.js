@@ -83,6 +83,7 @@
           padding: 10,
           boxWidth: 10,
           boxHeight: 3,
+          multiKeyBackground: "transparent",
           usePointStyle: false,
           callbacks: {
             label: (item) => ` ${item.dataset.label}: ${money(item.parsed.y)}`,
