@@ -85,6 +85,14 @@ def hledger_balances(path: Path) -> dict[str, Decimal]:
     return without_zeros({row["account"]: Decimal(row["balance"].removesuffix(" USD")) for row in rows})
 
 
+def hledger_descriptions(path: Path, account: str) -> list[str]:
+    """Descriptions of the postings to an account, as hledger understood them, by date."""
+    command = (program("hledger", "apt-get install hledger"), "-f", str(path), "register", account, "-O", "csv")
+    done = run(*command)
+    assert done.returncode == 0, done.stderr
+    return [row["description"] for row in csv.DictReader(io.StringIO(done.stdout))]
+
+
 def without_zeros(balances: dict[str, Decimal]) -> dict[str, Decimal]:
     return {name: amount for name, amount in balances.items() if amount}
 

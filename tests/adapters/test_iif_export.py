@@ -59,14 +59,20 @@ class TestRows:
     def test_an_invoice_with_tax(self) -> None:
         content = write(batch(invoice("INV-1001", sold("150.00", memo="HaaS server, Jan 2026"), tax="9.00")))
         assert rows(content, "TRNS") == [
-            "TRNS||INVOICE|01/15/2026|Accounts Receivable|Acme Corp||159.00|INV-1001|msp:invoice:INV-1001|N|N|Y"
-            "|Acme Corp|1 Main St|Detroit, MI 48226|||02/14/2026|Net 30|N"
+            (
+                "TRNS||INVOICE|01/15/2026|Accounts Receivable|Acme Corp||159.00|INV-1001|msp:invoice:INV-1001|N|N|Y"
+                "|Acme Corp|1 Main St|Detroit, MI 48226|||02/14/2026|Net 30|N"
+            )
         ]
         assert rows(content, "SPL") == [
-            "SPL||INVOICE|01/15/2026|HaaS Agreement Revenue|||-150.00|INV-1001|HaaS server, Jan 2026|N|-1|150.00"
-            "|HAAS-AGR|Y|N|NOTHING|01/15/2026|",
-            "SPL||INVOICE|01/15/2026|Sales Tax Payable|MI Dept of Treasury||-9.00|INV-1001||N||6.0%|MI 6%|N|N|NOTHING"
-            "||AUTOSTAX",
+            (
+                "SPL||INVOICE|01/15/2026|HaaS Agreement Revenue|||-150.00|INV-1001|HaaS server, Jan 2026|N|-1|150.00"
+                "|HAAS-AGR|Y|N|NOTHING|01/15/2026|"
+            ),
+            (
+                "SPL||INVOICE|01/15/2026|Sales Tax Payable|MI Dept of Treasury||-9.00|INV-1001||N||6.0%|MI 6%"
+                "|N|N|NOTHING||AUTOSTAX"
+            ),
         ]
 
     def test_an_invoice_to_the_internal_company_has_a_zero_tax_line(self) -> None:
