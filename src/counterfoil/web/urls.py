@@ -1,0 +1,16 @@
+"""The addresses of the staff pages, one module of views for each stretch of the way."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from django.urls import URLPattern
+
+app_name = "web"
+
+#: Modules of :mod:`counterfoil.web.views`; each has its ``urlpatterns``.
+VIEWS = ("home", "sell", "agreements", "orders", "buy", "stock", "bill", "books", "reports", "setup")
+
+urlpatterns: list[URLPattern] = [
+    pattern for name in VIEWS for pattern in import_module(f"counterfoil.web.views.{name}").urlpatterns
+]
