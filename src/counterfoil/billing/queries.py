@@ -1,0 +1,149 @@
+"""Invoices with what is open on them, and what customers owe by age."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
+
+from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, Payment, PaymentApplication
+from counterfoil.billing.recurring import UnbilledPeriod, unbilled_periods
+from counterfoil.core.money import ZERO, sum_money
+from counterfoil.orders.models import SalesOrderLine
+
+__all__ = ["UnbilledPeriod", "unbilled_periods"]
+
+NOTHING = Decimal(0)
+
+
+def invoices(
+    *,
+    status: str | None = None,
+    type: str | None = None,
+    company_id: int | None = None,
+    agreement_id: int | None = None,
+    order_id: int | None = None,
+    search: str = "",
+    as_of: date | None = None,
+) -> QuerySet[Invoice]:
+    """Invoices, newest first, each with its ``balance``: what is open of it (through ``as_of``); a draft owes nothing.
+
+    ``company_id`` finds those of the company and those billed to it.
+    """
+    found = Invoice.objects.select_related("company", "bill_to", "agreement", "sales_order").annotate(
+        paid=_paid(as_of), balance=F("total") - F("paid")
+    )
+    if status:
+        found = found.filter(status=status)
+    if type:
+        found = found.filter(type=type)
+    if company_id is not None:
+        found = found.filter(Q(company=company_id) | Q(bill_to=company_id))
+    if agreement_id is not None:
+        found = found.filter(agreement=agreement_id)
+    if order_id is not None:
+        found = found.filter(sales_order=order_id)
+    if search.strip():
+        wanted = search.strip()
+        found = found.filter(
+            Q(number__icontains=wanted)
+            | Q(bill_to_name__icontains=wanted)
+            | Q(company__name__icontains=wanted)
+            | Q(agreement__number__icontains=wanted)
+            | Q(sales_order__number__icontains=wanted)
+            | Q(customer_po__icontains=wanted)
+        )
+    return found.order_by("-date", "-id")
+
+
+def _paid(as_of: date | None = None) -> Coalesce:
+    """What has been paid on the invoice of the outer query."""
+    parts = PaymentApplication.objects.filter(invoice=OuterRef("pk")).order_by()
+    if as_of is not None:
+        parts = parts.filter(payment__date__lte=as_of)
+    return Coalesce(Subquery(parts.values("invoice").annotate(total=Sum("amount")).values("total")), ZERO)
+
+
+def lines_of_invoice(invoice_id: int) -> QuerySet[InvoiceLine]:
+    """The lines of an invoice with what they bill."""
+    return InvoiceLine.objects.filter(invoice=invoice_id).select_related(
+        "product", "addition", "order_line__order", "origin__opportunity"
+    )
+
+
+def open_invoices(*, company_id: int | None = None, as_of: date | None = None) -> QuerySet[Invoice]:
+    """Closed invoices dated through ``as_of`` with a ``balance``, the one due first in front."""
+    found = (
+        Invoice.objects.filter(status=InvoiceStatus.CLOSED)
+        .select_related("company", "bill_to", "agreement", "sales_order")
+        .annotate(paid=_paid(as_of), balance=F("total") - F("paid"))
+        .exclude(balance=0)
+    )
+    if as_of is not None:
+        found = found.filter(date__lte=as_of)
+    if company_id is not None:
+        found = found.filter(bill_to=company_id)
+    return found.order_by("due_date", "id")
+
+
+def balances_of_invoices(rows: Iterable[Invoice]) -> dict[int, Decimal]:
+    """What is open of each invoice, by its id."""
+    ids = [row.pk for row in rows]
+    return dict(Invoice.objects.filter(pk__in=ids).order_by().values_list("pk", F("total") - _paid()))
+
+
+def invoiced_of(lines: Iterable[SalesOrderLine]) -> dict[int, Decimal]:
+    """How many of each sales order line are invoiced, drafts included, by its id."""
+    ids = [line.pk for line in lines]
+    sums = InvoiceLine.objects.filter(order_line__in=ids).order_by().values_list("order_line")
+    found = dict(sums.annotate(total=Sum("quantity")))
+    return {pk: found.get(pk, NOTHING) for pk in ids}
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivableRow:
+    """What a customer owes at a date, by days past due."""
+
+    company_id: int
+    customer: str
+    current: Decimal
+    days_30: Decimal
+    days_60: Decimal
+    days_90: Decimal
+    older: Decimal
+
+    @property
+    def total(self) -> Decimal:
+        """All that is open."""
+        return sum_money([self.current, self.days_30, self.days_60, self.days_90, self.older])
+
+
+def receivables(*, as_of: date) -> list[ReceivableRow]:
+    """Accounts receivable by bill-to at the end of ``as_of``: not due, 1-30, 31-60, 61-90 and more days past due."""
+    buckets: dict[tuple[int, str], list[Decimal]] = {}
+    owed = open_invoices(as_of=as_of).values_list("bill_to_id", "bill_to__name", "due_date", F("total") - _paid(as_of))
+    for company_id, name, due, balance in owed:
+        late = (as_of - due).days
+        bucket = 0 if late <= 0 else min((late + 29) // 30, 4)
+        row = buckets.setdefault((company_id, name), [ZERO] * 5)
+        row[bucket] = sum_money([row[bucket], balance])
+    return sorted(
+        (ReceivableRow(pk, name, *amounts) for (pk, name), amounts in buckets.items()), key=lambda row: row.customer
+    )
+
+
+def payments(*, company_id: int | None = None, search: str = "") -> QuerySet[Payment]:
+    """Customers' payments, newest first, with the invoices they settle."""
+    found = Payment.objects.select_related("company", "bank_account").prefetch_related("applications__invoice")
+    if company_id is not None:
+        found = found.filter(company=company_id)
+    if search.strip():
+        wanted = search.strip()
+        found = found.filter(
+            Q(number__icontains=wanted) | Q(company__name__icontains=wanted) | Q(reference__icontains=wanted)
+        )
+    return found.order_by("-id")

@@ -1,0 +1,47 @@
+"""Finding the record a command is about among the rows of a query, and holding it while the command runs."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from django.db import models
+
+from counterfoil.core.errors import DomainError
+
+RecordT = TypeVar("RecordT", bound=models.Model)
+
+
+def existing(records: models.QuerySet[RecordT], pk: int, field: str | None = None) -> RecordT:
+    """The record of that key among ``records``.
+
+    Raises:
+        DomainError: ``not_found``, naming what was looked for.
+    """
+    record = records.filter(pk=pk).first()
+    if record is None:
+        raise DomainError("not_found", f"There is no {records.model._meta.verbose_name} with the id {pk}.", field=field)
+    return record
+
+
+def locked(records: models.QuerySet[RecordT], pk: int, field: str | None = None) -> RecordT:
+    """The record of that key, held against other changes until the transaction ends.
+
+    Others may refer to it meanwhile (by a foreign key), but not change or lock it.
+
+    Raises:
+        DomainError: ``not_found``.
+    """
+    return existing(records.select_for_update(of=("self",), no_key=True), pk, field)
+
+
+def locked_all(records: models.QuerySet[RecordT], pks: set[int], field: str | None = None) -> dict[int, RecordT]:
+    """The records of those keys by key, locked in one order whoever asks, so that two commands cannot deadlock.
+
+    Raises:
+        DomainError: ``not_found`` for the first that is missing.
+    """
+    rows = records.filter(pk__in=pks).order_by("pk").select_for_update(of=("self",), no_key=True)
+    found = {row.pk: row for row in rows}
+    for pk in sorted(pks - found.keys()):
+        raise DomainError("not_found", f"There is no {records.model._meta.verbose_name} with the id {pk}.", field=field)
+    return found

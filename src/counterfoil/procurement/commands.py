@@ -1,0 +1,630 @@
+"""Buying: purchase orders from the orders' demand, the vendors' bills, and paying them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+from django.db import models
+
+from counterfoil.catalog.models import Product, ProductClass
+from counterfoil.companies.models import BillingTerms, Company
+from counterfoil.core.calendar import format_date
+from counterfoil.core.errors import DomainError
+from counterfoil.core.money import ZERO, extend, format_money, round_money, sum_money
+from counterfoil.core.posting import post_vendor_payment
+from counterfoil.core.states import check_transition, words
+from counterfoil.ledger.banks import bank_account, paid_through
+from counterfoil.ledger.commands import Posting, post_drafts
+from counterfoil.ledger.models import JournalEntry
+from counterfoil.orders.models import SalesOrderLine, SalesOrderStatus
+from counterfoil.platform import audit
+from counterfoil.platform.commands import command, refuse_as
+from counterfoil.platform.identity import Actor, Role
+from counterfoil.platform.lookup import existing, locked, locked_all
+from counterfoil.platform.numbering import take_number
+from counterfoil.platform.records import plain_number as plain
+from counterfoil.procurement.models import (
+    PurchaseOrder,
+    PurchaseOrderLine,
+    PurchaseOrderStatus,
+    VendorBill,
+    VendorBillLine,
+    VendorPayment,
+    VendorPaymentApplication,
+)
+from counterfoil.procurement.queries import balances_of_bills, billed_of, bought_of, received_of
+
+BUYERS = (Role.PROCUREMENT,)
+BILL_CLERKS = (Role.PROCUREMENT, Role.FINANCE)
+FINANCE = (Role.FINANCE,)
+
+refuse_as("vendor_invoice_number_once", "duplicate", "That vendor invoice number has been entered for this vendor.")
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseLine:
+    """A line to buy: what a sales order line still demands, or a product of its own.
+
+    Attributes:
+        order_line_id: the sales order line whose demand this covers; its product is bought.
+        product_id: the product of a line that covers no demand.
+        quantity: in the product's unit; ``None`` is all that the order line still demands (1 without one).
+        unit_cost: ``None`` is the order line's cost, or the product's where that is zero.
+        bin_id: where it will be received into (inventory products).
+        description: empty is that of the order line or product.
+        vendor_sku: empty is the product's.
+    """
+
+    order_line_id: int | None = None
+    product_id: int | None = None
+    quantity: Decimal | None = None
+    unit_cost: Decimal | None = None
+    bin_id: int | None = None
+    description: str = ""
+    vendor_sku: str = ""
+
+
+@command(roles=BUYERS)
+def create_purchase_order(
+    *,
+    actor: Actor,
+    vendor_id: int,
+    order_date: date,
+    lines: Sequence[PurchaseLine] = (),
+    terms_id: int | None = None,
+    vendor_order_number: str = "",
+    notes: str = "",
+) -> PurchaseOrder:
+    """Draft a purchase order. ``order_date`` (the PO date) decides the period of the cost.
+
+    Raises:
+        DomainError: ``not_found``; ``invalid`` when the company is no vendor; ``more_than_ordered`` when a sales order
+            line would be bought twice; ``wrong_product_class`` for a bundle or an agreement product.
+    """
+    vendor = existing(Company.objects.all(), vendor_id, "vendor")
+    if not vendor.is_vendor:
+        raise DomainError("invalid", f"{vendor.name} is not a vendor.", field="vendor")
+    if terms_id is not None:
+        existing(BillingTerms.objects.all(), terms_id, "terms")
+    order = PurchaseOrder.objects.create(
+        number=take_number("purchase_order"),
+        vendor=vendor,
+        order_date=order_date,
+        terms_id=terms_id or vendor.terms_id,
+        vendor_order_number=vendor_order_number.strip(),
+        notes=notes.strip(),
+    )
+    written = _write_lines(order, lines, first_position=1)
+    total = sum_money(extend(line.quantity, line.unit_cost) for line in written)
+    audit.record(
+        actor,
+        "procurement.purchase_order.created",
+        f"drafted {order.number} to {vendor.name} for {_spoken(written)}, {format_money(total)}, dated"
+        f" {format_date(order_date)}",
+        order,
+    )
+    return order
+
+
+@command(roles=BUYERS)
+def add_purchase_order_lines(
+    *, actor: Actor, purchase_order_id: int, lines: Sequence[PurchaseLine]
+) -> list[PurchaseOrderLine]:
+    """Add lines to a draft purchase order.
+
+    Raises:
+        DomainError: ``wrong_state`` once it is sent, and what :func:`create_purchase_order` refuses.
+    """
+    order = _draft(purchase_order_id)
+    last = order.lines.aggregate(last=models.Max("position"))["last"] or 0
+    written = _write_lines(order, lines, first_position=last + 1)
+    if not written:
+        raise DomainError("required", "Choose at least one line to add.", field="lines")
+    text = f"added {_spoken(written)} to {order.number}"
+    audit.record(actor, "procurement.purchase_order.changed", text, order)
+    return written
+
+
+@command(roles=BUYERS)
+def update_purchase_order_line(
+    *,
+    actor: Actor,
+    line_id: int,
+    quantity: Decimal | None = None,
+    unit_cost: Decimal | None = None,
+    bin_id: int | None = None,
+    description: str | None = None,
+    vendor_sku: str | None = None,
+) -> PurchaseOrderLine:
+    """Change a line of a draft purchase order; what is ``None`` stays.
+
+    Raises:
+        DomainError: ``wrong_state`` once the order is sent; ``more_than_ordered``; ``invalid``.
+    """
+    line = existing(PurchaseOrderLine.objects.select_related("product"), line_id)
+    order = _draft(line.purchase_order_id)
+    before = f"{plain(line.quantity)} at {plain(line.unit_cost)}"
+    if line.order_line_id is not None:
+        (demanding,) = locked_all(SalesOrderLine.objects.select_related("order"), {line.order_line_id}).values()
+        _check_demand(demanding, quantity or line.quantity, besides=line)
+    line.quantity = line.quantity if quantity is None else quantity
+    line.unit_cost = line.unit_cost if unit_cost is None else unit_cost
+    line.bin_id = line.bin_id if bin_id is None else bin_id
+    line.description = line.description if description is None else description.strip()
+    line.vendor_sku = line.vendor_sku if vendor_sku is None else vendor_sku.strip()
+    _check_line(line, "line")
+    line.save()
+    audit.record(
+        actor,
+        "procurement.purchase_order.changed",
+        f"changed {line.product} on {order.number} from {before} to {plain(line.quantity)} at {plain(line.unit_cost)}",
+        order,
+    )
+    return line
+
+
+@command(roles=BUYERS)
+def remove_purchase_order_line(*, actor: Actor, line_id: int) -> PurchaseOrder:
+    """Take a line off a draft purchase order; what it covered is demand again.
+
+    Raises:
+        DomainError: ``not_found``; ``wrong_state`` once the order is sent.
+    """
+    line = existing(PurchaseOrderLine.objects.select_related("product"), line_id)
+    order = _draft(line.purchase_order_id)
+    line.delete()
+    text = f"took {plain(line.quantity)} {line.product} off {order.number}"
+    audit.record(actor, "procurement.purchase_order.changed", text, order)
+    return order
+
+
+@command(roles=BUYERS)
+def update_purchase_order(
+    *,
+    actor: Actor,
+    purchase_order_id: int,
+    order_date: date | None = None,
+    terms_id: int | None = None,
+    vendor_order_number: str | None = None,
+    notes: str | None = None,
+) -> PurchaseOrder:
+    """Change the head of a purchase order; what is ``None`` stays. Date and terms are fixed once it is sent.
+
+    Raises:
+        DomainError: ``not_found``; ``wrong_state``.
+    """
+    order = locked(PurchaseOrder.objects.all(), purchase_order_id)
+    if order_date is not None or terms_id is not None:
+        _check_draft(order)
+    if terms_id is not None:
+        order.terms = existing(BillingTerms.objects.all(), terms_id, "terms")
+    order.order_date = order_date or order.order_date
+    order.vendor_order_number = (
+        order.vendor_order_number if vendor_order_number is None else vendor_order_number.strip()
+    )
+    order.notes = order.notes if notes is None else notes.strip()
+    order.save(update_fields=["order_date", "terms", "vendor_order_number", "notes"])
+    text = f"changed {order.number}, dated {format_date(order.order_date)}"
+    audit.record(actor, "procurement.purchase_order.changed", text, order)
+    return order
+
+
+@command(roles=BUYERS)
+def send_purchase_order(*, actor: Actor, purchase_order_id: int) -> PurchaseOrder:
+    """Mark a draft as sent to the vendor: from now on it can be received, and its lines are fixed.
+
+    Raises:
+        DomainError: ``not_found``; ``wrong_state``; ``required`` when it has no lines.
+    """
+    order = locked(PurchaseOrder.objects.select_related("vendor"), purchase_order_id)
+    check_transition("purchase_order", order.number, order.status, PurchaseOrderStatus.SENT)
+    if not order.lines.exists():
+        raise DomainError("required", f"{order.number} has no lines to buy.", field="lines")
+    order.status = PurchaseOrderStatus.SENT
+    order.save(update_fields=["status"])
+    audit.record(actor, "procurement.purchase_order.sent", f"sent {order.number} to {order.vendor.name}", order)
+    return order
+
+
+@command(roles=BUYERS)
+def cancel_purchase_order(*, actor: Actor, purchase_order_id: int, reason: str = "") -> PurchaseOrder:
+    """Cancel a purchase order of which nothing has arrived; what it covered is demand again.
+
+    Raises:
+        DomainError: ``not_found``; ``wrong_state`` when something has arrived.
+    """
+    order = locked(PurchaseOrder.objects.all(), purchase_order_id)
+    check_transition("purchase_order", order.number, order.status, PurchaseOrderStatus.CANCELLED)
+    if any(received_of(order.lines.all()).values()):
+        raise DomainError(
+            "wrong_state",
+            f"Part of {order.number} has arrived; it cannot be cancelled.",
+            hint="Cancel the remainder of its lines instead.",
+        )
+    order.status = PurchaseOrderStatus.CANCELLED
+    order.save(update_fields=["status"])
+    text = f"cancelled {order.number}" + (f": {reason.strip()}" if reason.strip() else "")
+    audit.record(actor, "procurement.purchase_order.cancelled", text, order)
+    return order
+
+
+@command(roles=BUYERS)
+def cancel_remainder(*, actor: Actor, line_id: int, reason: str = "") -> PurchaseOrderLine:
+    """Cancel what has not arrived of a line; the order closes when nothing else is awaited.
+
+    Raises:
+        DomainError: ``not_found``; ``wrong_state`` when the order is not sent or nothing is awaited.
+    """
+    line = existing(PurchaseOrderLine.objects.select_related("product"), line_id)
+    order = locked(PurchaseOrder.objects.all(), line.purchase_order_id)
+    line.refresh_from_db()
+    if order.status != PurchaseOrderStatus.SENT:
+        raise DomainError("wrong_state", f"{order.number} is {words(order.status)}; nothing is awaited on it.")
+    awaited = line.quantity - line.quantity_cancelled - received_of([line])[line.pk]
+    if awaited <= 0:
+        raise DomainError("wrong_state", f"All of {line.product} on {order.number} has arrived or is cancelled.")
+    line.quantity_cancelled += awaited
+    line.save(update_fields=["quantity_cancelled"])
+    text = f"cancelled the remaining {plain(awaited)} {line.product} of {order.number}"
+    text += f": {reason.strip()}" if reason.strip() else ""
+    audit.record(actor, "procurement.purchase_order.remainder_cancelled", text, order)
+    close_when_complete(order, actor=actor)
+    return line
+
+
+def close_when_complete(order: PurchaseOrder, *, actor: Actor) -> bool:
+    """Close a sent order of which everything has arrived or is cancelled. For commands, inside their transaction.
+
+    Returns:
+        Whether it was closed.
+    """
+    lines = list(order.lines.all())
+    received = received_of(lines)
+    if any(received[line.pk] + line.quantity_cancelled < line.quantity for line in lines):
+        return False
+    order.status = PurchaseOrderStatus.CLOSED
+    order.save(update_fields=["status"])
+    text = f"closed {order.number}: everything has arrived or is cancelled"
+    audit.record(actor, "procurement.purchase_order.closed", text, order)
+    return True
+
+
+def _spoken(lines: Sequence[PurchaseOrderLine]) -> str:
+    return ", ".join(f"{plain(line.quantity)} {line.product}" for line in lines) or "nothing yet"
+
+
+def _draft(purchase_order_id: int) -> PurchaseOrder:
+    order = locked(PurchaseOrder.objects.select_related("vendor"), purchase_order_id)
+    _check_draft(order)
+    return order
+
+
+def _check_draft(order: PurchaseOrder) -> None:
+    if order.status != PurchaseOrderStatus.DRAFT:
+        raise DomainError(
+            "wrong_state",
+            f"{order.number} is {words(order.status)}; only a draft can be changed.",
+            hint="Cancel what has not arrived, and order the rest anew.",
+        )
+
+
+def _write_lines(
+    order: PurchaseOrder, lines: Sequence[PurchaseLine], *, first_position: int
+) -> list[PurchaseOrderLine]:
+    """Write the lines one after the other, so that two of them cannot take the same demand."""
+    wanted = {line.order_line_id for line in lines if line.order_line_id is not None}
+    demanding = locked_all(SalesOrderLine.objects.select_related("order", "product"), wanted, "order_line")
+    written = []
+    for offset, line in enumerate(lines):
+        where = f"lines[{offset}]"
+        row = _line_of(line, demanding.get(line.order_line_id or 0), where)
+        row.purchase_order, row.position = order, first_position + offset
+        _check_line(row, where)
+        row.save()
+        written.append(row)
+    return written
+
+
+def _line_of(line: PurchaseLine, demand: SalesOrderLine | None, where: str) -> PurchaseOrderLine:
+    """The row of a line, with its defaults filled in and the demand it covers checked."""
+    if demand is not None:
+        product, description, origin_id = demand.product, demand.description, demand.origin_id
+        left = demand.quantity - bought_of([demand])[demand.pk]
+        quantity = left if line.quantity is None else line.quantity
+        _check_demand(demand, quantity, field=f"{where}.quantity")
+        cost = demand.unit_cost or product.cost
+    elif line.product_id is not None:
+        product = existing(Product.objects.all(), line.product_id, f"{where}.product")
+        description, origin_id, cost = product.description, None, product.cost
+        quantity = Decimal(1) if line.quantity is None else line.quantity
+    else:
+        raise DomainError("required", "Choose a sales order line or a product.", field=f"{where}.product")
+    return PurchaseOrderLine(
+        product=product,
+        description=line.description.strip() or description,
+        quantity=quantity,
+        unit_cost=cost if line.unit_cost is None else line.unit_cost,
+        vendor_sku=line.vendor_sku.strip() or product.vendor_sku,
+        bin_id=line.bin_id,
+        order_line=demand,
+        origin_id=origin_id,
+    )
+
+
+def _check_demand(
+    demand: SalesOrderLine, quantity: Decimal, *, besides: PurchaseOrderLine | None = None, field: str = "quantity"
+) -> None:
+    """Refuse to buy more for a sales order line than it demands; ``besides`` is the line that is being changed."""
+    if demand.order.status != SalesOrderStatus.OPEN:
+        raise DomainError("wrong_state", f"{demand.order} is {words(demand.order.status)}; it demands nothing.", field)
+    bought = bought_of([demand], besides=besides)[demand.pk]
+    left = demand.quantity - bought
+    if quantity > left or left <= 0:
+        raise DomainError(
+            "more_than_ordered",
+            f"{demand.order} needs {plain(demand.quantity)} {demand.product}; {plain(bought)} of it bought or shipped"
+            f" already, {plain(max(left, Decimal(0)))} left to buy.",
+            field=field,
+        )
+
+
+def _check_line(line: PurchaseOrderLine, where: str) -> None:
+    product = line.product
+    if product.product_class in (ProductClass.BUNDLE, ProductClass.AGREEMENT):
+        raise DomainError(
+            "wrong_product_class",
+            f"{product} is of class {product.product_class}: it is sold, never bought.",
+            field=f"{where}.product",
+        )
+    if line.quantity <= 0:
+        raise DomainError("invalid", f"Buy more than zero of {product}.", field=f"{where}.quantity")
+    if line.unit_cost < 0:
+        raise DomainError("invalid", f"The cost of {product} cannot be below zero.", field=f"{where}.unit_cost")
+    if line.bin_id is None:
+        return
+    # Bins belong to inventory, which stands above; the foreign key knows them without an import.
+    bins = PurchaseOrderLine._meta.get_field("bin").related_model
+    existing(bins._default_manager.all(), line.bin_id, f"{where}.bin")
+    if not product.is_stocked:
+        raise DomainError("invalid", f"{product} is not kept in stock; it goes into no bin.", field=f"{where}.bin")
+
+
+@dataclass(frozen=True, slots=True)
+class BillLine:
+    """What the vendor bills of a purchase order line.
+
+    Attributes:
+        purchase_order_line_id: what was bought.
+        quantity: ``None`` is all that has arrived and is not billed yet.
+        unit_cost: ``None`` is the cost on the purchase order; another one becomes purchase price variance.
+    """
+
+    purchase_order_line_id: int
+    quantity: Decimal | None = None
+    unit_cost: Decimal | None = None
+
+
+@command(roles=BILL_CLERKS)
+def enter_vendor_bill(
+    *,
+    actor: Actor,
+    vendor_id: int,
+    vendor_invoice_number: str,
+    date: date,
+    lines: Sequence[BillLine],
+    freight: Decimal = ZERO,
+    tax: Decimal = ZERO,
+    due_date: date | None = None,
+) -> VendorBill:
+    """Enter a vendor's invoice for what has arrived. It waits as unposted until it is transferred to the books.
+
+    Args:
+        actor: who enters it.
+        vendor_id: the vendor of the purchase orders.
+        vendor_invoice_number: as printed on it; entered once per vendor.
+        date: the date printed on it.
+        lines: what it bills.
+        freight: freight charged on it.
+        tax: sales tax the vendor charged on it.
+        due_date: ``None`` reckons it from the terms of the purchase order, else the vendor's.
+
+    Raises:
+        DomainError: ``not_found``; ``required``; ``duplicate`` number; ``more_than_received``; ``invalid``.
+    """
+    vendor = existing(Company.objects.select_related("terms"), vendor_id, "vendor")
+    number = vendor_invoice_number.strip()
+    if not number:
+        raise DomainError("required", "Enter the vendor's invoice number.", field="vendor_invoice_number")
+    if len(number) > 20:
+        raise DomainError("invalid", "At most 20 characters are kept of it.", field="vendor_invoice_number")
+    former = VendorBill.objects.filter(vendor=vendor, vendor_invoice_number=number).first()
+    if former is not None:
+        raise DomainError(
+            "duplicate",
+            f"Invoice {number} of {vendor.name} is entered already, as {former}.",
+            field="vendor_invoice_number",
+        )
+    if not lines:
+        raise DomainError("required", "Choose at least one line that is billed.", field="lines")
+    bought = locked_all(
+        PurchaseOrderLine.objects.select_related("purchase_order__terms", "product"),
+        {line.purchase_order_line_id for line in lines},
+        "lines",
+    )
+    rows = _bill_rows(vendor, lines, bought)
+    freight, tax = _charge(freight, "freight"), _charge(tax, "tax")
+    total = sum_money([*(row.amount for row in rows), freight, tax])
+    if total <= 0:
+        raise DomainError("invalid", "A bill of nothing cannot be entered.", field="lines")
+    terms = bought[lines[0].purchase_order_line_id].purchase_order.terms or vendor.terms
+    due = due_date or date + timedelta(days=terms.due_days if terms else 0)
+    if due < date:
+        raise DomainError("invalid", "A bill cannot be due before its date.", field="due_date")
+    bill = VendorBill.objects.create(
+        number=take_number("vendor_bill"),
+        vendor=vendor,
+        vendor_invoice_number=number,
+        date=date,
+        due_date=due,
+        freight=freight,
+        tax=tax,
+        total=total,
+    )
+    for row in rows:
+        row.bill = bill
+    VendorBillLine.objects.bulk_create(rows)
+    text = f"entered {bill}, invoice {number} of {vendor.name}, {format_money(total)}, due {format_date(due)}"
+    audit.record(actor, "procurement.vendor_bill.entered", text, bill)
+    return bill
+
+
+def _bill_rows(
+    vendor: Company, lines: Sequence[BillLine], bought: dict[int, PurchaseOrderLine]
+) -> list[VendorBillLine]:
+    received, billed = received_of(bought.values()), billed_of(bought.values())
+    rows = []
+    for index, line in enumerate(lines):
+        source, where = bought[line.purchase_order_line_id], f"lines[{index}]"
+        order = source.purchase_order
+        if order.vendor_id != vendor.pk:
+            raise DomainError("invalid", f"{order} was not sent to {vendor.name}.", field=where)
+        open_quantity = received[source.pk] - billed[source.pk]
+        quantity = open_quantity if line.quantity is None else line.quantity
+        if quantity > open_quantity or open_quantity <= 0:
+            raise DomainError(
+                "more_than_received",
+                f"{plain(received[source.pk])} {source.product} of {order} have arrived and {plain(billed[source.pk])}"
+                f" are billed; {plain(quantity)} more cannot be billed.",
+                field=f"{where}.quantity",
+                hint="Receive the goods first.",
+            )
+        cost = source.unit_cost if line.unit_cost is None else line.unit_cost
+        if quantity <= 0 or cost < 0:
+            raise DomainError("invalid", "Quantity must be above zero, and cost not below.", field=where)
+        billed[source.pk] += quantity
+        amount = extend(quantity, cost)
+        rows.append(
+            VendorBillLine(
+                position=index + 1, purchase_order_line=source, quantity=quantity, unit_cost=cost, amount=amount
+            )
+        )
+    return rows
+
+
+def _charge(amount: Decimal, field: str) -> Decimal:
+    if amount < 0 or round_money(amount) != amount:
+        raise DomainError("invalid", f"Enter the {field} in whole cents, not below zero.", field=field)
+    return amount
+
+
+@command(roles=BILL_CLERKS)
+def delete_vendor_bill(*, actor: Actor, bill_id: int) -> None:
+    """Delete a vendor's bill that is neither in the books nor paid.
+
+    Raises:
+        DomainError: ``not_found``; ``posted_is_locked``; ``wrong_state`` when something is paid on it.
+    """
+    bill = locked(VendorBill.objects.select_related("vendor"), bill_id)
+    if JournalEntry.objects.filter(source_type="vendor_bill", source_id=bill.pk).exists():
+        raise DomainError("posted_is_locked", f"{bill} is in the books and cannot be deleted.")
+    if bill.applications.exists():
+        raise DomainError("wrong_state", f"{bill} has been paid in part or whole and cannot be deleted.")
+    text = f"deleted {bill}, invoice {bill.vendor_invoice_number} of {bill.vendor.name}, {format_money(bill.total)}"
+    audit.record(actor, "procurement.vendor_bill.deleted", text, bill)
+    bill.delete()
+
+
+@dataclass(frozen=True, slots=True)
+class BillPayment:
+    """What of a payment settles which bill."""
+
+    bill_id: int
+    amount: Decimal
+
+
+@command(roles=FINANCE)
+def pay_vendor_bill(
+    *, actor: Actor, bill_id: int, on: date, bank_account_id: int | None = None, reference: str = ""
+) -> VendorPayment:
+    """Pay all that is open of one bill. See :func:`record_vendor_payment`.
+
+    Raises:
+        DomainError: ``not_found``; ``wrong_state`` when nothing is open; ``period_closed``.
+    """
+    bill = locked(VendorBill.objects.all(), bill_id)
+    balance = balances_of_bills([bill])[bill.pk]
+    if balance <= 0:
+        raise DomainError("wrong_state", f"{bill} is paid.")
+    return record_vendor_payment(
+        actor=actor,
+        vendor_id=bill.vendor_id,
+        on=on,
+        applications=[BillPayment(bill.pk, balance)],
+        bank_account_id=bank_account_id,
+        reference=reference,
+    )
+
+
+@command(roles=FINANCE)
+def record_vendor_payment(
+    *,
+    actor: Actor,
+    vendor_id: int,
+    on: date,
+    applications: Sequence[BillPayment],
+    bank_account_id: int | None = None,
+    reference: str = "",
+) -> VendorPayment:
+    """Record money paid to a vendor on its bills, and book it: Dr accounts payable / Cr bank.
+
+    Raises:
+        DomainError: ``not_found``; ``invalid`` for more than a bill's balance, a bill of another vendor or an account
+            that is no bank; ``period_closed``, ``period_missing``, ``gl_mapping_missing``.
+    """
+    vendor = existing(Company.objects.all(), vendor_id, "vendor")
+    if not applications:
+        raise DomainError("required", "Choose at least one bill that is paid.", field="applications")
+    bills = locked_all(VendorBill.objects.all(), {each.bill_id for each in applications}, "applications")
+    balances = balances_of_bills(bills.values())
+    for index, each in enumerate(applications):
+        bill, where = bills[each.bill_id], f"applications[{index}]"
+        if bill.vendor_id != vendor.pk:
+            raise DomainError("invalid", f"{bill} is not a bill of {vendor.name}.", field=where)
+        if each.amount <= 0 or round_money(each.amount) != each.amount:
+            raise DomainError("invalid", "Pay an amount above zero, in whole cents.", field=f"{where}.amount")
+        if each.amount > balances[bill.pk]:
+            raise DomainError(
+                "invalid",
+                f"{format_money(each.amount)} is more than the {format_money(balances[bill.pk])} open on {bill}.",
+                field=f"{where}.amount",
+            )
+        balances[bill.pk] -= each.amount
+    bank = bank_account(bank_account_id)
+    payment = VendorPayment.objects.create(
+        number=take_number("vendor_payment"),
+        vendor=vendor,
+        date=on,
+        amount=sum_money(each.amount for each in applications),
+        bank_account=bank,
+        reference=reference.strip(),
+    )
+    VendorPaymentApplication.objects.bulk_create(
+        VendorPaymentApplication(payment=payment, bill=bills[each.bill_id], amount=each.amount) for each in applications
+    )
+    draft = post_vendor_payment(
+        accounts=paid_through(bank),
+        on=on,
+        source_id=payment.pk,
+        vendor=vendor.pk,
+        amount=payment.amount,
+        memo=f"Payment {payment} to {vendor.name}",
+    )
+    assert draft is not None  # a payment is above zero
+    post_drafts([Posting(draft, source_label=payment.number)], actor=actor)
+    paid = ", ".join(str(bills[each.bill_id]) for each in applications)
+    text = f"paid {vendor.name} {format_money(payment.amount)} on {format_date(on)} for {paid}"
+    audit.record(actor, "procurement.vendor_payment.recorded", text, payment)
+    return payment
