@@ -8,6 +8,7 @@ from __future__ import annotations
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, timedelta
+from fractions import Fraction
 from typing import Final, Literal, get_args
 
 from counterfoil.core.errors import DomainError
@@ -16,6 +17,7 @@ Unit = Literal["day", "week", "month", "year"]
 
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MAX_COUNT: Final = 1200
+_MEAN_MONTH_DAYS: Final = Fraction(146_097, 4_800)  # 400 years have 146,097 days and 4,800 months
 
 
 def format_date(day: date) -> str:
@@ -102,6 +104,13 @@ class Cycle:
     def months(self) -> int | None:
         """Length in months; None for days and weeks, which do not fit into months."""
         return {"month": self.count, "year": 12 * self.count}.get(self.unit)
+
+    @property
+    def per_month(self) -> Fraction:
+        """How many cycles there are in a month: a third for a quarter. Days and weeks by the mean Gregorian month."""
+        if (months := self.months) is not None:
+            return Fraction(1, months)
+        return _MEAN_MONTH_DAYS / (self.count * (7 if self.unit == "week" else 1))
 
     def after(self, anchor: date, n: int) -> date:
         """The start of the n-th cycle from ``anchor`` (0 is the anchor itself), without drift."""

@@ -1,0 +1,238 @@
+"""What people do with the product catalog."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from counterfoil.catalog import policies
+from counterfoil.catalog.models import Category, Product, Subcategory
+from counterfoil.companies.models import Company
+from counterfoil.companies.policies import ensure_vendor
+from counterfoil.core.errors import DomainError
+from counterfoil.core.money import ZERO
+from counterfoil.platform import audit
+from counterfoil.platform.commands import command, refuse_as
+from counterfoil.platform.identity import Actor, Role
+from counterfoil.platform.records import (
+    UNSET,
+    Unset,
+    change,
+    changes_in_words,
+    fetch,
+    refuse_negative,
+    save_checked,
+)
+
+OFFICE = (Role.SALES, Role.PROCUREMENT, Role.FINANCE)
+
+#: What documents rely on, and how it is called.
+_FIXED_ONCE_USED = {"product_class": "class", "serialized": "rule on serial numbers", "unit_of_measure": "unit"}
+
+refuse_as("catalog_product_identifier_key", "duplicate", "There is a product with that identifier already.")
+refuse_as("catalog_category_name_key", "duplicate", "There is a category of that name already.")
+refuse_as("subcategory_once_per_category", "duplicate", "The category has a subcategory of that name already.")
+
+
+@command(roles=OFFICE)
+def create_category(*, actor: Actor, name: str) -> Category:
+    """Add a product category.
+
+    Raises:
+        DomainError: ``required``, ``invalid``, ``duplicate``.
+    """
+    category = Category(name=name.strip())
+    if Category.objects.filter(name__iexact=category.name).exists():
+        raise DomainError("duplicate", f"There is a category “{category.name}” already.", field="name")
+    save_checked(category)
+    audit.record(actor, "catalog.category.created", f"added the category {category.name}", category)
+    return category
+
+
+@command(roles=OFFICE)
+def create_subcategory(*, actor: Actor, category_id: int, name: str) -> Subcategory:
+    """Add a division of a category.
+
+    Raises:
+        DomainError: ``required``, ``invalid``, ``not_found``, ``duplicate``.
+    """
+    category = fetch(Category, category_id, field="category_id")
+    subcategory = Subcategory(category=category, name=name.strip())
+    if category.subcategories.filter(name__iexact=subcategory.name).exists():
+        raise DomainError("duplicate", f"{category.name} has a subcategory “{subcategory.name}” already.", field="name")
+    save_checked(subcategory)
+    audit.record(
+        actor, "catalog.subcategory.created", f"added the subcategory {subcategory.name} to {category.name}", category
+    )
+    return subcategory
+
+
+@command(roles=OFFICE)
+def create_product(
+    *,
+    actor: Actor,
+    identifier: str,
+    description: str,
+    product_class: str,
+    category_id: int,
+    subcategory_id: int | None = None,
+    accounting_type: str = "",
+    customer_description: str = "",
+    unit_of_measure: str = "each",
+    cost: Decimal = ZERO,
+    price: Decimal = ZERO,
+    taxable: bool = True,
+    serialized: bool = False,
+    vendor_id: int | None = None,
+    vendor_sku: str = "",
+    special_order: bool = False,
+    drop_ship: bool = False,
+    billing_cycle: str = "",
+) -> Product:
+    """Add a product. Without an accounting type it gets the one that goes with its class.
+
+    Args:
+        actor: who adds it.
+        identifier: the product's key, as it stands on documents.
+        description: one line.
+        product_class: Agreement, Bundle, Inventory, NonInventory or Service.
+        category_id: its category.
+        subcategory_id: a division of that category.
+        accounting_type: InventoryPart, NonInventoryPart, OtherCharge or Service.
+        customer_description: what the customer reads.
+        unit_of_measure: of quantity, cost and price.
+        cost: default unit cost.
+        price: default unit price; of an agreement product per billing cycle.
+        taxable: whether sales tax applies.
+        serialized: whether each unit has a serial number (goods only).
+        vendor_id: whom it is bought from; must be a vendor.
+        vendor_sku: the vendor's key of it.
+        special_order: buy the full quantity whatever is in stock.
+        drop_ship: the vendor ships to the customer.
+        billing_cycle: of agreement products: ``month:1`` or ``monthly``.
+
+    Raises:
+        DomainError: ``required``, ``invalid``, ``not_found``, ``duplicate``, with the field.
+    """
+    product = Product(
+        identifier=identifier.strip(),
+        description=description.strip(),
+        product_class=product_class,
+        accounting_type=accounting_type or policies.DEFAULT_ACCOUNTING_TYPES.get(product_class, ""),
+        category_id=category_id,
+        subcategory_id=subcategory_id,
+        customer_description=customer_description.strip(),
+        unit_of_measure=unit_of_measure.strip(),
+        cost=cost,
+        price=price,
+        taxable=taxable,
+        serialized=serialized,
+        vendor_id=vendor_id,
+        vendor_sku=vendor_sku.strip(),
+        special_order=special_order,
+        drop_ship=drop_ship,
+        billing_cycle=billing_cycle.strip(),
+    )
+    _check_product(product)
+    save_checked(product)
+    audit.record(
+        actor, "catalog.product.created",
+        f"added the product {product.identifier}, {product.description} ({product.product_class})", product,
+    )  # fmt: skip
+    return product
+
+
+@command(roles=OFFICE)
+def update_product(
+    *,
+    actor: Actor,
+    product_id: int,
+    identifier: str | Unset = UNSET,
+    description: str | Unset = UNSET,
+    product_class: str | Unset = UNSET,
+    category_id: int | Unset = UNSET,
+    subcategory_id: int | Unset | None = UNSET,
+    accounting_type: str | Unset = UNSET,
+    customer_description: str | Unset = UNSET,
+    unit_of_measure: str | Unset = UNSET,
+    cost: Decimal | Unset = UNSET,
+    price: Decimal | Unset = UNSET,
+    taxable: bool | Unset = UNSET,
+    serialized: bool | Unset = UNSET,
+    vendor_id: int | Unset | None = UNSET,
+    vendor_sku: str | Unset = UNSET,
+    special_order: bool | Unset = UNSET,
+    drop_ship: bool | Unset = UNSET,
+    billing_cycle: str | Unset = UNSET,
+) -> Product:
+    """Change what is given of a product. Lines that are there keep what they say.
+
+    Raises:
+        DomainError: as :func:`create_product`; ``conflict`` for another class, unit or serial rule once it is on
+            documents.
+    """
+    product = fetch(Product, product_id, lock=True)
+    changes = change(
+        product,
+        identifier=identifier,
+        description=description,
+        product_class=product_class,
+        category_id=category_id,
+        subcategory_id=subcategory_id,
+        accounting_type=accounting_type,
+        customer_description=customer_description,
+        unit_of_measure=unit_of_measure,
+        cost=cost,
+        price=price,
+        taxable=taxable,
+        serialized=serialized,
+        vendor_id=vendor_id,
+        vendor_sku=vendor_sku,
+        special_order=special_order,
+        drop_ship=drop_ship,
+        billing_cycle=billing_cycle,
+    )
+    for field, words in _FIXED_ONCE_USED.items():
+        if field in changes:
+            policies.ensure_unused(product, words, field)
+    _check_product(product)
+    save_checked(product)
+    audit.record(
+        actor, "catalog.product.changed", f"changed {product.identifier}: {changes_in_words(changes)}", product
+    )
+    return product
+
+
+def _check_product(product: Product) -> None:
+    policies.ensure_consistent(product)
+    refuse_negative({"cost": product.cost, "price": product.price})
+    if Product.objects.filter(identifier__iexact=product.identifier).exclude(pk=product.pk).exists():
+        raise DomainError("duplicate", f"There is a product “{product.identifier}” already.", field="identifier")
+    if product.vendor_id is not None:
+        ensure_vendor(fetch(Company, product.vendor_id, field="vendor_id"))
+    if product.subcategory_id is not None:
+        subcategory = fetch(Subcategory, product.subcategory_id, field="subcategory_id")
+        if subcategory.category_id != product.category_id:
+            raise DomainError(
+                "invalid", f"{subcategory.name} is not a subcategory of the category chosen.", field="subcategory_id"
+            )
+
+
+@command(roles=OFFICE)
+def deactivate_product(*, actor: Actor, product_id: int) -> Product:
+    """Take a product off the catalog; what was quoted and ordered goes on."""
+    return _set_active(actor, product_id, active=False)
+
+
+@command(roles=OFFICE)
+def reactivate_product(*, actor: Actor, product_id: int) -> Product:
+    """Put a product on the catalog again."""
+    return _set_active(actor, product_id, active=True)
+
+
+def _set_active(actor: Actor, product_id: int, *, active: bool) -> Product:
+    product = fetch(Product, product_id, lock=True)
+    product.active = active
+    product.save(update_fields=["active"])
+    deed = "reactivated" if active else "deactivated"
+    audit.record(actor, f"catalog.product.{deed}", f"{deed} the product {product.identifier}", product)
+    return product
