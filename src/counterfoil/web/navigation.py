@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from django.conf import settings
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
@@ -166,11 +165,10 @@ def links_for(path: str, roles: Roles, waits: dict[str, int]) -> list[Link]:
 
 
 def context(request: HttpRequest) -> dict[str, Any]:
-    """Context processor: ``navigation``, ``company_name`` and the release for ``base.html``, worked out when used."""
+    """Context processor: ``navigation`` and ``company_name`` for ``base.html``, worked out when used."""
     return {
         "navigation": SimpleLazyObject(lambda: _navigation(request)),
         "company_name": SimpleLazyObject(_company_name),
-        "demo_mode": getattr(settings, "COUNTERFOIL_DEMO", False),
     }
 
 

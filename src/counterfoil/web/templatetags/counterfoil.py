@@ -170,8 +170,8 @@ def sprite() -> str:
 
 
 @register.filter
-def control(field: BoundField) -> SafeString:
-    """A form field's input in our look, tied to its help and errors for screen readers."""
+def control(field: BoundField, name: str = "") -> SafeString:
+    """A form field's input in our look, tied to its help and errors; ``name`` says what it is where no label stands."""
     widget = field.field.widget
     css = "form-select" if isinstance(widget, Select | SelectMultiple) else "form-control"
     if isinstance(widget, CheckboxInput | RadioSelect):
@@ -181,6 +181,8 @@ def control(field: BoundField) -> SafeString:
     if field.errors:
         attrs["class"] += " is-invalid"
         attrs["aria-invalid"] = "true"
+    if name:
+        attrs["aria-label"] = name
     if described:
         attrs["aria-describedby"] = " ".join(described)
     return field.as_widget(attrs=attrs)
