@@ -1,0 +1,1 @@
+"""Stories across contexts: conversion, the lease, the first day. The only place that imports many contexts."""
