@@ -42,7 +42,7 @@ from counterfoil.ledger.banks import bank_account
 from counterfoil.ledger.commands import Posting, post_drafts
 from counterfoil.ledger.models import Account, AccountType, JournalEntry
 from counterfoil.ledger.queries import period_of
-from counterfoil.orders.models import SalesOrderLine
+from counterfoil.orders.models import SalesOrder, SalesOrderLine
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.identity import Actor, Role
@@ -128,7 +128,7 @@ def capitalise_from_invoice_line(
     actor: Actor,
     invoice_line_id: int,
     category_id: int,
-    in_service_date: date,
+    in_service_date: date | None = None,
     method: str | None = None,
     convention: str | None = None,
     life_months: int | None = None,
@@ -148,7 +148,7 @@ def capitalise_from_invoice_line(
         actor: who capitalises.
         invoice_line_id: a line whose cost was taken out of stock.
         category_id: the asset category: accounts, and what is not given below.
-        in_service_date: depreciation begins with it, as the convention has it.
+        in_service_date: depreciation begins with it, as the convention has it; ``None`` is the entry's date.
         method: how the books depreciate it; ``None`` is the category's.
         convention: ``None`` is the category's.
         life_months: ``None`` is the category's.
@@ -185,7 +185,7 @@ def capitalise_from_invoice_line(
         category=existing(AssetCategory.objects.all(), category_id, "category"),
         quantity=line.quantity,
         cost=source.amount,
-        in_service_date=in_service_date,
+        in_service_date=in_service_date or on,
         description=description.strip() or line.description,
         agreement_id=agreement_id,
         capitalised_from=CapitalisedFrom.COGS,
@@ -235,7 +235,8 @@ def capitalise_from_stock(
     actor: Actor,
     order_line_id: int,
     category_id: int,
-    in_service_date: date,
+    on: date,
+    in_service_date: date | None = None,
     quantity: Decimal | None = None,
     method: str | None = None,
     convention: str | None = None,
@@ -245,7 +246,6 @@ def capitalise_from_stock(
     tax_book: Depreciation | None = None,
     agreement_id: int | None = None,
     description: str = "",
-    on: date | None = None,
 ) -> Asset:
     """Capitalise leased goods straight out of inventory: Dr fixed asset / Cr the account they were received to.
 
@@ -255,7 +255,8 @@ def capitalise_from_stock(
         actor: who capitalises.
         order_line_id: a sales order line of an inventory product that was shipped.
         category_id: as in :func:`capitalise_from_invoice_line`, like all that is not named here.
-        in_service_date: depreciation begins with it, as the convention has it.
+        on: date of the entry.
+        in_service_date: depreciation begins with it, as the convention has it; ``None`` is ``on``.
         quantity: ``None`` is all that is shipped and neither invoiced nor capitalised. A part takes its share of cost.
         method: as above.
         convention: as above.
@@ -265,15 +266,14 @@ def capitalise_from_stock(
         tax_book: as above.
         agreement_id: as above.
         description: empty is the line's.
-        on: date of the entry; ``None`` is the in-service date.
 
     Raises:
         DomainError: ``not_found``; ``not_shipped`` when there is not that much left; ``wrong_state`` while a receipt of
             it is not in the books; ``wrong_product_class`` for what is not kept in stock; ``invalid``;
             ``period_closed``.
     """
-    lines = locked_all(SalesOrderLine.objects.select_related("order__company", "product", "origin"), {order_line_id})
-    line = lines[order_line_id]
+    locked(SalesOrder.objects.all(), existing(SalesOrderLine.objects.all(), order_line_id, "order_line").order_id)
+    line = locked(SalesOrderLine.objects.select_related("order__company", "product", "origin"), order_line_id)
     if not line.product.is_stocked:
         raise DomainError(
             "wrong_product_class",
@@ -293,7 +293,7 @@ def capitalise_from_stock(
     if quantity <= 0:
         raise DomainError("invalid", "Capitalise more than zero.", field="quantity")
     sources = cost_in_inventory(line)
-    on, booked = on or in_service_date, max(source.booked_on for source in sources)
+    booked = max(source.booked_on for source in sources)
     if on < booked:
         raise DomainError(
             "invalid",
@@ -305,7 +305,7 @@ def capitalise_from_stock(
         category=existing(AssetCategory.objects.all(), category_id, "category"),
         quantity=quantity,
         cost=allocate(rest.cost, [quantity, rest.quantity - quantity])[0],
-        in_service_date=in_service_date,
+        in_service_date=in_service_date or on,
         description=description.strip() or line.description,
         agreement_id=agreement_id,
         capitalised_from=CapitalisedFrom.INVENTORY,

@@ -180,7 +180,7 @@ def invoice_sales_order(*, actor: Actor, order_id: int, on: date, bill_to_id: in
         DomainError: ``not_found``; ``wrong_state`` for a cancelled order; ``not_shipped`` or ``already_invoiced`` when
             there is nothing to bill; ``my_company_not_billable``; ``price_on_internal_company``.
     """
-    order = existing(
+    order = locked(
         SalesOrder.objects.select_related(
             "company__tax_code", "bill_to__terms", "bill_to__tax_code", "site__tax_code", "terms", "tax_code"
         ),

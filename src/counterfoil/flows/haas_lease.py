@@ -307,7 +307,7 @@ def run_month(lease: Lease, people: People, *, month: date, now: datetime) -> No
     """Bill, book, collect and depreciate one month of a lease."""
     last = month_end(month)
     if month == add_months(lease.plan.start, 1):
-        pay_vendor_bill(actor=people.procurement, bill_id=lease.bill.pk, on=month + timedelta(days=9))
+        pay_vendor_bill(actor=people.finance, bill_id=lease.bill.pk, on=month + timedelta(days=9))
     invoice = bill_month(lease, people, month=month, now=now)
     transfer_unposted(through=last, people=people, now=now)
     collect_and_remit(invoice, people, on=last)

@@ -353,10 +353,9 @@ def ship_order(
         DomainError: ``not_found``; ``wrong_state``; ``more_than_ordered``; ``not_in_stock``, saying what is on hand
             and where; ``bin_required``; ``serials_required``; ``wrong_product_class`` for services and the like.
     """
-    order = existing(SalesOrder.objects.select_related("company"), order_id)
+    order = locked(SalesOrder.objects.select_related("company"), order_id)
     wanted = {line.order_line_id for line in lines} if lines is not None else set(_goods(order))
     ordered = locked_all(SalesOrderLine.objects.filter(order=order).select_related("product"), wanted, "lines")
-    order.refresh_from_db(fields=["status"])
     if order.status != SalesOrderStatus.OPEN:
         raise DomainError("wrong_state", f"{order} is {words(order.status)}; nothing can be shipped on it.")
     shipped = shipped_of(ordered.values())
@@ -457,8 +456,8 @@ def _ship_stock(
     if quantity > held:
         raise DomainError(
             "not_in_stock",
-            f"{plain(quantity)} {product} cannot leave {balance.bin}: {plain(held)} were there on"
-            f" {format_date(shipment.date)} and are there still. In stock: {whereabouts(product)}.",
+            f"{plain(quantity)} {product} cannot leave {balance.bin}: {plain(held)} that had arrived by"
+            f" {format_date(shipment.date)} are left there. In stock now: {whereabouts(product)}.",
             field=f"{where}.quantity",
         )
     issues = issue("serial" if product.serialized else "fifo", layers, quantity, named)

@@ -19,7 +19,7 @@ from counterfoil.core.states import check_transition, words
 from counterfoil.ledger.banks import bank_account, paid_through
 from counterfoil.ledger.commands import Posting, post_drafts
 from counterfoil.ledger.models import JournalEntry
-from counterfoil.orders.models import SalesOrderLine, SalesOrderStatus
+from counterfoil.orders.models import SalesOrder, SalesOrderLine, SalesOrderStatus
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.identity import Actor, Role
@@ -148,8 +148,8 @@ def update_purchase_order_line(
     order = _draft(line.purchase_order_id)
     before = f"{plain(line.quantity)} at {plain(line.unit_cost)}"
     if line.order_line_id is not None:
-        (demanding,) = locked_all(SalesOrderLine.objects.select_related("order"), {line.order_line_id}).values()
-        _check_demand(demanding, quantity or line.quantity, besides=line)
+        (demanding,) = _demanding({line.order_line_id}).values()
+        _check_demand(demanding, line.quantity if quantity is None else quantity, besides=line)
     line.quantity = line.quantity if quantity is None else quantity
     line.unit_cost = line.unit_cost if unit_cost is None else unit_cost
     line.bin_id = line.bin_id if bin_id is None else bin_id
@@ -316,7 +316,7 @@ def _write_lines(
 ) -> list[PurchaseOrderLine]:
     """Write the lines one after the other, so that two of them cannot take the same demand."""
     wanted = {line.order_line_id for line in lines if line.order_line_id is not None}
-    demanding = locked_all(SalesOrderLine.objects.select_related("order", "product"), wanted, "order_line")
+    demanding = _demanding(wanted)
     written = []
     for offset, line in enumerate(lines):
         where = f"lines[{offset}]"
@@ -326,6 +326,13 @@ def _write_lines(
         row.save()
         written.append(row)
     return written
+
+
+def _demanding(order_line_ids: set[int]) -> dict[int, SalesOrderLine]:
+    """The sales order lines that are bought for, held with their orders: orders first, as everywhere."""
+    orders = SalesOrder.objects.filter(lines__in=order_line_ids).values_list("pk", flat=True)
+    locked_all(SalesOrder.objects.all(), set(orders))
+    return locked_all(SalesOrderLine.objects.select_related("order", "product"), order_line_ids, "order_line")
 
 
 def _line_of(line: PurchaseLine, demand: SalesOrderLine | None, where: str) -> PurchaseOrderLine:
