@@ -359,7 +359,6 @@ class TestTransfer:
         statements(1)  # the first one also makes the number sequences
         assert statements(2) == statements(20)
 
-
     def test_two_hundred_documents_in_under_two_seconds(self, world: World) -> None:
         for _ in range(100):
             make_receipt(make_order(world, world.server_inventory), on=JAN)
