@@ -1,0 +1,265 @@
+"""Which records lie on one thread: up from a document to the lines it is about, and down again to all that came of them.
+
+A fixed number of queries, however many lines there are.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db import models
+from django.db.models import Count, Q, Sum
+
+from counterfoil.accounting.models import BatchItem
+from counterfoil.agreements.models import Addition, Agreement
+from counterfoil.assets.models import Asset, BookName, DepreciationLine
+from counterfoil.billing.models import Invoice, InvoiceLine
+from counterfoil.core.money import ZERO
+from counterfoil.inventory.models import Receipt, ReceiptLine, ShipmentLine
+from counterfoil.ledger.models import JournalEntry
+from counterfoil.orders.models import SalesOrderLine
+from counterfoil.procurement.models import PurchaseOrderLine, VendorBill, VendorBillLine
+from counterfoil.quotes.models import QuoteLine
+
+#: How many invoices of an agreement a thread shows; older ones are counted.
+INVOICES_SHOWN: Final = 3
+
+# -- upward: which lines it is about -----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Seeds:
+    """Ids of the lines a document is about."""
+
+    origins: set[int] = field(default_factory=set)
+    order_lines: set[int] = field(default_factory=set)
+    purchase_lines: set[int] = field(default_factory=set)
+    additions: set[int] = field(default_factory=set)
+    agreements: set[int] = field(default_factory=set)
+    invoices: set[int] = field(default_factory=set)
+    assets: set[int] = field(default_factory=set)
+
+
+def _from_quote(rows: models.QuerySet[QuoteLine]) -> _Seeds:
+    return _Seeds(origins=set(rows.values_list("pk", flat=True)))
+
+
+def _from_additions(rows: models.QuerySet[Addition], agreement_ids: Iterable[int] = ()) -> _Seeds:
+    pairs = list(rows.values_list("pk", "origin", "agreement"))
+    return _Seeds(
+        origins={origin for _, origin, _ in pairs if origin},
+        additions={pk for pk, _, _ in pairs},
+        agreements={*agreement_ids, *(agreement for _, _, agreement in pairs)},
+    )
+
+
+def _from_order_lines(rows: models.QuerySet[SalesOrderLine]) -> _Seeds:
+    pairs = list(rows.values_list("pk", "origin"))
+    return _Seeds(origins={origin for _, origin in pairs if origin}, order_lines={pk for pk, _ in pairs})
+
+
+def _from_purchase_lines(rows: models.QuerySet[PurchaseOrderLine]) -> _Seeds:
+    found = list(rows.values_list("pk", "origin", "order_line"))
+    return _Seeds(
+        origins={origin for _, origin, _ in found if origin},
+        order_lines={line for _, _, line in found if line},
+        purchase_lines={pk for pk, _, _ in found},
+    )
+
+
+def _from_invoice_lines(rows: models.QuerySet[InvoiceLine], invoice_ids: Iterable[int] = ()) -> _Seeds:
+    found = list(rows.values_list("invoice", "origin", "order_line", "addition", "addition__agreement"))
+    return _Seeds(
+        origins={origin for _, origin, _, _, _ in found if origin},
+        order_lines={line for _, _, line, _, _ in found if line},
+        additions={addition for _, _, _, addition, _ in found if addition},
+        agreements={agreement for *_, agreement in found if agreement},
+        invoices={*invoice_ids, *(invoice for invoice, *_ in found)},
+    )
+
+
+def _from_invoice(invoice: Invoice) -> _Seeds:
+    seeds = _from_invoice_lines(InvoiceLine.objects.filter(invoice=invoice), [invoice.pk])
+    if invoice.agreement_id:
+        seeds.agreements.add(invoice.agreement_id)
+    return seeds
+
+
+def _from_asset(asset: Asset) -> _Seeds:
+    return _Seeds(
+        origins={asset.origin_id} if asset.origin_id else set(),
+        order_lines={asset.order_line_id} if asset.order_line_id else set(),
+        agreements={asset.agreement_id} if asset.agreement_id else set(),
+        assets={asset.pk},
+    )
+
+
+_PURCHASES = PurchaseOrderLine.objects
+_STARTS: Final[Mapping[str, Callable[[Any], _Seeds]]] = {
+    "quotes.opportunity": lambda o: _from_quote(QuoteLine.objects.filter(opportunity=o)),
+    "quotes.quoteline": lambda o: _Seeds(origins={o.pk}),
+    "agreements.agreement": lambda o: _from_additions(Addition.objects.filter(agreement=o), [o.pk]),
+    "agreements.addition": lambda o: _from_additions(Addition.objects.filter(pk=o.pk)),
+    "orders.salesorder": lambda o: _from_order_lines(SalesOrderLine.objects.filter(order=o)),
+    "orders.salesorderline": lambda o: _from_order_lines(SalesOrderLine.objects.filter(pk=o.pk)),
+    "procurement.purchaseorder": lambda o: _from_purchase_lines(_PURCHASES.filter(purchase_order=o)),
+    "procurement.purchaseorderline": lambda o: _from_purchase_lines(_PURCHASES.filter(pk=o.pk)),
+    "procurement.vendorbill": lambda o: _from_purchase_lines(_PURCHASES.filter(bill_lines__bill=o)),
+    "procurement.vendorbillline": lambda o: _from_purchase_lines(_PURCHASES.filter(bill_lines=o)),
+    "inventory.receipt": lambda o: _from_purchase_lines(_PURCHASES.filter(receipt_lines__receipt=o)),
+    "inventory.receiptline": lambda o: _from_purchase_lines(_PURCHASES.filter(receipt_lines=o)),
+    "inventory.shipment": lambda o: _from_order_lines(SalesOrderLine.objects.filter(shipment_lines__shipment=o)),
+    "inventory.shipmentline": lambda o: _from_order_lines(SalesOrderLine.objects.filter(shipment_lines=o)),
+    "billing.invoice": _from_invoice,
+    "billing.invoiceline": lambda o: _from_invoice_lines(InvoiceLine.objects.filter(pk=o.pk)),
+    "assets.asset": _from_asset,
+}
+
+#: What a journal entry may book -> the record's model.
+SOURCES: Final[Mapping[str, type[models.Model]]] = {
+    "receipt": Receipt,
+    "vendor_bill": VendorBill,
+    "invoice": Invoice,
+    "asset": Asset,
+}
+
+
+def _seeds_of(obj: models.Model) -> _Seeds | None:
+    if isinstance(obj, JournalEntry):
+        model = SOURCES.get(obj.source_type)
+        source = model._default_manager.filter(pk=obj.source_id).first() if model else None
+        return _seeds_of(source) if source else None
+    start = _STARTS.get(obj._meta.label_lower)
+    if start is None:
+        return None
+    seeds = start(obj)
+    opportunities = set(
+        QuoteLine.objects.filter(pk__in=seeds.origins).order_by().values_list("opportunity", flat=True).distinct()
+    )
+    if len(opportunities) == 1:
+        seeds.origins = set(QuoteLine.objects.filter(opportunity__in=opportunities).values_list("pk", flat=True))
+    return seeds
+
+
+def lineage_of(obj: models.Model) -> Lineage | None:
+    """The records on the thread of ``obj``; ``None`` for what has no thread."""
+    seeds = _seeds_of(obj)
+    return Lineage(seeds, obj) if seeds is not None else None
+
+
+# -- downward: every record of the thread ------------------------------------------------------------------------------
+
+
+class Lineage:
+    """The records of a thread, each kind fetched once."""
+
+    def __init__(self, seeds: _Seeds, start: models.Model) -> None:
+        self.start = start
+        self.quote_lines = list(
+            QuoteLine.objects.filter(pk__in=seeds.origins).select_related("opportunity", "product", "conversion")
+        )
+        self.agreements = list(
+            Agreement.objects.filter(Q(additions__origin__in=seeds.origins) | Q(pk__in=seeds.agreements))
+            .distinct()
+            .prefetch_related("additions")
+            .order_by("pk")
+        )
+        self.order_lines = list(
+            SalesOrderLine.objects.filter(Q(origin__in=seeds.origins) | Q(pk__in=seeds.order_lines))
+            .select_related("order", "product")
+            .order_by("order_id", "position")
+        )
+        order_line_ids = [line.pk for line in self.order_lines]
+        self.purchase_lines = list(
+            _PURCHASES.filter(
+                Q(origin__in=seeds.origins) | Q(order_line__in=order_line_ids) | Q(pk__in=seeds.purchase_lines)
+            )
+            .select_related("purchase_order__vendor", "order_line")
+            .order_by("purchase_order_id", "position")
+        )
+        bought = [line.pk for line in self.purchase_lines]
+        self.receipt_lines = list(
+            ReceiptLine.objects.filter(purchase_order_line__in=bought).select_related("receipt").order_by("receipt_id")
+        )
+        self.bill_lines = list(
+            VendorBillLine.objects.filter(purchase_order_line__in=bought)
+            .select_related("bill", "purchase_order_line")
+            .order_by("bill_id")
+        )
+        self.shipment_lines = list(
+            ShipmentLine.objects.filter(order_line__in=order_line_ids)
+            .select_related("shipment")
+            .order_by("shipment_id")
+        )
+        self._find_invoices(seeds, order_line_ids)
+        self.assets = list(
+            Asset.objects.filter(
+                Q(origin__in=seeds.origins) | Q(order_line__in=order_line_ids) | Q(pk__in=seeds.assets)
+            ).order_by("pk")
+        )
+        self._find_books()
+
+    def _find_invoices(self, seeds: _Seeds, order_line_ids: list[int]) -> None:
+        """Invoices of the orders; of the agreements the latest few, and the one asked for."""
+        of_lines = InvoiceLine.objects.filter(Q(order_line__in=order_line_ids) | Q(invoice__in=seeds.invoices))
+        wanted = Q(pk__in=of_lines.values("invoice"))
+        if self.agreements:
+            latest = (
+                Invoice.objects.filter(agreement__in=self.agreements).order_by("-period_start", "-pk").values("pk")
+            )[:INVOICES_SHOWN]
+            wanted |= Q(pk__in=list(latest.values_list("pk", flat=True)))
+        self.invoices = list(Invoice.objects.filter(wanted).order_by("date", "pk"))
+        totals = Invoice.objects.filter(agreement__in=self.agreements).aggregate(
+            made=Count("pk"), billed=Sum("subtotal"), closed=Count("pk", filter=Q(status="closed"))
+        )
+        self.agreement_invoices: int = totals["made"]
+        self.agreement_closed: int = totals["closed"]
+        self.agreement_billed: Decimal = totals["billed"] or ZERO
+        self.invoiced: dict[int, Decimal] = dict(
+            InvoiceLine.objects.filter(order_line__in=order_line_ids)
+            .order_by()
+            .values_list("order_line")
+            .annotate(total=Sum("quantity"))
+        )
+
+    def _find_books(self) -> None:
+        """Journal entries and batches of the documents, and how far the assets are depreciated."""
+        sources: dict[str, set[int]] = {
+            "receipt": {line.receipt_id for line in self.receipt_lines},
+            "vendor_bill": {line.bill_id for line in self.bill_lines},
+            "invoice": {invoice.pk for invoice in self.invoices},
+            "asset": {asset.pk for asset in self.assets},
+        }
+        about = Q(pk__in=[])
+        for source_type, ids in sources.items():
+            about |= Q(source_type=source_type, source_id__in=ids)
+        self.entries: dict[tuple[str, int], list[JournalEntry]] = defaultdict(list)
+        for entry in JournalEntry.objects.filter(about).exclude(step__startswith="depreciation").order_by("date", "pk"):
+            self.entries[entry.source_type, entry.source_id].append(entry)
+        self.transferred: dict[tuple[str, int], bool] = {
+            (source_type, source_id): status == "transferred"
+            for source_type, source_id, status in BatchItem.objects.filter(about).values_list(
+                "source_type", "source_id", "batch__status"
+            )
+        }
+        booked = Q(entry__isnull=False)
+        self.depreciation: dict[int, dict[str, Any]] = {
+            row["book__asset"]: dict(row)
+            for row in DepreciationLine.objects.filter(book__asset__in=sources["asset"], book__name=BookName.BOOK)
+            .order_by()
+            .values("book__asset")
+            .annotate(
+                months=Count("pk"),
+                booked=Count("pk", filter=booked),
+                amount=Sum("amount", filter=booked),
+                last=models.Max("entry__date"),
+            )
+        }
+
+    def is_start(self, record: models.Model) -> bool:
+        """Whether the thread was asked for from ``record``."""
+        return type(self.start) is type(record) and bool(self.start.pk == record.pk)

@@ -1,0 +1,147 @@
+"""The thread of a leased server: every document finds all the others, and the stations say what comes next."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from counterfoil.flows.thread import follow, steps_of, thread_of
+from counterfoil.orders.commands import OrderLineInput, create_sales_order
+from counterfoil.procurement import commands as procurement
+from tests.web import deal as deals
+from tests.world import OWNER, World
+
+QUERIES = 22
+
+
+def kinds(obj: Any) -> list[str]:
+    return [event.kind for event in thread_of(obj)]
+
+
+def stations(obj: Any) -> dict[str, str]:
+    return {step.label: step.state for step in steps_of(obj)}
+
+
+def test_a_quote_waits_to_be_agreed_and_ordered(world: World) -> None:
+    deal = deals.quote(world)
+    (event,) = thread_of(deal.opportunity)
+    assert event.current
+    assert event.note == "0 of 2 lines converted"
+    assert event.amount == Decimal("5400.00")  # 36 × 150.00; the server has no price
+    assert stations(deal.opportunity) == {
+        "Quoted": "done", "Agreed": "current", "Ordered": "waiting", "Bought": "waiting", "Received": "waiting",
+        "Shipped": "waiting", "Billed": "waiting", "Booked": "waiting",
+    }  # fmt: skip
+
+
+def test_the_station_after_the_last_thing_done_is_current(world: World) -> None:
+    deal = deals.convert(deals.quote(world))
+    now = [key for key, state in stations(deal.order).items() if state == "current"]
+    assert now == ["Bought"]
+    deals.buy(deal)
+    assert [key for key, state in stations(deal.order).items() if state == "current"] == ["Received"]
+    deals.receive(deal)
+    assert [key for key, state in stations(deal.order).items() if state == "current"] == ["Shipped"]
+
+
+@pytest.mark.parametrize("option", [1, 2])
+def test_every_document_of_the_lease_shows_the_whole_way(world: World, option: int) -> None:
+    deal = deals.whole(world, option)
+    way = kinds(deal.opportunity)
+    wanted = [
+        "opportunity", "agreement", "sales_order", "purchase_order", "receipt", "journal_entry", "shipment",
+        "vendor_bill", "journal_entry", "invoice", "journal_entry", "invoice",
+    ]  # fmt: skip
+    assert sorted(kind for kind in way if kind != "journal_entry") == sorted(k for k in wanted if k != "journal_entry")
+    documents = (
+        deal.opportunity, deal.agreement, deal.order, deal.purchase_order, deal.receipt, deal.shipment, deal.bill,
+        deal.invoice, deal.rent,
+    )  # fmt: skip
+    for document in documents:
+        events = thread_of(document)
+        assert [event.kind for event in events] == way
+        here = [event for event in events if event.current]
+        assert [(event.model, event.pk) for event in here] == [(document._meta.label_lower, document.pk)]
+    states = stations(deal.order)
+    assert set(states.values()) == {"done"}, states
+
+
+def test_entries_stand_behind_what_they_book(world: World) -> None:
+    deal = deals.whole(world, 2)
+    events = thread_of(deal.receipt)
+    at = [event.kind for event in events].index("receipt")
+    assert events[at].state == "transferred"
+    assert events[at + 1].kind == "journal_entry"
+    assert events[at + 1].amount == Decimal("3600.00")
+
+
+def test_a_journal_entry_shows_the_thread_of_its_document(world: World) -> None:
+    deal = deals.whole(world, 2)
+    entry = next(event for event in thread_of(deal.invoice) if event.kind == "journal_entry")
+    from counterfoil.ledger.models import JournalEntry
+
+    events = thread_of(JournalEntry.objects.get(pk=entry.pk))
+    assert [event.kind for event in events] == kinds(deal.invoice)
+    assert [event.pk for event in events if event.current] == [entry.pk]
+
+
+def test_the_asset_and_its_depreciation_end_the_thread(world: World) -> None:
+    deal = deals.capitalise(deals.whole(world, 2))
+    events = thread_of(deal.asset)
+    assert [event.kind for event in events][-3:] == ["asset", "journal_entry", "depreciation"]
+    assert events[-1].note == "0 of 36 months booked"
+    assert stations(deal.asset)["Depreciated"] == "current"
+
+
+def test_a_dearer_purchase_and_a_dearer_bill_are_marked(world: World) -> None:
+    deal = deals.convert(deals.quote(world, 1))
+    assert deal.order is not None
+    line = deal.order.lines.get()
+    order = procurement.create_purchase_order(
+        actor=OWNER, vendor_id=world.ingram.pk, order_date=deals.START,
+        lines=[procurement.PurchaseLine(order_line_id=line.pk, unit_cost=Decimal(3700))],
+    )  # fmt: skip
+    (bought,) = (event for event in thread_of(order) if event.kind == "purchase_order")
+    assert bought.difference == "100.00 more: ordered by the customer at 3,600.00"
+
+
+def test_an_order_without_a_quote_has_a_thread_of_its_own(world: World) -> None:
+    order = create_sales_order(
+        actor=OWNER, company_id=world.acme.pk, on=deals.START,
+        lines=[OrderLineInput(product_id=world.server_inventory.pk)],
+    )  # fmt: skip
+    assert kinds(order) == ["sales_order"]
+    assert stations(order) == {
+        "Ordered": "done", "Bought": "current", "Received": "waiting", "Shipped": "waiting", "Billed": "waiting",
+        "Booked": "waiting",
+    }  # fmt: skip
+
+
+def test_what_has_no_thread_has_none(world: World) -> None:
+    assert thread_of(world.acme) == []
+
+
+def test_a_purchase_for_two_customers_shows_both_orders_and_no_more_of_their_deals(world: World) -> None:
+    first = deals.convert(deals.quote(world, 1))
+    second = deals.convert(deals.quote(world, 1, company_id=world.globex.pk, name="Globex server"))
+    assert first.order is not None
+    assert second.order is not None
+    order = procurement.create_purchase_order(
+        actor=OWNER, vendor_id=world.ingram.pk, order_date=deals.START,
+        lines=[
+            procurement.PurchaseLine(order_line_id=first.order.lines.get().pk),
+            procurement.PurchaseLine(order_line_id=second.order.lines.get().pk),
+        ],
+    )  # fmt: skip
+    assert kinds(order) == ["opportunity", "opportunity", "sales_order", "sales_order", "purchase_order"]
+
+
+def test_the_number_of_queries_does_not_grow(world: World, django_assert_max_num_queries: Any) -> None:
+    small = deals.whole(world, 1)
+    with django_assert_max_num_queries(QUERIES):
+        follow(small.order)
+    large = deals.capitalise(deals.whole(world, 2))
+    with django_assert_max_num_queries(QUERIES):
+        follow(large.asset)
