@@ -6,6 +6,8 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from tests.world import PROCUREMENT, SALES, World, build_world
+
 from counterfoil.agreements import queries as agreements
 from counterfoil.agreements.models import Agreement
 from counterfoil.core.errors import DomainError
@@ -16,8 +18,6 @@ from counterfoil.platform.audit import broken_links, trail_of
 from counterfoil.quotes import queries as quotes
 from counterfoil.quotes.commands import QuoteLineInput, create_opportunity, lose_opportunity, remove_quote_line
 from counterfoil.quotes.models import LineConversion, Opportunity
-
-from tests.world import PROCUREMENT, SALES, World, build_world
 
 pytestmark = pytest.mark.django_db
 TODAY = date(2026, 1, 5)

@@ -25,9 +25,6 @@ from counterfoil.platform.records import (
 
 OFFICE = (Role.SALES, Role.PROCUREMENT, Role.FINANCE)
 
-#: What documents rely on, and how it is called.
-_FIXED_ONCE_USED = {"product_class": "class", "serialized": "rule on serial numbers", "unit_of_measure": "unit"}
-
 refuse_as("catalog_product_identifier_key", "duplicate", "There is a product with that identifier already.")
 refuse_as("catalog_category_name_key", "duplicate", "There is a category of that name already.")
 refuse_as("subcategory_once_per_category", "duplicate", "The category has a subcategory of that name already.")
@@ -164,13 +161,15 @@ def update_product(
     drop_ship: bool | Unset = UNSET,
     billing_cycle: str | Unset = UNSET,
 ) -> Product:
-    """Change what is given of a product. Lines that are there keep what they say.
+    """Change what is given of a product. Lines that are there keep what they say; another class takes its type along.
 
     Raises:
         DomainError: as :func:`create_product`; ``conflict`` for another class, unit or serial rule once it is on
             documents.
     """
     product = fetch(Product, product_id, lock=True)
+    if product_class is not UNSET and product_class != product.product_class and accounting_type is UNSET:
+        accounting_type = policies.DEFAULT_ACCOUNTING_TYPES.get(product_class, UNSET)
     changes = change(
         product,
         identifier=identifier,
@@ -191,7 +190,7 @@ def update_product(
         drop_ship=drop_ship,
         billing_cycle=billing_cycle,
     )
-    for field, words in _FIXED_ONCE_USED.items():
+    for field, words in policies.FIXED_ONCE_USED.items():
         if field in changes:
             policies.ensure_unused(product, words, field)
     _check_product(product)

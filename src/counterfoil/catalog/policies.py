@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from counterfoil.catalog.models import AccountingType, Product, ProductClass
@@ -10,26 +11,38 @@ from counterfoil.core.errors import DomainError
 
 #: The accounting type that goes with a class unless another is chosen.
 DEFAULT_ACCOUNTING_TYPES: Final[dict[str, str]] = {
-    ProductClass.AGREEMENT: AccountingType.SERVICE,
-    ProductClass.BUNDLE: AccountingType.OTHER_CHARGE,
-    ProductClass.INVENTORY: AccountingType.INVENTORY_PART,
-    ProductClass.NON_INVENTORY: AccountingType.NON_INVENTORY_PART,
-    ProductClass.SERVICE: AccountingType.SERVICE,
+    ProductClass.AGREEMENT: AccountingType.SERVICE.value,
+    ProductClass.BUNDLE: AccountingType.OTHER_CHARGE.value,
+    ProductClass.INVENTORY: AccountingType.INVENTORY_PART.value,
+    ProductClass.NON_INVENTORY: AccountingType.NON_INVENTORY_PART.value,
+    ProductClass.SERVICE: AccountingType.SERVICE.value,
 }
 
 #: Classes of things that are bought, received and shipped.
 GOODS: Final = frozenset({ProductClass.INVENTORY, ProductClass.NON_INVENTORY})
+
+#: What documents rely on, and how it is called.
+FIXED_ONCE_USED: Final = {"product_class": "class", "serialized": "rule on serial numbers", "unit_of_measure": "unit"}
 
 #: Relations that show a product is in use.
 _USES: Final = ("quote_lines", "additions", "order_lines", "purchase_order_lines", "invoice_lines")
 
 
 def ensure_consistent(product: Product) -> None:
-    """Refuse a product whose class, serials, cycle and shipping contradict each other.
+    """Refuse a product whose class, type, serials, cycle and shipping contradict each other.
 
     Raises:
         DomainError: ``invalid`` or ``required``, with the field.
     """
+    stocked = product.product_class == ProductClass.INVENTORY
+    if stocked != (product.accounting_type == AccountingType.INVENTORY_PART):
+        raise DomainError(
+            "invalid",
+            f"{product.identifier} is of class {product.product_class} and type {product.accounting_type}:"
+            " what is stock here is stock in the books, and nothing else is.",
+            field="accounting_type",
+            hint="Class Inventory goes with type InventoryPart.",
+        )
     is_goods = product.product_class in GOODS
     if product.serialized and not is_goods:
         raise DomainError(
@@ -80,10 +93,23 @@ def ensure_unused(product: Product, what: str, field: str) -> None:
     Raises:
         DomainError: ``conflict``.
     """
-    if any(getattr(product, relation).exists() for relation in _USES):
+    if used_among([product.pk]):
         raise DomainError(
             "conflict",
-            f"{product.identifier} is on documents already, so its {what} stays.",
+            stays(product, what),
             field=field,
             hint="Make a new product and deactivate this one.",
         )
+
+
+def used_among(product_ids: Sequence[int]) -> set[int]:
+    """Which of the products are on documents, with one query for each kind of document."""
+    rows = Product.objects.filter(pk__in=product_ids)
+    return {
+        pk for relation in _USES for pk in rows.filter(**{f"{relation}__isnull": False}).values_list("pk", flat=True)
+    }
+
+
+def stays(product: Product, what: str) -> str:
+    """Why something of a product cannot be changed any more."""
+    return f"{product.identifier} is on documents already, so its {what} stays."

@@ -10,7 +10,7 @@ from counterfoil.core.errors import DomainError
 from counterfoil.core.money import ZERO, format_money
 
 #: Relations of a company that only a customer has, and what they are called.
-_AS_CUSTOMER: Final = {
+AS_CUSTOMER: Final = {
     "opportunities": "opportunities",
     "agreements": "agreements",
     "sales_orders": "sales orders",
@@ -18,7 +18,7 @@ _AS_CUSTOMER: Final = {
     "billed_invoices": "invoices billed to it",
 }
 #: Relations that only a vendor has.
-_AS_VENDOR: Final = {
+AS_VENDOR: Final = {
     "vendor_products": "products",
     "purchase_orders": "purchase orders",
     "vendor_bills": "vendor bills",
@@ -105,18 +105,24 @@ def ensure_kind_change(company: Company, kind: str) -> None:
     """
     if kind == company.kind:
         return
-    after = Company(kind=kind)
-    lost: dict[str, str] = {}
-    if company.is_vendor and not after.is_vendor:
-        lost |= _AS_VENDOR
-    if (company.is_customer and not after.is_customer) or (company.is_internal and not after.is_internal):
-        lost |= _AS_CUSTOMER
+    lost = relations_lost(company, Company(kind=kind))
     if has := [words for relation, words in lost.items() if getattr(company, relation).exists()]:
-        raise DomainError(
-            "conflict",
-            f"{company.name} has {' and '.join(has)}, so it stays {company.get_kind_display().lower()}.",
-            field="kind",
-        )
+        raise DomainError("conflict", stays(company.name, has, company), field="kind")
+
+
+def relations_lost(old: Company, new: Company) -> dict[str, str]:
+    """The relations a company of the ``old`` kind has and one of the ``new`` kind cannot have, with their names."""
+    lost: dict[str, str] = {}
+    if old.is_vendor and not new.is_vendor:
+        lost |= AS_VENDOR
+    if (old.is_customer and not new.is_customer) or (old.is_internal and not new.is_internal):
+        lost |= AS_CUSTOMER
+    return lost
+
+
+def stays(name: str, has: list[str], old: Company) -> str:
+    """Why a company keeps its kind."""
+    return f"{name} has {' and '.join(has)}, so its kind stays {old.get_kind_display()}."
 
 
 def ensure_no_open_business(company: Company) -> None:

@@ -72,9 +72,21 @@ def save_checked(record: models.Model) -> None:
     record.save()
 
 
+def field_problems(record: models.Model) -> list[DomainError]:
+    """Everything that is wrong with the fields of a record, foreign keys aside; no query is made."""
+    try:
+        record.clean_fields(exclude={f.name for f in record._meta.fields if f.is_relation})
+    except ValidationError as error:
+        return [_problem(record, name, problems[0], "") for name, problems in error.error_dict.items()]
+    return []
+
+
 def _refusal(record: models.Model, error: ValidationError, prefix: str) -> DomainError:
     name, problems = next(iter(error.error_dict.items()))
-    problem = problems[0]
+    return _problem(record, name, problems[0], prefix)
+
+
+def _problem(record: models.Model, name: str, problem: ValidationError, prefix: str) -> DomainError:
     if name == "__all__":
         return DomainError("duplicate", problem.messages[0])
     field: Any = record._meta.get_field(name)
