@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-from counterfoil.accounting.verification import verify
 from tests.world import FINANCE, PROCUREMENT, SALES, World
 
 from counterfoil.core.calendar import add_months, month_end
@@ -23,6 +22,7 @@ from counterfoil.ledger.queries import balance_of_types, balance_sheet, entries_
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 START = date(2026, 1, 1)
+FEBRUARY = date(2026, 2, 28)
 LAST = date(2028, 12, 31)
 PEOPLE = People(sales=SALES, procurement=PROCUREMENT, finance=FINANCE)
 
@@ -49,8 +49,8 @@ def plan_of(world: World, option: LeaseOption, cost: str = "3600", price: str = 
     )
 
 
-def run(world: World, option: LeaseOption, **amounts: str) -> Lease:
-    return run_lease(plan_of(world, option, **amounts), PEOPLE, through=LAST, now=NOW)
+def run(world: World, option: LeaseOption, through: date = FEBRUARY, **amounts: str) -> Lease:
+    return run_lease(plan_of(world, option, **amounts), PEOPLE, through=through, now=NOW)
 
 
 def journal_of(source_type: str, source_id: int) -> list[tuple[str, str, str]]:
@@ -118,20 +118,22 @@ def read(name: str, months: tuple[Decimal, ...]) -> tuple[Decimal, ...]:
 
 @pytest.mark.parametrize("option", list(LeaseOption))
 def test_profit_and_balance_sheet_are_those_of_the_worked_table(world: World, option: LeaseOption) -> None:
-    run(world, option)
+    lease = run(world, option, through=LAST)
 
-    found = books()
-    assert {name: read(name, months) for name, months in found.items()} == TABLE[option]
-    assert all(check.ok for check in verify()), [check for check in verify() if not check.ok]
+    assert {name: read(name, months) for name, months in books().items()} == TABLE[option]
+    check_against_economics(option, cost="3600", price="150")
+    check_each_month_is_invoiced(lease)
 
 
-@pytest.mark.parametrize(("cost", "price"), [("3600", "150"), ("1800", "75")])
 @pytest.mark.parametrize("option", list(LeaseOption))
-def test_the_books_say_what_the_lease_economics_foretold(
-    world: World, option: LeaseOption, cost: str, price: str
-) -> None:
-    run(world, option, cost=cost, price=price)
+def test_a_cheaper_server_at_half_the_price(world: World, option: LeaseOption) -> None:
+    run(world, option, through=LAST, cost="1800", price="75")
 
+    check_against_economics(option, cost="1800", price="75")
+
+
+def check_against_economics(option: LeaseOption, cost: str, price: str) -> None:
+    """The books say, month by month, what the lease economics foretold."""
     foretold = lease_economics(
         LeaseTerms(cost=Decimal(cost), price_per_month=Decimal(price), months=36, start=START, life_months=36)
     )
@@ -144,6 +146,21 @@ def test_the_books_say_what_the_lease_economics_foretold(
         assert found["equity"][index] == month.equity, month
     for index, (one, two) in enumerate(zip(foretold.option_1.months, foretold.option_2.months, strict=True)):
         assert two.equity - one.equity == two.net_book_value, index
+
+
+def check_each_month_is_invoiced(lease: Lease) -> None:
+    """One invoice a month with its tax, each in the books."""
+    invoices = list(lease.agreement.invoices.order_by("period_start"))
+    assert [invoice.period_start for invoice in invoices] == [add_months(START, n) for n in range(36)]
+    assert {(invoice.subtotal, invoice.tax_total, invoice.total) for invoice in invoices} == {
+        (Decimal(150), Decimal(9), Decimal(159))
+    }
+    assert journal_of("invoice", invoices[0].pk) == [
+        ("Accounts Receivable", "159.00", "0.00"),
+        ("HaaS Revenue", "0.00", "150.00"),
+        ("Sales Tax Payable", "0.00", "9.00"),
+    ]
+    assert month_end(invoices[-1].period_start) == LAST
 
 
 def test_option_1_puts_the_full_cost_into_cogs_when_the_purchase_order_is_transferred(world: World) -> None:
@@ -203,32 +220,16 @@ def test_the_direct_way_needs_neither_cogs_nor_the_internal_company(world: World
     assert balance_of_types(AccountType.INVENTORY) == 0
 
 
-def test_each_month_is_invoiced_with_its_tax_and_booked(world: World) -> None:
-    lease = run(world, LeaseOption.NON_INVENTORY)
-
-    invoices = list(lease.agreement.invoices.order_by("period_start"))
-    assert [invoice.period_start for invoice in invoices] == [add_months(START, n) for n in range(36)]
-    assert {(invoice.subtotal, invoice.tax_total, invoice.total) for invoice in invoices} == {
-        (Decimal(150), Decimal(9), Decimal(159))
-    }
-    assert journal_of("invoice", invoices[0].pk) == [
-        ("Accounts Receivable", "159.00", "0.00"),
-        ("HaaS Revenue", "0.00", "150.00"),
-        ("Sales Tax Payable", "0.00", "9.00"),
-    ]
-    assert month_end(invoices[-1].period_start) == LAST
-
-
 @pytest.mark.parametrize("option", list(LeaseOption))
 def test_the_lease_can_be_read_back_from_its_real_postings(world: World, option: LeaseOption) -> None:
     lease = run(world, option)
-    run_lease(
-        replace(plan_of(world, option), name="Another", vendor_invoice_number="V-2", serials=("SN-2",), customer_id=world.globex.pk),
-        PEOPLE, through=date(2026, 6, 30), now=NOW,
-    )  # fmt: skip
+    at_globex = replace(plan_of(world, option), customer_id=world.globex.pk, vendor_invoice_number="V-2")
+    if option.keeps_stock:
+        at_globex = replace(at_globex, serials=("SN-2",))
+    run_lease(at_globex, PEOPLE, through=FEBRUARY, now=NOW)
 
     booked = lease_books(lease.agreement).months
     foretold = lease_economics(
         LeaseTerms(cost=Decimal(3600), price_per_month=Decimal(150), months=36, start=START, life_months=36)
     )
-    assert list(booked) == list((foretold.option_2 if option.keeps_stock else foretold.option_1).months)
+    assert booked == (foretold.option_2 if option.keeps_stock else foretold.option_1).months[:2]
