@@ -1,0 +1,266 @@
+"""How routes are declared: one line names the command or query behind an address and the shape of its answer.
+
+    area = Area("Companies")
+    area.records("/companies", companies, queries.companies)
+    area.detail("/companies/{company_id}", companies)
+    area.post("/companies", commands.create_company, companies)
+    area.patch("/companies/{company_id}", commands.update_company, companies)
+
+Summary, description and roles in the OpenAPI document come from the command.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, Final
+
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router
+from pydantic import Field, TypeAdapter
+
+from counterfoil.api import bodies, pagination
+from counterfoil.api.auth import ApiToken, actor_of
+from counterfoil.api.errors import Refusal
+from counterfoil.api.fields import Id
+from counterfoil.api.idempotency import HEADER, MAX_LENGTH, OpenAnswer, once
+from counterfoil.api.shapes import Out, Shape
+from counterfoil.platform.identity import Role
+from counterfoil.platform.lookup import existing
+
+JSON: Final = "application/json; charset=utf-8"
+READ_REFUSALS: Final = (400, 401, 403, 404, 409, 422)
+KEY_PARAMETER: Final = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Makes a repetition of the request harmless: it gets the first answer again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": "^[!-~]+$"},
+}
+View = Callable[..., HttpResponse]
+Show = Callable[[Any], Any]
+
+
+class Area(Router):
+    """The routes of one part of the business."""
+
+    def __init__(self, tag: str) -> None:
+        super().__init__(tags=[tag])
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def records(
+        self, path: str, shape: Shape[Any], query: Callable[..., QuerySet[Any]], roles: Sequence[Role] | None = None
+    ) -> None:
+        """All records of ``query``, filtered by its keywords, page by page."""
+        adapter = TypeAdapter(pagination.Page[shape.head])  # type: ignore[name-defined]
+
+        def view(request: HttpRequest, limit: int, cursor: str, **asked: Any) -> HttpResponse:
+            records = shape.prepare(query(**asked), parts=False)
+            return _rendered(adapter, _page(*pagination.take(request, records, limit, cursor)))
+
+        self._add("GET", path, view, _described(query), adapter, _paged(_asked(query)), roles)
+
+    def rows(self, path: str, row: type[Out], query: Callable[..., Iterable[Any]], key: Callable[[Any], Any]) -> None:
+        """The rows that ``query`` computes, page by page in the order of ``key``."""
+        adapter = TypeAdapter(pagination.Page[row])  # type: ignore[valid-type]
+
+        def view(request: HttpRequest, limit: int, cursor: str, **asked: Any) -> HttpResponse:
+            return _rendered(adapter, _page(*pagination.take_rows(request, query(**asked), limit, cursor, key)))
+
+        self._add("GET", path, view, _described(query), adapter, _paged(_asked(query)))
+
+    def detail(self, path: str, shape: Shape[Any], roles: Sequence[Role] | None = None) -> None:
+        """One record with its parts, by the id in the path."""
+        adapter = TypeAdapter(shape.full)
+        name = str(shape.model._meta.verbose_name)
+
+        def view(request: HttpRequest, **ids: int) -> HttpResponse:
+            return _rendered(adapter, existing(shape.prepare(shape.source(), parts=True), *ids.values()))
+
+        described = (f"get_{shape.model.__name__.lower()}", f"{'An' if name[0] in 'aeiou' else 'A'} {name}", "")
+        self._add("GET", path, view, described, adapter, [], roles)
+
+    def report(self, path: str, answer: Any, query: Callable[..., Any], roles: Sequence[Role] | None = None) -> None:
+        """What ``query`` computes, whole."""
+        adapter = TypeAdapter(answer)
+        in_path = _names_in(path)
+
+        def view(request: HttpRequest, **asked: Any) -> HttpResponse:
+            return _rendered(adapter, query(**asked))
+
+        asked = [parameter for parameter in _asked(query) if parameter.name not in in_path]
+        self._add("GET", path, view, _described(query), adapter, asked, roles)
+
+    def asked_report(self, path: str, answer: Any, make: Callable[..., Any], asked: Mapping[str, type]) -> None:
+        """What ``make`` gives for the optional parameters ``asked``, by name and type."""
+        adapter = TypeAdapter(answer)
+
+        def view(request: HttpRequest, **given: Any) -> HttpResponse:
+            return _rendered(adapter, make(**given))
+
+        parameters = [
+            _parameter(f"{name}_", bodies.taken_as(name, kind) | None, Query(None, alias=name))
+            for name, kind in asked.items()
+        ]
+        self._add("GET", path, view, _described(make), adapter, parameters)
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    def post(
+        self, path: str, command: bodies.Command, answer: Any, show: Show | None = None, secret: str = ""
+    ) -> None:
+        """Make something by ``command``; repeated with the same ``Idempotency-Key`` it is made once.
+
+        Args:
+            path: of the list it joins.
+            command: what makes it.
+            answer: a shape, or a type for what the command returns.
+            show: makes of the command's result what ``answer`` describes.
+            secret: a field of the answer that is shown this once and not remembered.
+        """
+        self._command("POST", path, command, answer, 201, show, secret)
+
+    def act(self, path: str, command: bodies.Command, answer: Any, show: Show | None = None) -> None:
+        """Do something to what is there, by ``command``; with the same ``Idempotency-Key`` it is done once."""
+        self._command("POST", path, command, answer, 200, show)
+
+    def patch(self, path: str, command: bodies.Command, answer: Any) -> None:
+        """Change what the client names, by ``command``."""
+        self._command("PATCH", path, command, answer, 200)
+
+    def put(self, path: str, command: bodies.Command, answer: Any) -> None:
+        """Set something, by ``command``."""
+        self._command("PUT", path, command, answer, 200)
+
+    def delete(self, path: str, command: bodies.Command) -> None:
+        """Delete something that nothing depends on, by ``command``."""
+        self._command("DELETE", path, command, None, 204)
+
+    def _command(
+        self,
+        method: str,
+        path: str,
+        command: bodies.Command,
+        answer: Any,
+        status: int,
+        show: Show | None = None,
+        secret: str = "",
+    ) -> None:
+        shape = answer if isinstance(answer, Shape) else None
+        adapter = TypeAdapter(shape.full if shape else answer)
+        body = bodies.body_of(command, _names_in(path))
+
+        def run(request: HttpRequest, ids: dict[str, int], given: Any) -> HttpResponse:
+            asked = ids | bodies.arguments(command, given)
+            result = command(actor=actor_of(request), **asked, **bodies.ours(command, asked))
+            if status == 204:
+                return HttpResponse(status=204)
+            if shape and isinstance(result, Model):
+                result = shape.prepare(shape.source(), parts=True).get(pk=result.pk)
+            response = _rendered(adapter, show(result) if show else result, status)
+            return _shown_once(response, secret) if secret else response
+
+        def view(request: HttpRequest, body: Any = None, **ids: int) -> HttpResponse:
+            if method == "POST":
+                return once(request, lambda: run(request, ids, body))
+            return run(request, ids, body)
+
+        parameters = []
+        if body is not None:
+            needed = any(field.is_required() for field in body.model_fields.values())
+            kind: Any = body if needed else body | None
+            default = inspect.Parameter.empty if needed else None
+            parameters.append(_parameter("body", kind, default))
+        roles: Iterable[Role] = command.roles  # type: ignore[attr-defined]
+        self._add(method, path, view, _described(command), adapter, parameters, tuple(roles), status)
+
+    # -- both --------------------------------------------------------------------------------------------------------
+
+    def _add(
+        self,
+        method: str,
+        path: str,
+        view: View,
+        described: tuple[str, str, str],
+        adapter: TypeAdapter[Any],
+        parameters: list[inspect.Parameter],
+        roles: Iterable[Role] | None = None,
+        status: int = 200,
+    ) -> None:
+        name, summary, description = described
+        # The same query or command may stand behind several addresses: the address tells the operations apart.
+        operation_id = f"{method.lower()}{re.sub(r'[^a-z0-9]+', '_', path.replace('int:', ''))}".rstrip("_")
+        if roles is not None:
+            described_roles = ", ".join(sorted({Role.OWNER.value, *(role.value for role in roles)}))
+            description = f"{description}\n\nRoles: {described_roles}.".strip()
+        in_path = [_parameter(each, Id) for each in _names_in(path)]
+        request = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        view.__name__ = name
+        view.__signature__ = inspect.Signature([request, *in_path, *parameters])  # type: ignore[attr-defined]
+        refusals = dict.fromkeys(READ_REFUSALS, Refusal)
+        self.add_api_operation(
+            re.sub(r"\{(\w+_id)\}", r"{int:\1}", path),
+            [method],
+            view,
+            auth=ApiToken(roles, name),
+            response={status: None if status == 204 else adapter._type} | refusals,
+            operation_id=operation_id,
+            summary=summary,
+            description=description,
+            openapi_extra={"parameters": [KEY_PARAMETER]} if method == "POST" else None,
+        )
+
+
+def _rendered(adapter: TypeAdapter[Any], result: Any, status: int = 200) -> HttpResponse:
+    """The answer: read off the result's attributes, written as bytes in one go."""
+    content = adapter.dump_json(adapter.validate_python(result, from_attributes=True))
+    return HttpResponse(content, status=status, content_type=JSON)
+
+
+def _shown_once(response: HttpResponse, secret: str) -> HttpResponse:
+    """The answer with its secret; a repetition will get it without."""
+    answer = OpenAnswer(response.content, status=response.status_code, content_type=JSON)
+    answer.remembered = json.dumps(json.loads(response.content) | {secret: None})
+    return answer
+
+
+def _page(items: list[Any], next_cursor: str | None) -> dict[str, Any]:
+    return {"items": items, "next_cursor": next_cursor}
+
+
+def _names_in(path: str) -> list[str]:
+    return re.findall(r"\{(\w+)\}", path)
+
+
+def _parameter(name: str, kind: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+
+
+def _asked(query: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The keywords of a query as query parameters."""
+    return [
+        _parameter(name, Annotated[bodies.taken_as(name, hint), Field()], default)
+        for name, hint, default in bodies.keywords(query)
+        if name != "return"
+    ]
+
+
+def _paged(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
+    return [*parameters, _parameter("limit", pagination.Limit, 50), _parameter("cursor", pagination.Cursor, "")]
+
+
+def _described(deed: Callable[..., Any]) -> tuple[str, str, str]:
+    """Name, summary and description of an operation, from its docstring; mark-up and argument lists left out."""
+    text = inspect.cleandoc(deed.__doc__ or "")
+    text = re.sub(r":\w+:`~?([^`]*)`", r"`\1`", text).replace("``", "`")
+    words, *refusals = re.split(r"\n\nRaises[^\n]*:\n", text)
+    words = re.split(r"\n\n(?:Args|Returns):\n", words)[0]
+    description = " ".join(words.split())
+    if refusals:
+        said = " ".join(refusals[0].split()).removeprefix("DomainError: ")
+        description += f"\n\nRefused: {said}"
+    return deed.__name__, deed.__name__.replace("_", " ").capitalize(), description

@@ -1,0 +1,40 @@
+"""The routes, one module per part of the business, in the order of the way of a dollar."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from counterfoil.api.area import Area
+from counterfoil.api.areas import (
+    agreements,
+    assets,
+    billing,
+    books,
+    catalog,
+    companies,
+    orders,
+    people,
+    posting,
+    procurement,
+    quotes,
+    reports,
+    stock,
+    tax,
+)
+
+AREAS: Final[tuple[Area, ...]] = (
+    companies.area,
+    catalog.area,
+    tax.area,
+    quotes.area,
+    agreements.area,
+    orders.area,
+    procurement.area,
+    stock.area,
+    billing.area,
+    posting.area,
+    books.area,
+    assets.area,
+    reports.area,
+    people.area,
+)

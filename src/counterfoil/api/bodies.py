@@ -1,0 +1,141 @@
+"""What a route takes, read off the signature of the command or query it runs.
+
+A command's keywords become the fields of its JSON body, with the command's own defaults; what the client leaves out is
+left to the command. ``actor`` and ``now`` are never the client's; the day ``on`` which something happens is today, for
+the MSP, unless the client says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import types
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from counterfoil.api import fields
+from counterfoil.companies.queries import local_date
+from counterfoil.platform.records import Unset
+
+#: Keywords that the server gives.
+OURS: Final = frozenset({"actor", "now"})
+MAX_ITEMS: Final = 1000
+
+Command = Callable[..., Any]
+_models: dict[type, type[Body]] = {}
+
+
+class Body(BaseModel):
+    """What a command takes. Fields that it does not know are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def body_of(command: Command, besides: Sequence[str] = ()) -> type[Body] | None:
+    """The body of ``command``, without the keywords ``besides``; ``None`` when there is nothing to say.
+
+    >>> body_of(close_period, ("period_id",)) is None
+    True
+    """
+    taken = {
+        name: _field(name, hint, default)
+        for name, hint, default in keywords(command)
+        if name not in OURS and name not in besides
+    }
+    if not taken:
+        return None
+    title = "".join(word.capitalize() for word in command.__name__.split("_"))
+    return create_model(title, __base__=Body, **taken)
+
+
+def keywords(command: Command) -> list[tuple[str, Any, Any]]:
+    """Name, type and default of every keyword of a command or query."""
+    hints = get_type_hints(command, include_extras=True)
+    parameters = inspect.signature(command).parameters.values()
+    return [(p.name, hints[p.name], p.default) for p in parameters if p.name in hints]
+
+
+def _field(name: str, hint: Any, default: Any) -> Any:
+    kind = taken_as(name, hint)
+    if default is inspect.Parameter.empty and name == "on":
+        return (kind | None, Field(default=None, description="Today, if it is not given."))
+    if default is inspect.Parameter.empty:
+        return (kind, ...)
+    return (kind, Field(default=_shown(default)))
+
+
+def _shown(default: Any) -> Any:
+    """A default as the documentation shows it; it is never passed on (see :func:`arguments`)."""
+    if isinstance(default, Enum):
+        return None if isinstance(default, Unset) else default.value
+    return list(default) if isinstance(default, tuple) else default
+
+
+def taken_as(name: str, hint: Any) -> Any:
+    """The JSON type for a keyword called ``name`` of the type ``hint``."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return taken_as(name, arguments[0])
+    if origin in (Union, types.UnionType):
+        known = tuple(taken_as(name, each) for each in arguments if each is not Unset)
+        return Union[known]  # noqa: UP007 - made while running
+    if origin is Literal:
+        return hint
+    if origin is not None:
+        return Annotated[list[taken_as(name, arguments[0])], Field(max_length=MAX_ITEMS)]  # type: ignore[misc]
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _part(hint)
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return hint
+    if hint is int:
+        return fields.Id if name.endswith(("_id", "_ids")) else fields.Count
+    if hint is Decimal:
+        return fields.decimal_in(name)
+    simple = {date: fields.DateIn, datetime: fields.InstantIn, str: fields.Text, bool: bool, types.NoneType: None}
+    return simple[hint]
+
+
+def _part(kind: type) -> type[Body]:
+    """The JSON form of an input dataclass, such as a line."""
+    if kind not in _models:
+        taken = {name: _field(name, hint, default) for name, hint, default in keywords(kind)}
+        _models[kind] = create_model(kind.__name__, __base__=Body, **taken)
+    return _models[kind]
+
+
+def arguments(command: Command, body: BaseModel | None) -> dict[str, Any]:
+    """The keywords that the client gave, as ``command`` takes them."""
+    hints = {name: hint for name, hint, _ in keywords(command)}
+    given: dict[str, Any] = {}
+    for name in body.model_fields_set if body else ():
+        value = getattr(body, name)
+        if value is not None or name != "on":
+            given[name] = _as_taken(hints[name], value)
+    return given
+
+
+def _as_taken(hint: Any, value: Any) -> Any:
+    if isinstance(value, Body):
+        kind = next(kind for kind, model in _models.items() if isinstance(value, model))
+        hints = get_type_hints(kind)
+        return kind(**{name: _as_taken(hints[name], getattr(value, name)) for name in value.model_fields_set})
+    if isinstance(value, list):
+        return tuple(_as_taken(hint, item) for item in value)
+    return value
+
+
+def ours(command: Command, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the server adds: the instant, and the day when the client gave none."""
+    now = datetime.now(UTC)
+    names = {name: default for name, _, default in keywords(command)}
+    added: dict[str, Any] = {}
+    if "now" in names:
+        added["now"] = now
+    if names.get("on", "") is inspect.Parameter.empty and "on" not in given:
+        added["on"] = local_date(now)
+    return added

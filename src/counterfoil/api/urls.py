@@ -1,0 +1,60 @@
+"""The API as it is mounted under ``/api/``: all areas, the OpenAPI document and its page."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.urls import URLPattern, URLResolver, path, re_path
+from ninja import NinjaAPI
+
+from counterfoil import __version__
+from counterfoil.api import errors
+from counterfoil.api.areas import AREAS
+from counterfoil.api.fields import ExactParser
+
+DESCRIPTION: Final = """\
+Everything the pages do, over the same commands.
+
+**Sign in** with a token: `Authorization: Bearer cf_…`. Any token may read. To write, it takes a scope with a role that
+the operation names.
+
+**Amounts** are strings with cents (`"150.00"`), prices and quantities strings without idle zeros, dates ISO. Numbers are
+taken as strings or JSON numbers and never pass through a float.
+
+**Refusals** are `{code, message, field, hint}`, with the status 400, 401, 403, 404, 409 or 422.
+
+**Repeating a POST** is harmless with an `Idempotency-Key`: the first answer is given again, with the header
+`Idempotent-Replay: true`. A refused request leaves the key free. Keys are kept for good.
+
+**Lists** are read page by page, in the order of the ids: `?limit=&cursor=` gives `{items, next_cursor}`.
+"""
+
+
+class Api(NinjaAPI):
+    """The API, with all refusals in one form."""
+
+    def _get_urls(self) -> list[URLResolver | URLPattern]:
+        patterns = super()._get_urls()
+        for pattern in patterns:
+            if isinstance(pattern, URLPattern):
+                pattern.callback = errors.in_our_form(pattern.callback)
+        return patterns
+
+
+api = Api(
+    title="Counterfoil",
+    version=__version__,
+    description=DESCRIPTION,
+    urls_namespace="api",
+    parser=ExactParser(),
+    docs_url="/docs",
+    openapi_url="/openapi.json",
+)
+errors.install(api)
+for area in AREAS:
+    api.add_router("", area)
+
+urlpatterns = [
+    path("v1/", api.urls),
+    re_path(r"", errors.unknown_route),
+]
