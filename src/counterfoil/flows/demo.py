@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from counterfoil.agreements.commands import AdditionInput, create_agreement
 from counterfoil.agreements.models import Agreement, AgreementType
+from counterfoil.assets.commands import post_depreciation
 from counterfoil.assets.models import AssetCategory
 from counterfoil.billing.commands import close_invoice, invoice_agreements_through, invoice_sales_order
 from counterfoil.billing.models import Invoice
@@ -30,8 +31,9 @@ from counterfoil.flows.haas_lease import (
     People,
     bill_month,
     book_purchase,
-    run_month,
+    collect_and_remit,
     start_lease,
+    transfer_unposted,
 )
 from counterfoil.flows.setup import set_up_msp
 from counterfoil.inventory.commands import (
@@ -48,7 +50,7 @@ from counterfoil.orders.models import SalesOrder
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.models import AuditEntry, User
 from counterfoil.platform.users import create_first_owner, create_user
-from counterfoil.procurement.commands import PurchaseLine, create_purchase_order, send_purchase_order
+from counterfoil.procurement.commands import PurchaseLine, create_purchase_order, pay_vendor_bill, send_purchase_order
 from counterfoil.procurement.models import PurchaseOrder
 from counterfoil.quotes.commands import QuoteLineInput, create_opportunity
 from counterfoil.tax.commands import TaxLevelInput, create_tax_code
@@ -56,6 +58,9 @@ from counterfoil.tax.models import TaxCode
 
 OWNER_EMAIL = "olivia@northwind.example"
 FIRST_MONTH = date(2026, 1, 1)
+
+#: The customer that owes the last months.
+LATE_PAYER, LATE_MONTHS = "Hooli", 2
 
 #: (e-mail, name, role)
 COLLEAGUES = (
@@ -90,7 +95,8 @@ COMPANIES = (
 
 #: (identifier, description, class, category, cost, price, vendor, vendor SKU, serialized, billing cycle)
 PRODUCTS = (
-    ("SRV-R450-NI", "Rack server R450 (expensed)", "NonInventory", "Hardware", "3600", "4680", "DellDirect", "R450", False, ""),
+    ("SRV-R450-NI", "Rack server R450 (expensed)", "NonInventory", "Hardware", "3600", "4680", "DellDirect", "R450",
+     False, ""),
     ("SRV-R450", "Rack server R450", "Inventory", "Hardware", "3600", "4680", "DellDirect", "R450", True, ""),
     ("FW-M270", "Firewall M270", "Inventory", "Hardware", "1800", "2340", "Ingram", "WGM270", True, ""),
     ("SW-48P", "Switch, 48 ports, PoE", "Inventory", "Hardware", "890", "1180", "Ingram", "S48P", True, ""),
@@ -99,7 +105,8 @@ PRODUCTS = (
     ("CAB-C6A", "Patch cable C6A, 2 m", "NonInventory", "Hardware", "4.15", "9.50", "Ingram", "C6A2", False, ""),
     ("HAAS-SRV", "Server as a service", "Agreement", "HaaS", "0", "150", "", "", False, "month:1"),
     ("HAAS-FW", "Firewall as a service", "Agreement", "HaaS", "0", "75", "", "", False, "month:1"),
-    ("M365-BP", "Microsoft 365 Business Premium", "Agreement", "SaaS", "18.70", "22.00", "Pax8", "CFQ7TTC0LCHC", False, "month:1"),
+    ("M365-BP", "Microsoft 365 Business Premium", "Agreement", "SaaS", "18.70", "22.00", "Pax8", "CFQ7TTC0LCHC",
+     False, "month:1"),
     ("MS-USER", "Managed services, per user", "Agreement", "Managed services", "0", "85", "", "", False, "month:1"),
     ("BKP-TB", "Backup, per TB", "Agreement", "SaaS", "11", "29", "Pax8", "BKP1", False, "month:1"),
     ("LAB-ENG", "Engineer, per hour", "Service", "Labor", "0", "145", "", "", False, ""),
@@ -174,7 +181,7 @@ def load_demo(
     month = FIRST_MONTH
     while month < last:
         progress(f"{month:%B %Y}: invoices, batch, payments, depreciation")
-        _run_month(leases, cast, month, now)
+        _run_month(leases, cast, month, last, now)
         month = add_months(month, 1)
     progress("Work that waits")
     _leave_work(leases, cast, last, now)
@@ -348,21 +355,28 @@ def _start_managed_services(cast: _Cast) -> None:
         )
 
 
-def _run_month(leases: list[Lease], cast: _Cast, month: date, now: datetime) -> None:
-    """One month of everything: the leases with their payments, the other agreements, one batch."""
-    _bill_managed_services(cast, month, now)
-    for lease in leases:
-        run_month(lease, cast.people, month=month, now=now)
+def _run_month(leases: list[Lease], cast: _Cast, month: date, last: date, now: datetime) -> None:
+    """One month of everything: invoices, one batch, payments, remittances, depreciation."""
+    people, end = cast.people, month_end(month)
+    if month == add_months(FIRST_MONTH, 1):
+        for lease in leases:
+            pay_vendor_bill(actor=people.procurement, bill_id=lease.bill.pk, on=month + timedelta(days=9))
+    invoices = [bill_month(lease, people, month=month, now=now) for lease in leases]
+    invoices += _bill_managed_services(cast, month, now)
+    transfer_unposted(through=end, people=people, now=now)
+    late = month >= add_months(last, -LATE_MONTHS)
+    for invoice in invoices:
+        if not (late and invoice.company == cast.companies[LATE_PAYER]):
+            collect_and_remit(invoice, people, on=end)
+    post_depreciation(actor=people.finance, through=end)
 
 
-def _bill_managed_services(cast: _Cast, month: date, now: datetime) -> None:
+def _bill_managed_services(cast: _Cast, month: date, now: datetime) -> list[Invoice]:
     """Invoice what is due besides the leases, and close it."""
-    managed = list(
-        AgreementType.objects.get(name="Managed service").agreements.values_list("pk", flat=True).order_by("pk")
-    )
-    run = invoice_agreements_through(actor=cast.people.finance, through=month, agreement_ids=managed)
-    for invoice in run.invoices:
-        close_invoice(actor=cast.people.finance, invoice_id=invoice.pk, now=now)
+    finance = cast.people.finance
+    managed = list(Agreement.objects.filter(type__name="Managed service").order_by("pk").values_list("pk", flat=True))
+    run = invoice_agreements_through(actor=finance, through=month, agreement_ids=managed)
+    return [close_invoice(actor=finance, invoice_id=invoice.pk, now=now) for invoice in run.invoices]
 
 
 def _leave_work(leases: list[Lease], cast: _Cast, month: date, now: datetime) -> None:
