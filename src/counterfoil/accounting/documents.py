@@ -268,6 +268,22 @@ def load_bills(bills: QuerySet[VendorBill], groups: Mapping[int, Collection[int]
     return [costed[document.source_id] for document in documents]
 
 
+def booked_bills() -> list[BillDocument]:
+    """The bills in the books, in the order they were booked, with what each cleared, worked out anew."""
+    entry = JournalEntry.objects.filter(source_type="vendor_bill", source_id=OuterRef("pk")).values("id")[:1]
+    rows = (
+        VendorBill.objects.annotate(entry=entry)
+        .filter(entry__isnull=False)
+        .select_related("vendor")
+        .prefetch_related("lines__purchase_order_line__product")
+        .order_by("entry")
+    )
+    documents = [_bill(row) for row in rows]
+    booked = Clearing.load({line.purchase_order_line_id for document in documents for line in document.lines})
+    state = Clearing(booked.received, {}, {}).fresh()
+    return [state.take(document) for document in documents]
+
+
 def _bill(row: VendorBill) -> BillDocument:
     lines = tuple(
         BillLine(
