@@ -45,8 +45,8 @@ def acting(email: str | None) -> Actor:
     """
     from counterfoil.core.errors import DomainError
     from counterfoil.platform import config
+    from counterfoil.platform.identity import Role
     from counterfoil.platform.models import User
-    from counterfoil.platform.people import owners
 
     wanted = email or config.current().user
     if wanted:
@@ -54,7 +54,7 @@ def acting(email: str | None) -> Actor:
         if user is None:
             raise DomainError("not_found", f"There is no active user {wanted}.", field="as")
         return user.actor("cli")
-    candidates = owners()
+    candidates = User.objects.filter(roles__contains=[Role.OWNER.value], is_active=True).order_by("pk")[:2]
     if not candidates:
         raise DomainError("not_found", "There is no owner yet.", hint="Run: counterfoil init --email you@example.com")
     if len(candidates) > 1:

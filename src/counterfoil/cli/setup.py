@@ -53,6 +53,22 @@ def init(
     say("Now run: counterfoil serve")
 
 
+def _my_company(owner: User, name: str) -> str:
+    """The name of My Company, which is set up, with its chart of accounts and periods, if it is not there."""
+    from datetime import date
+
+    from counterfoil.companies.queries import my_company
+    from counterfoil.flows.setup import set_up_msp
+
+    present = my_company()
+    if present is not None:
+        return present.name
+    identifier = "".join(character for character in name if character.isalnum()) or "MyCompany"
+    # The books begin in the year of the day they are set up, and this is that day.
+    today = date.today()  # noqa: DTZ011
+    return set_up_msp(actor=owner.actor("cli"), name=name, identifier=identifier, on=today).name
+
+
 def _password_from_stdin() -> str:
     import sys
 
@@ -68,23 +84,14 @@ def _owner(email: str, name: str, given: str | None) -> tuple[User, str | None]:
     """The owner, and the password if it was made up here."""
     import secrets
 
-    from counterfoil.core.errors import DomainError
-    from counterfoil.platform.identity import SYSTEM, Role
-    from counterfoil.platform.people import create_user, owners
+    from counterfoil.platform.models import User
+    from counterfoil.platform.users import create_first_owner
 
-    present = owners()
-    for owner in present:
-        if owner.email == email.strip().lower():
-            return owner, None
-    if present:
-        raise DomainError(
-            "duplicate",
-            f"{present[0].email} is the owner already.",
-            field="email",
-            hint="Sign in as the owner to make accounts for others.",
-        )
+    present = User.objects.filter(email__iexact=email.strip(), is_active=True).first()
+    if present is not None and "owner" in present.roles:
+        return present, None
     password = given or secrets.token_urlsafe(12)
-    owner = create_user(actor=SYSTEM, email=email, name=name, roles=[Role.OWNER], password=password)
+    owner = create_first_owner(email=email, name=name, password=password)
     return owner, None if given else password
 
 

@@ -56,6 +56,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "counterfoil.web.middleware.SignInRequired",
+    "counterfoil.web.middleware.MspTimeZone",
+    "counterfoil.web.middleware.RefusalPages",
 ]
 
 ROOT_URLCONF = "counterfoil.conf.urls"
@@ -109,7 +112,7 @@ TEMPLATES = [
 ]
 
 STATIC_URL = "static/"
-STATIC_ROOT = _env.data_dir / "static"
+STATIC_ROOT = _env.data_dir / "static" if _env.serving else None
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     # `counterfoil serve` collects the files into the data folder, compressed and named by their content. Everything else
