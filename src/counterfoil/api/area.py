@@ -19,7 +19,8 @@ from typing import Annotated, Any, Final
 
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
-from ninja import Query, Router
+from ninja import File, Query, Router
+from ninja.files import UploadedFile
 from pydantic import Field, TypeAdapter
 
 from counterfoil.api import bodies, pagination
@@ -29,6 +30,7 @@ from counterfoil.api.fields import Id
 from counterfoil.api.idempotency import HEADER, MAX_LENGTH, OpenAnswer, once
 from counterfoil.api.shapes import Out, Shape
 from counterfoil.platform.identity import Role
+from counterfoil.platform.imports import ImportPreview, ImportResult
 from counterfoil.platform.lookup import existing
 
 JSON: Final = "application/json; charset=utf-8"
@@ -140,6 +142,24 @@ class Area(Router):
         """Delete something that nothing depends on, by ``command``."""
         self._command("DELETE", path, command, None, 204)
 
+    def upload(self, path: str, preview: Callable[..., ImportPreview], command: bodies.Command, answer: Any) -> None:
+        """Take a CSV file in by ``command``; with ``?preview=true`` only say what would happen, by ``preview``."""
+        adapter = TypeAdapter(answer)
+        look = preview
+
+        def run(request: HttpRequest, file: UploadedFile, preview: bool) -> HttpResponse:
+            content = file.read()
+            if preview:
+                return _rendered(adapter, _import_answer(look(content=content)))
+            result = command(actor=actor_of(request), content=content, filename=(file.name or "")[:100])
+            return _rendered(adapter, _import_answer(result))
+
+        def view(request: HttpRequest, file: UploadedFile, preview: bool) -> HttpResponse:
+            return once(request, lambda: run(request, file, preview))
+
+        parameters = [_parameter("file", UploadedFile, File(...)), _parameter("preview", bool, False)]
+        self._add("POST", path, view, _described(command), adapter, parameters, tuple(command.roles))  # type: ignore[attr-defined]
+
     def _command(
         self,
         method: str,
@@ -226,6 +246,21 @@ def _shown_once(response: HttpResponse, secret: str) -> HttpResponse:
     answer = OpenAnswer(response.content, status=response.status_code, content_type=JSON)
     answer.remembered = json.dumps(json.loads(response.content) | {secret: None})
     return answer
+
+
+def _import_answer(done: ImportPreview | ImportResult) -> dict[str, Any]:
+    if isinstance(done, ImportResult):
+        counts = {"created": done.created, "updated": done.updated, "unchanged": done.unchanged}
+        return {"preview": False, **counts, "also": done.also, "rows": [], "errors": []}
+    return {
+        "preview": True,
+        "created": done.count("create"),
+        "updated": done.count("update"),
+        "unchanged": done.count("unchanged"),
+        "also": done.also,
+        "rows": done.rows,
+        "errors": done.errors,
+    }
 
 
 def _page(items: list[Any], next_cursor: str | None) -> dict[str, Any]:

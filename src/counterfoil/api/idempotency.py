@@ -96,5 +96,10 @@ def _replay(user_id: int | None, key: str, fingerprint: str) -> HttpResponse:
 
 def _fingerprint(request: HttpRequest) -> str:
     digest = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode())
-    digest.update(request.body)
+    if request.content_type == "multipart/form-data":  # its boundary differs each time
+        for name, file in sorted(request.FILES.items()):
+            digest.update(f"{name}\n".encode() + hashlib.sha256(file.read()).digest())
+            file.seek(0)
+    else:
+        digest.update(request.body)
     return digest.hexdigest()

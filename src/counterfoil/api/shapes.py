@@ -61,7 +61,7 @@ class Shape(Generic[RecordT]):
         if not parts:
             return records
         wanted = (
-            Prefetch(name, shape.prepare(shape.model._default_manager.all(), parts=True))
+            Prefetch(name, shape.prepare(shape.source(), parts=True))
             for name, shape in self.parts.items()
         )
         return records.prefetch_related(*wanted)
@@ -99,7 +99,7 @@ def shape(
             further = _NAMED_BY.get(column.related_model._meta.label)  # type: ignore[union-attr]
             joined += [f"{column.name}__{further}"] if further else []
     for attribute, kind in (extra or {}).items():
-        columns[attribute] = (kind, ...)
+        columns[attribute] = (kind, None if types.NoneType in get_args(kind) else ...)
     name = name or model.__name__
     head = create_model(name, __base__=Out, __doc__=_first_lines(model.__doc__), **columns)
     full = head

@@ -12,6 +12,7 @@ from counterfoil.api.areas import (
     books,
     catalog,
     companies,
+    imports,
     orders,
     people,
     posting,
@@ -25,6 +26,7 @@ from counterfoil.api.areas import (
 AREAS: Final[tuple[Area, ...]] = (
     companies.area,
     catalog.area,
+    imports.area,
     tax.area,
     quotes.area,
     agreements.area,

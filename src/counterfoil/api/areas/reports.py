@@ -1,4 +1,4 @@
-"""Every report, and what a lease does to profit, cash and balance sheet in both ways of accounting for it."""
+"""Every report, the check of the books, the thread of a record, and what a lease does to profit, cash and balance sheet in both ways of accounting for it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Literal
 
+from django.apps import apps
+
 from counterfoil.accounting import reports
+from counterfoil.accounting.checks import Check
 from counterfoil.accounting.tables import Cell, Kind, Table
+from counterfoil.accounting.verification import verify
 from counterfoil.agreements.models import Agreement
 from counterfoil.api.area import Area
 from counterfoil.api.fields import Money
@@ -17,7 +21,9 @@ from counterfoil.companies.queries import local_date
 from counterfoil.core import lease
 from counterfoil.core.depreciation import Convention, Method
 from counterfoil.core.money import ZERO, round_money
+from counterfoil.core.errors import DomainError
 from counterfoil.flows.lease_books import lease_books
+from counterfoil.flows.thread import Thread, follow
 from counterfoil.platform.lookup import existing
 from counterfoil.platform.records import plain_number
 
@@ -168,6 +174,32 @@ def agreement_economics(*, agreement_id: int) -> dict[str, Any]:
     return {"agreement": agreement.number, "months": lease_books(agreement).months}
 
 
+class BooksVerified(Out):
+    """The result of deriving everything again."""
+
+    ok: bool
+    checks: list[row(Check)]  # type: ignore[misc]
+
+
+def verify_books() -> dict[str, Any]:
+    """Derive again whatever can be derived, and name what differs; takes a while on large books."""
+    checks = verify()
+    return {"ok": all(check.ok for check in checks), "checks": checks}
+
+
+def thread_of_record(*, object_type: str, object_id: int) -> Thread:
+    """What a record descends from and what became of it, from the quote to the journal, and how far it has come.
+
+    `object_type` is such as `orders.salesorder`, as in the audit trail.
+    """
+    model = {known._meta.label_lower: known for known in apps.get_models() if known.__module__.startswith("counterfoil.")}
+    if object_type not in model:
+        raise DomainError("not_found", "There is no such type of record.", field="object_type")
+    return follow(existing(model[object_type]._default_manager.all(), object_id, "object_id"))
+
+
+area.report("/verify", BooksVerified, verify_books)
+area.report("/thread", row(Thread), thread_of_record)
 area.report("/reports", list[ReportDescription], list_reports)
 for each in reports.REPORTS.values():
     _add_report(each)
