@@ -360,7 +360,7 @@ def _run_month(leases: list[Lease], cast: _Cast, month: date, last: date, now: d
     people, end = cast.people, month_end(month)
     if month == add_months(FIRST_MONTH, 1):
         for lease in leases:
-            pay_vendor_bill(actor=people.procurement, bill_id=lease.bill.pk, on=month + timedelta(days=9))
+            pay_vendor_bill(actor=people.finance, bill_id=lease.bill.pk, on=month + timedelta(days=9))
     invoices = [bill_month(lease, people, month=month, now=now) for lease in leases]
     invoices += _bill_managed_services(cast, month, now)
     transfer_unposted(through=end, people=people, now=now)

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from counterfoil.agreements.models import Agreement
-from counterfoil.assets.models import Asset
+from counterfoil.agreements.queries import monthly_value
+from counterfoil.assets.models import Asset, BookName, DepreciationBook
 from counterfoil.billing.models import InvoiceLine, PaymentApplication
-from counterfoil.core.calendar import Period, add_months, month_start
-from counterfoil.core.lease import EconomicsRow
-from counterfoil.core.money import ZERO, allocate, sum_money
+from counterfoil.core.calendar import Period, add_months, month_start, months_between
+from counterfoil.core.depreciation import Convention, Method
+from counterfoil.core.errors import DomainError
+from counterfoil.core.lease import EconomicsRow, LeaseTerms
+from counterfoil.core.money import ZERO, allocate, extend, sum_money
 from counterfoil.inventory.models import ReceiptLine
 from counterfoil.ledger.models import AccountType, JournalLine
-from counterfoil.procurement.models import VendorBillLine, VendorPaymentApplication
+from counterfoil.procurement.models import PurchaseOrderLine, VendorBillLine, VendorPaymentApplication
 from counterfoil.quotes.models import QuoteLine
 
 Monthly = dict[date, Decimal]
@@ -47,6 +50,54 @@ class _Thread:
     receipt_line_ids: list[int]
     bill_line_ids: list[int]
     asset_ids: list[int]
+
+
+def leases() -> QuerySet[Agreement]:
+    """Agreements for which goods were bought or capitalised, newest first."""
+    bought = PurchaseOrderLine.objects.filter(origin__opportunity=OuterRef("opportunity"))
+    capitalised = Asset.objects.filter(agreement=OuterRef("pk"))
+    return (
+        Agreement.objects.filter(Exists(bought) | Exists(capitalised)).select_related("company", "type").order_by("-pk")
+    )
+
+
+def promised_terms(books: LeaseBooks) -> LeaseTerms | None:
+    """The lease as it was agreed, to lay beside its books: the goods' cost, the agreement's price and length.
+
+    Depreciation is that of the assets; goods that were expensed are given the length of the agreement as their life.
+    ``None`` when there is no such plan: the agreement is open-ended, the assets are depreciated in different ways or by
+    use.
+    """
+    agreement = books.agreement
+    if agreement.end_date is None:
+        return None
+    start = agreement.bill_start_date
+    months = months_between(start, agreement.end_date + timedelta(days=1))
+    how = DepreciationBook.objects.filter(asset__in=books.assets, name=BookName.BOOK)
+    ways = {(each.method, each.convention, each.life_months) for each in how}
+    if len(ways) > 1:
+        return None
+    method, convention, life = next(iter(ways), (Method.STRAIGHT_LINE, Convention.FULL_MONTH, months))
+    cost = sum_money(asset.cost for asset in books.assets) if books.assets else _quoted_cost(agreement)
+    try:
+        return LeaseTerms(
+            cost=cost,
+            price_per_month=monthly_value(agreement, on=start),
+            months=months,
+            start=start,
+            life_months=life,
+            method=Method(method),
+            convention=Convention(convention),
+            salvage=sum_money(each.salvage for each in how),
+        )
+    except DomainError:  # units of use, or an agreement that is over before its first month
+        return None
+
+
+def _quoted_cost(agreement: Agreement) -> Decimal:
+    """What the goods of the agreement's opportunity were to cost."""
+    goods = QuoteLine.objects.filter(opportunity=agreement.opportunity_id, billing_cycle="")
+    return sum_money(extend(line.quantity, line.unit_cost) for line in goods)
 
 
 def lease_books(agreement: Agreement) -> LeaseBooks:
