@@ -8,11 +8,12 @@ from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from counterfoil.agreements.models import Addition, Agreement, AgreementStatus, AgreementType, BillingOption
 from counterfoil.core.calendar import Cycle, Period, nth_period, periods_through
 from counterfoil.core.money import extend, round_money, sum_money
+from counterfoil.platform.aggregates import count_of
 
 
 def agreements(
@@ -22,7 +23,7 @@ def agreements(
     rows = (
         Agreement.objects.select_related("company", "bill_to", "type", "tax_code", "terms", "site", "opportunity")
         .prefetch_related("additions__product")
-        .annotate(addition_count=Count("additions", distinct=True))
+        .annotate(addition_count=count_of(Agreement, "additions"))
     )
     for word in search.split():
         rows = rows.filter(Q(number__icontains=word) | Q(name__icontains=word) | Q(company__name__icontains=word))
@@ -42,7 +43,7 @@ def agreement(agreement_id: int) -> Agreement | None:
 
 def agreement_types() -> QuerySet[AgreementType]:
     """Agreement types with ``agreement_count``."""
-    return AgreementType.objects.annotate(agreement_count=Count("agreements"))
+    return AgreementType.objects.annotate(agreement_count=count_of(AgreementType, "agreements"))
 
 
 def additions(agreement_id: int) -> QuerySet[Addition]:

@@ -283,16 +283,15 @@ def _check_consistent(cells: Cells, product: Product) -> None:
     try:
         policies.ensure_consistent(product)
     except DomainError as error:
-        cells.wrong(error.field or "", error.message, error.hint)
+        cells.wrong(_NAMES.get(error.field or "", error.field or ""), error.message, error.hint)
 
 
 def _accounting_type(cells: Cells, product: Product, product_class: str | Unset) -> str | Unset:
-    """The type of the row; what goes with the class for a new product, and where the cell is empty."""
-    if "type" in cells.values or product._state.adding:
-        default = policies.DEFAULT_ACCOUNTING_TYPES.get(str(product_class), "")
-        chosen = cells.choice("type", _TYPES, default)
-        return default if chosen is UNSET else chosen
-    return UNSET
+    """The type of the row; what goes with the class where the cell is empty, and where the class is new."""
+    new_class = product._state.adding or product_class != product.product_class
+    default = policies.DEFAULT_ACCOUNTING_TYPES.get(str(product_class), "")
+    chosen = cells.choice("type", _TYPES, default)
+    return default if chosen is UNSET and new_class else chosen
 
 
 def _vendor_id(cells: Cells, known: _Known) -> int | Unset | None:

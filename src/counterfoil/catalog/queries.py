@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from counterfoil.catalog.models import Category, Product, Subcategory
 from counterfoil.core.errors import DomainError
+from counterfoil.platform.aggregates import count_of
 
 
 def products(
@@ -40,7 +41,7 @@ def product(product_id: int) -> Product | None:
 
 def categories() -> QuerySet[Category]:
     """Categories with their subcategories and ``product_count``."""
-    return Category.objects.prefetch_related("subcategories").annotate(product_count=Count("products"))
+    return Category.objects.prefetch_related("subcategories").annotate(product_count=count_of(Category, "products"))
 
 
 def subcategories(category_id: int | None = None) -> QuerySet[Subcategory]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from counterfoil.companies.models import BillingTerms, Company, CompanyKind, MspSettings, Site
+from counterfoil.platform.aggregates import count_of
 
 
 def companies(
     *, search: str = "", kind: str = "", vendors: bool | None = None, active: bool | None = None
 ) -> QuerySet[Company]:
     """Companies by name, with ``site_count``; filtered by words, kind, being a vendor, being active."""
-    rows = Company.objects.select_related("terms", "tax_code", "bill_to").annotate(site_count=Count("sites"))
+    rows = Company.objects.select_related("terms", "tax_code", "bill_to").annotate(
+        site_count=count_of(Company, "sites")
+    )
     for word in search.split():
         rows = rows.filter(Q(name__icontains=word) | Q(identifier__icontains=word) | Q(account_number__icontains=word))
     if kind:
@@ -70,6 +73,12 @@ def my_company() -> Company | None:
 def internal_companies() -> QuerySet[Company]:
     """Bill-tos for what the MSP buys for itself."""
     return Company.objects.filter(kind=CompanyKind.INTERNAL, active=True)
+
+
+def currency() -> str:
+    """ISO code of the currency of all amounts."""
+    settings = MspSettings.objects.filter(pk=1).first() or MspSettings()
+    return settings.currency
 
 
 def local_date(now: datetime) -> date:

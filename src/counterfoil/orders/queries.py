@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce, Greatest
 
 from counterfoil.catalog.models import ProductClass
 from counterfoil.companies.models import Company
 from counterfoil.core.money import extend, sum_money
 from counterfoil.orders.models import SalesOrder, SalesOrderLine, SalesOrderStatus
-from counterfoil.platform.fields import quantity_field
+from counterfoil.platform.aggregates import count_of, sum_of
+from counterfoil.platform.fields import money_field, quantity_field
 
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
@@ -38,7 +39,7 @@ class Demand(Progress):
 def sales_orders(*, search: str = "", status: str = "", company_id: int | None = None) -> QuerySet[SalesOrder]:
     """Sales orders, newest first, with ``line_count``; filtered by words, status, company."""
     rows = SalesOrder.objects.select_related("company", "bill_to", "site", "opportunity", "tax_code", "terms").annotate(
-        line_count=Count("lines", distinct=True)
+        line_count=count_of(SalesOrder, "lines")
     )
     for word in search.split():
         rows = rows.filter(
@@ -55,10 +56,7 @@ def sales_order(order_id: int) -> SalesOrder | None:
 
 
 def _total(path: str, where: Q | None = None) -> Any:
-    """The sum over a line's downstream rows, as a subquery: sums side by side must not multiply each other."""
-    own = SalesOrderLine.objects.filter(pk=OuterRef("pk")).order_by().values("pk")
-    total = own.annotate(total=Sum(path, filter=where)).values("total")
-    return Coalesce(Subquery(total), Value(Decimal(0)), output_field=quantity_field())
+    return sum_of(SalesOrderLine, path, quantity_field(), where)
 
 
 def lines() -> QuerySet[WithAnnotations[SalesOrderLine, Progress]]:
@@ -151,6 +149,30 @@ class OrderTotals:
 def totals(rows: tuple[OrderLineRow, ...]) -> OrderTotals:
     """What the lines of an order add up to."""
     return OrderTotals(sum_money(row.amount for row in rows), sum_money(row.cost for row in rows))
+
+
+def with_amounts(rows: QuerySet[SalesOrder]) -> QuerySet[SalesOrder]:
+    """Orders with ``price`` and ``cost``: what their lines add up to before tax, unrounded."""
+    own = SalesOrderLine.objects.filter(order=OuterRef("pk")).order_by().values("order")
+    amounts = {
+        name: Coalesce(
+            Subquery(own.annotate(total=Sum(F("quantity") * F(path))).values("total")),
+            Value(Decimal(0)),
+            output_field=money_field(),
+        )
+        for name, path in (("price", "unit_price"), ("cost", "unit_cost"))
+    }
+    return rows.annotate(**amounts)
+
+
+def orders_to_invoice() -> QuerySet[SalesOrder]:
+    """Open orders of which something was shipped, or needs no shipping, and is on no invoice yet."""
+    ready = lines().filter(
+        Q(product__product_class__in=PURCHASED, shipped__gt=F("invoiced"))
+        | (~Q(product__product_class__in=PURCHASED) & Q(quantity__gt=F("invoiced"))),
+        order__status=SalesOrderStatus.OPEN,
+    )
+    return SalesOrder.objects.filter(pk__in=ready.order_by().values("order"))
 
 
 # -- demand ------------------------------------------------------------------------------------------------------------

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from counterfoil.core.calendar import Cycle
 from counterfoil.core.money import ZERO, extend, multiply, round_money, round_to, sum_money
+from counterfoil.platform.aggregates import count_of
 from counterfoil.quotes.models import LineConversion, Opportunity, QuoteLine
 
 
 def opportunities(*, search: str = "", status: str = "", company_id: int | None = None) -> QuerySet[Opportunity]:
     """Opportunities, newest first, with ``line_count`` and ``unconverted_count``; by words, status, company."""
     rows = Opportunity.objects.select_related("company", "site", "contact", "sales_rep").annotate(
-        line_count=Count("lines"), unconverted_count=Count("lines", filter=Q(lines__conversion__isnull=True))
+        line_count=count_of(Opportunity, "lines"),
+        unconverted_count=count_of(Opportunity, "lines", Q(lines__conversion__isnull=True)),
     )
     for word in search.split():
         rows = rows.filter(Q(number__icontains=word) | Q(name__icontains=word) | Q(company__name__icontains=word))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
-from django.db.models import Q, QuerySet, Sum, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Q, QuerySet
 
 from counterfoil.core.salestax import TaxLevel as Level
+from counterfoil.platform.aggregates import sum_of
+from counterfoil.platform.fields import price_field
 from counterfoil.tax.models import TaxCode, TaxLevel
 
 
 def tax_codes(*, search: str = "", active: bool | None = None) -> QuerySet[TaxCode]:
     """Tax codes with their levels and ``combined_rate`` (0.06 is 6 %)."""
     rows = TaxCode.objects.prefetch_related("levels").annotate(
-        combined_rate=Coalesce(Sum("levels__rate"), Value(Decimal(0)))
+        combined_rate=sum_of(TaxCode, "levels__rate", price_field())
     )
     for word in search.split():
         rows = rows.filter(Q(identifier__icontains=word) | Q(description__icontains=word))
