@@ -165,10 +165,11 @@ def links_for(path: str, roles: Roles, waits: dict[str, int]) -> list[Link]:
 
 
 def context(request: HttpRequest) -> dict[str, Any]:
-    """Context processor: ``navigation`` and ``company_name`` for ``base.html``, worked out when used."""
+    """Context processor: ``navigation``, ``company_name`` and ``currency`` for every page, worked out when used."""
     return {
         "navigation": SimpleLazyObject(lambda: _navigation(request)),
         "company_name": SimpleLazyObject(_company_name),
+        "currency": SimpleLazyObject(_currency),
     }
 
 
@@ -183,6 +184,12 @@ def _company_name() -> str:
 
     company = my_company()
     return company.name if company else "Counterfoil"
+
+
+def _currency() -> str:
+    from counterfoil.companies.queries import currency  # needs the app registry to be ready
+
+    return currency()
 
 
 def _visible_sections(roles: Roles, waits: dict[str, int]) -> Iterator[Link]:

@@ -41,7 +41,7 @@
       pointHoverRadius: area ? 0 : 4,
       pointHoverBackgroundColor: colour,
       tension: 0,
-      order: area ? 2 : 1,
+      order: area ? 2 : style === "dash" ? 0 : 1,
     };
   }
 

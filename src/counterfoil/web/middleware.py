@@ -1,0 +1,97 @@
+"""What holds for every staff page: one is signed in, days are the MSP's, and a refusal is shown in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.core.cache import cache
+from django.db.models.signals import post_save
+from django.dispatch import receiver
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from counterfoil.companies.models import MspSettings
+from counterfoil.core.errors import DomainError
+from counterfoil.web.actions import msp_zone, refused
+
+View = Callable[..., HttpResponse]
+
+ZONE_KEY = "counterfoil.msp-time-zone"
+ZONE_SECONDS = 60
+
+
+def _is_page(request: HttpRequest) -> bool:
+    """Whether a page of ours answers: not the API, not the sign-in pages."""
+    return request.resolver_match is not None and request.resolver_match.app_name == "web"
+
+
+class SignInRequired(LoginRequiredMiddleware):
+    """Staff pages are for people who are signed in, whichever view answers; an htmx request is sent to the door too."""
+
+    def process_view(
+        self, request: HttpRequest, view_func: View, view_args: tuple[Any, ...], view_kwargs: dict[str, Any]
+    ) -> Any:
+        """Let the view answer, or ask to sign in first."""
+        return super().process_view(request, view_func, view_args, view_kwargs) if _is_page(request) else None
+
+    def handle_no_permission(self, request: HttpRequest, view_func: View) -> Any:
+        """To the sign-in page, and back here afterwards."""
+        answer = super().handle_no_permission(request, view_func)
+        if request.headers.get("HX-Request") and answer.status_code == 302:
+            # A redirect would put the sign-in page into a corner of this one.
+            return HttpResponse(status=204, headers={"HX-Redirect": answer["Location"]})
+        return answer
+
+
+class MspTimeZone:
+    """Instants are shown in the MSP's time zone."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer the request with the MSP's time zone active."""
+        name = cache.get_or_set(ZONE_KEY, lambda: msp_zone().key, ZONE_SECONDS)
+        with timezone.override(ZoneInfo(str(name))):
+            return self.get_response(request)
+
+
+@receiver(post_save, sender=MspSettings)
+def forget_zone(**_: Any) -> None:
+    """The zone may have been changed."""
+    cache.delete(ZONE_KEY)
+
+
+class RefusalPages:
+    """A command's refusal that no view has caught is a page that says so, never a server error."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer the request."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """The page for a refusal, with its status; an htmx request gets it as a message beside what is shown."""
+        if not isinstance(exception, DomainError) or not _is_page(request):
+            return None
+        if request.headers.get("HX-Request"):
+            toast = {"text": exception.message, "level": "error"}
+            return HttpResponse(
+                status=exception.status,
+                headers={"HX-Trigger": json.dumps({"counterfoil:toast": toast}), "HX-Reswap": "none"},
+            )
+        return refused(request, exception, back=_where_from(request))
+
+
+def _where_from(request: HttpRequest) -> str:
+    """The page one came from, if it is one of ours and another."""
+    came_from = request.headers.get("Referer", "")
+    is_ours = url_has_allowed_host_and_scheme(came_from, {request.get_host()}, require_https=request.is_secure())
+    return came_from if is_ours and came_from != request.build_absolute_uri() else "/"
