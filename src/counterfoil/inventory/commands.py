@@ -370,17 +370,16 @@ def ship_order(
         tracking_number=tracking_number.strip(),
         shipped_by=actor.name,
     )
+    quantities = [_shippable(ordered[line.order_line_id], line, shipped, f"lines[{i}]") for i, line in enumerate(lines)]
     places = _places(lines, ordered)
     balances = _locked_balances((ordered[lines[i].order_line_id].product_id, bin_id) for i, bin_id in places.items())
-    for index, line in enumerate(lines):
+    for index, (line, quantity) in enumerate(zip(lines, quantities, strict=True)):
         source = ordered[line.order_line_id]
-        quantity = _shippable(source, line, shipped[source.pk], f"lines[{index}]")
         if index in places:
             balance = balances[source.product_id, places[index]]
             row = _ship_stock(shipment, index, source, quantity, line.serials, balance)
         else:
-            row = _ship_unstocked(shipment, index, source, quantity, shipped[source.pk])
-        shipped[source.pk] += quantity
+            row = _ship_unstocked(shipment, index, source, quantity)
         text = (
             f"shipped {plain(quantity)} of {plain(source.quantity)} {source.product} on {order.number} to"
             f" {order.company.name}" + (f" from {row.bin}, cost {format_money(row.cost)}" if row.bin else "")
@@ -397,25 +396,27 @@ def _goods(order: SalesOrder) -> Iterable[int]:
     return order.lines.filter(product__product_class__in=_SHIPPED_CLASSES).values_list("pk", flat=True)
 
 
-def _shippable(source: SalesOrderLine, line: ShipLine, shipped: Decimal, where: str) -> Decimal:
-    """How many leave, checked against what is ordered."""
+def _shippable(source: SalesOrderLine, line: ShipLine, shipped: dict[int, Decimal], where: str) -> Decimal:
+    """How many leave, checked against what is ordered, and counted in ``shipped``."""
     if source.product.product_class not in _SHIPPED_CLASSES:
         raise DomainError(
             "wrong_product_class",
             f"{source.product} is of class {source.product.product_class}; it is not shipped.",
             field=where,
         )
-    left = source.quantity - shipped
+    gone = shipped[source.pk]
+    left = source.quantity - gone
     quantity = left if line.quantity is None else line.quantity
     if quantity > left or left <= 0:
         raise DomainError(
             "more_than_ordered",
-            f"{plain(source.quantity)} {source.product} are ordered and {plain(shipped)} shipped; {plain(quantity)}"
+            f"{plain(source.quantity)} {source.product} are ordered and {plain(gone)} shipped; {plain(quantity)}"
             " more cannot be shipped.",
             field=f"{where}.quantity",
         )
     if quantity <= 0:
         raise DomainError("invalid", f"Ship more than zero of {source.product}.", field=f"{where}.quantity")
+    shipped[source.pk] = gone + quantity
     return quantity
 
 
@@ -495,15 +496,13 @@ def _take_from_layers(row: ShipmentLine, issues: Sequence[Issue], balance: Stock
     _add(balance, -row.quantity, -row.cost)
 
 
-def _ship_unstocked(
-    shipment: Shipment, index: int, source: SalesOrderLine, quantity: Decimal, shipped: Decimal
-) -> ShipmentLine:
+def _ship_unstocked(shipment: Shipment, index: int, source: SalesOrderLine, quantity: Decimal) -> ShipmentLine:
     """Ship what went past the stock: no more of it than arrived for the order."""
-    arrived = received_for([source])[source.pk].quantity
-    if shipped + quantity > arrived:
+    arrived, gone = received_for([source])[source.pk].quantity, shipped_of([source])[source.pk]
+    if gone + quantity > arrived:
         raise DomainError(
             "not_in_stock",
-            f"{plain(arrived)} {source.product} have arrived for {shipment.order} and {plain(shipped)} are shipped;"
+            f"{plain(arrived)} {source.product} have arrived for {shipment.order} and {plain(gone)} are shipped;"
             f" {plain(quantity)} more cannot be shipped.",
             field=f"lines[{index}].quantity",
             hint="Receive it on its purchase order first.",

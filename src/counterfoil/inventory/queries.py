@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from counterfoil.catalog.models import Product
 from counterfoil.core.costing import Layer
@@ -16,14 +18,16 @@ from counterfoil.inventory.models import (
     Bin,
     MovementKind,
     Receipt,
+    ReceiptLine,
     SerialNumber,
     SerialStatus,
     Shipment,
+    ShipmentLine,
     StockBalance,
     StockMovement,
     Warehouse,
 )
-from counterfoil.orders.models import SalesOrderLine
+from counterfoil.orders.models import SalesOrder, SalesOrderLine, SalesOrderStatus
 from counterfoil.platform.records import plain_number as plain
 
 NOTHING = Decimal(0)
@@ -53,6 +57,53 @@ def layers_of(product: Product, bin_id: int, on: date) -> list[Layer]:
         for move in movements
         if move.quantity + move.gone > 0
     ]
+
+
+def places_of(product_ids: Iterable[int]) -> dict[int, list[StockBalance]]:
+    """Where each product lies now, by its id."""
+    places: dict[int, list[StockBalance]] = {}
+    for balance in on_hand().filter(product__in=list(product_ids)):
+        places.setdefault(balance.product_id, []).append(balance)
+    return places
+
+
+def serials_in_stock(product_ids: Iterable[int]) -> list[SerialNumber]:
+    """The serialized units of these products that are in stock, oldest receipt first."""
+    held = SerialNumber.objects.filter(product__in=list(product_ids), status=SerialStatus.IN_STOCK)
+    return list(
+        held.select_related("bin__warehouse", "receipt_line__purchase_order_line").order_by("receipt_line", "pk")
+    )
+
+
+def orders_to_ship() -> QuerySet[SalesOrder]:
+    """Open sales orders of which something has arrived (or lies in stock) and was not shipped yet."""
+    shipped = Coalesce(Subquery(_sum_of(ShipmentLine.objects.filter(order_line=OuterRef("pk")), "order_line")), NOTHING)
+    arrived = Coalesce(
+        Subquery(
+            _sum_of(
+                ReceiptLine.objects.filter(purchase_order_line__order_line=OuterRef("pk")),
+                "purchase_order_line__order_line",
+            )
+        ),
+        NOTHING,
+    )
+    held = Coalesce(Subquery(_sum_of(StockBalance.objects.filter(product=OuterRef("product")), "product")), NOTHING)
+    ready = (
+        SalesOrderLine.objects.filter(
+            order__status=SalesOrderStatus.OPEN, product__product_class__in=("Inventory", "NonInventory")
+        )
+        .annotate(shipped=shipped, arrived=arrived, held=held)
+        .filter(quantity__gt=F("shipped"))
+        .filter(
+            Q(product__product_class="Inventory", held__gt=0)
+            | Q(product__product_class="NonInventory", arrived__gt=F("shipped"))
+        )
+    )
+    return SalesOrder.objects.filter(pk__in=ready.order_by().values("order")).select_related("company")
+
+
+def _sum_of(rows: QuerySet[Any], key: str) -> Any:
+    return rows.order_by().values(key).annotate(sum_of=Sum("quantity")).values("sum_of")
 
 
 def whereabouts(product: Product) -> str:
