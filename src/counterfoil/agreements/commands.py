@@ -14,10 +14,9 @@ from counterfoil.agreements.models import Addition, Agreement, AgreementStatus, 
 from counterfoil.catalog.models import Product, ProductClass
 from counterfoil.catalog.policies import cycle_code
 from counterfoil.catalog.queries import products_for_lines
-from counterfoil.companies.commands import site_of
 from counterfoil.companies.models import Company
 from counterfoil.companies.policies import ensure_active, ensure_billable, ensure_customer
-from counterfoil.companies.queries import bill_to_of, tax_code_id_of
+from counterfoil.companies.queries import bill_to_of, site_of, tax_code_id_of
 from counterfoil.core.calendar import Cycle, format_date
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import ZERO, format_money, multiply, sum_money

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import count, islice, takewhile
 
 from django.db.models import Max, Q, QuerySet
 
-from counterfoil.agreements.models import Addition, Agreement, AgreementStatus, AgreementType, BillingOption
-from counterfoil.core.calendar import Cycle, Period, nth_period, periods_through
+from counterfoil.agreements.models import Addition, Agreement, AgreementType, BillingOption
+from counterfoil.core.calendar import Cycle, Period, nth_period
 from counterfoil.core.money import extend, round_money, sum_money
 from counterfoil.platform.aggregates import count_of
 
@@ -59,30 +60,26 @@ def last_day(agreement: Agreement) -> date | None:
     return min((day for day in (agreement.end_date, agreement.cancelled_on) if day is not None), default=None)
 
 
+def all_periods(agreement: Agreement) -> Iterator[Period]:
+    """The billing periods from the first billing date on, the last one cut at the end; endless without an end."""
+    cycle, last = Cycle.parse(agreement.billing_cycle), last_day(agreement)
+    for n in count():
+        period = nth_period(agreement.bill_start_date, cycle, n)
+        if last is not None and period.start > last:
+            return
+        yield period if last is None else Period(period.start, min(period.end, last + timedelta(days=1)))
+
+
 def periods(agreement: Agreement, *, through: date) -> tuple[Period, ...]:
-    """Every billing period that begins on or before ``through``, invoiced or not, the last one cut at the end."""
-    last = last_day(agreement)
-    end = None if last is None else last + timedelta(days=1)
-    return periods_through(agreement.bill_start_date, Cycle.parse(agreement.billing_cycle), through, end)
+    """Every billing period that begins on or before ``through`` (WE-19), invoiced or not."""
+    return tuple(takewhile(lambda period: period.start <= through, all_periods(agreement)))
 
 
 def next_periods(agreement: Agreement, count: int = 1) -> tuple[Period, ...]:
     """The next ``count`` periods after what has been billed; fewer when the agreement ends before."""
-    cycle, last = Cycle.parse(agreement.billing_cycle), last_day(agreement)
     billed_to = billed_through(agreement)
-    upcoming: list[Period] = []
-    n = 0
-    while len(upcoming) < count:
-        period = nth_period(agreement.bill_start_date, cycle, n)
-        n += 1
-        if last is not None and period.start > last:
-            break
-        if billed_to is not None and period.start <= billed_to:
-            continue
-        if last is not None:
-            period = Period(period.start, min(period.end, last + timedelta(days=1)))
-        upcoming.append(period)
-    return tuple(upcoming)
+    unbilled = (period for period in all_periods(agreement) if billed_to is None or period.start > billed_to)
+    return tuple(islice(unbilled, count))
 
 
 def billed_through(agreement: Agreement) -> date | None:
@@ -188,8 +185,3 @@ def running_on(on: date) -> QuerySet[Agreement]:
         Q(cancelled_on__isnull=True) | Q(cancelled_on__gte=on),
         start_date__lte=on,
     )
-
-
-def is_active(agreement: Agreement) -> bool:
-    """Whether new periods can still be billed."""
-    return agreement.status == AgreementStatus.ACTIVE

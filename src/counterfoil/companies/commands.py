@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from counterfoil.companies import policies
 from counterfoil.companies.models import BillingTerms, Company, CompanyKind, Contact, Site
+from counterfoil.companies.queries import site_of
 from counterfoil.core.errors import DomainError
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command, refuse_as
@@ -357,19 +358,6 @@ def update_contact(
 def _check_contact(contact: Contact) -> None:
     if contact.site_id is not None:
         site_of(contact.company, contact.site_id)
-
-
-def site_of(company: Company, site_id: int | None) -> Site | None:
-    """The company's site with that id; ``None`` for ``None``.
-
-    Raises:
-        DomainError: ``not_found`` when it is another company's or none.
-    """
-    if site_id is None:
-        return None
-    if (site := company.sites.filter(pk=site_id).first()) is None:
-        raise DomainError("not_found", f"{company.name} has no site with the id {site_id}.", field="site_id")
-    return site
 
 
 # -- billing terms -----------------------------------------------------------------------------------------------------

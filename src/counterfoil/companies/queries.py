@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import Q, QuerySet
 
 from counterfoil.companies.models import BillingTerms, Company, CompanyKind, MspSettings, Site
+from counterfoil.core.errors import DomainError
 from counterfoil.platform.aggregates import count_of
 
 
@@ -63,6 +64,19 @@ def tax_code_id_of(company: Company, site: Site | None = None) -> int | None:
     if site is not None and site.tax_code_id is not None:
         return site.tax_code_id
     return company.tax_code_id
+
+
+def site_of(company: Company, site_id: int | None) -> Site | None:
+    """The company's site with that id; ``None`` for ``None``.
+
+    Raises:
+        DomainError: ``not_found`` when it is another company's or none.
+    """
+    if site_id is None:
+        return None
+    if (site := company.sites.filter(pk=site_id).first()) is None:
+        raise DomainError("not_found", f"{company.name} has no site with the id {site_id}.", field="site_id")
+    return site
 
 
 def my_company() -> Company | None:

@@ -12,10 +12,9 @@ from django.db.models import Max
 
 from counterfoil.catalog.models import ProductClass
 from counterfoil.catalog.queries import products_for_lines
-from counterfoil.companies.commands import site_of
 from counterfoil.companies.models import Company
 from counterfoil.companies.policies import ensure_active, ensure_billable, ensure_customer
-from counterfoil.companies.queries import bill_to_of, tax_code_id_of
+from counterfoil.companies.queries import bill_to_of, site_of, tax_code_id_of
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import format_money, multiply, sum_money
 from counterfoil.core.states import check_transition

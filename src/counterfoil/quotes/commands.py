@@ -14,9 +14,9 @@ from django.db.models.functions import Now
 from counterfoil.catalog.models import Product, ProductClass
 from counterfoil.catalog.policies import cycle_code
 from counterfoil.catalog.queries import products_for_lines
-from counterfoil.companies.commands import site_of
 from counterfoil.companies.models import Company, Contact
 from counterfoil.companies.policies import ensure_billable, ensure_customer
+from counterfoil.companies.queries import site_of
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import format_money, multiply
 from counterfoil.core.states import check_transition
