@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from counterfoil.cli import books, data, development, running, setup
+from counterfoil.cli import books, data, demo, development, imports, running, setup
 from counterfoil.cli.output import complain
 
 app = typer.Typer(
@@ -23,7 +23,9 @@ app = typer.Typer(
 )
 
 setup.register(app)
+demo.register(app)
 running.register(app)
+imports.register(app)
 books.register(app)
 data.register(app)
 development.register(app)

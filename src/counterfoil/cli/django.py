@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from counterfoil.platform.identity import Actor
 
 ActingUser = Annotated[
@@ -62,3 +64,12 @@ def acting(email: str | None) -> Actor:
             "required", "There are several owners, so say who acts.", field="as", hint="Add --as you@example.com"
         )
     return candidates[0].actor("cli")
+
+
+def today() -> date:
+    """What day it is where the MSP is. The command line is a door, so it may look at the clock."""
+    from datetime import UTC, datetime
+
+    from counterfoil.companies.queries import local_date
+
+    return local_date(datetime.now(UTC))

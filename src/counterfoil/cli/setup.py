@@ -55,8 +55,7 @@ def init(
 
 def _my_company(owner: User, name: str) -> str:
     """The name of My Company, which is set up, with its chart of accounts and periods, if it is not there."""
-    from datetime import date
-
+    from counterfoil.cli.django import today
     from counterfoil.companies.queries import my_company
     from counterfoil.flows.setup import set_up_msp
 
@@ -64,9 +63,7 @@ def _my_company(owner: User, name: str) -> str:
     if present is not None:
         return present.name
     identifier = "".join(character for character in name if character.isalnum()) or "MyCompany"
-    # The books begin in the year of the day they are set up, and this is that day.
-    today = date.today()  # noqa: DTZ011
-    return set_up_msp(actor=owner.actor("cli"), name=name, identifier=identifier, on=today).name
+    return set_up_msp(actor=owner.actor("cli"), name=name, identifier=identifier, on=today()).name
 
 
 def _password_from_stdin() -> str:

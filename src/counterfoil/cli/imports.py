@@ -1,0 +1,133 @@
+"""``import``: companies and products from CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from counterfoil.cli.django import ActingUser
+from counterfoil.cli.output import Json, examples, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from counterfoil.platform.imports import Column, ImportPreview
+
+imports = typer.Typer(help="Bring in companies and products from CSV files, all rows or none.", no_args_is_help=True)
+
+File = Annotated[Path | None, typer.Argument(help="The CSV file; '-' reads standard input. Without: list the columns.")]
+Preview = Annotated[bool, typer.Option("--preview", help="Show what would happen; write nothing.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    for kind in (companies, products):
+        imports.command(
+            epilog=examples(
+                f"counterfoil import {kind.__name__}",
+                f"counterfoil import {kind.__name__} {kind.__name__}.csv --preview",
+                f"counterfoil import {kind.__name__} {kind.__name__}.csv",
+            )
+        )(kind)
+    app.add_typer(imports, name="import")
+
+
+def companies(
+    file: File = None, preview: Preview = False, acting_user: ActingUser = None, json: Json = False
+) -> None:
+    """Customers, vendors, internal companies, with their sites, contacts, terms and tax codes."""
+    from counterfoil.cli.django import set_up
+
+    set_up()
+    from counterfoil.companies import imports as module
+
+    _run(
+        file,
+        columns=module.columns(),
+        show=module.preview_companies,
+        write=module.import_companies if not preview else None,
+        email=acting_user,
+        json=json,
+    )
+
+
+def products(file: File = None, preview: Preview = False, acting_user: ActingUser = None, json: Json = False) -> None:
+    """Products with class, category, unit, cost, price, vendor and how they are kept."""
+    from counterfoil.cli.django import set_up
+
+    set_up()
+    from counterfoil.catalog import imports as module
+
+    _run(
+        file,
+        columns=module.columns(),
+        show=module.preview_products,
+        write=module.import_products if not preview else None,
+        email=acting_user,
+        json=json,
+    )
+
+
+def _run(file: Path | None, *, columns: tuple[Column, ...], show: Any, write: Any, email: str | None, json: bool) -> None:
+    if file is None:
+        _print_columns(columns, json=json)
+        return
+    from dataclasses import asdict
+
+    from counterfoil.cli.django import acting
+
+    content = _read(file)
+    if write is None:
+        _print_preview(show(content=content), json=json)
+        return
+    result = write(actor=acting(email), content=content, filename=file.name)
+    if json:
+        print_json(asdict(result))
+    else:
+        say(f"{result.created} created, {result.updated} updated, {result.unchanged} unchanged.", *result.also)
+
+
+def _read(file: Path) -> bytes:
+    import sys
+
+    from counterfoil.core.errors import DomainError
+
+    if str(file) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise DomainError("not_found", f"{file} cannot be read: {error.strerror}.", field="file") from error
+
+
+def _print_columns(columns: tuple[Column, ...], *, json: bool) -> None:
+    from dataclasses import asdict
+
+    if json:
+        print_json([asdict(column) for column in columns])
+        return
+    headings = [("Column", "left"), ("Meaning", "left"), ("If left out", "left"), ("Example", "left")]
+    rows = [(c.name, c.meaning, "needed" if c.required else c.default or "-", c.example) for c in columns]
+    print_table("Columns of the file, in any order", headings, rows)
+
+
+def _print_preview(preview: ImportPreview, *, json: bool) -> None:
+    if json:
+        print_json(
+            {
+                "rows": [
+                    {"row": r.row, "deed": r.deed, "identifier": r.identifier, "name": r.name, "changes": r.changes}
+                    for r in preview.rows
+                ],
+                "errors": [error.as_dict() for error in preview.errors],
+                "also": list(preview.also),
+            }
+        )
+    else:
+        headings = [("Row", "right"), ("What", "left"), ("Identifier", "left"), ("Name", "left"), ("Changes", "left")]
+        print_table(preview.in_words, headings, [(str(r.row), r.deed, r.identifier, r.name, r.changes) for r in preview.rows])
+        say(*preview.also)
+        for error in preview.errors:
+            typer.echo(f"Row {error.row}, {error.column or 'the row'}: {error.message} {error.hint}".rstrip(), err=True)
+    if preview.errors:
+        raise typer.Exit(1)
