@@ -89,11 +89,7 @@ def test_the_depreciation_page_says_what_the_schedules_give(row: dict[str, str])
     months = re.search(r"over (\d+) months", row["terms"])
     terms = DepreciationTerms(
         method=method,
-        convention=Convention.MID_QUARTER
-        if quarter
-        else Convention.HALF_YEAR
-        if months is None
-        else Convention.FULL_MONTH,
+        convention=Convention.FULL_MONTH if months else convention,
         cost=amounts[0],
         salvage=amounts[1] if len(amounts) > 1 else Decimal(0),
         in_service=date(2026, 11, 1) if quarter else date(2026, 1, 1),
