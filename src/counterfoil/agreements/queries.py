@@ -124,7 +124,8 @@ def is_effective(addition: Addition, period: Period) -> bool:
 def period_lines(agreement: Agreement, period: Period) -> tuple[PeriodLine, ...]:
     """What is billed for ``period``: the billing amount, then the additions in order.
 
-    Every period is billed in full here. ``DoNotBill`` additions do not appear; ``NoCharge`` ones do, at zero.
+    A period is billed in full (WE-18). ``DoNotBill`` additions carry cost alone and do not appear; ``NoCharge`` ones
+    do, at zero.
     """
     lines = []
     if agreement.billing_amount:
@@ -143,7 +144,7 @@ def period_lines(agreement: Agreement, period: Period) -> tuple[PeriodLine, ...]
         if addition.billing_option == BillingOption.DO_NOT_BILL or not is_effective(addition, period):
             continue
         price = addition.unit_price if addition.billing_option == BillingOption.BILLABLE else Decimal(0)
-        quantity = addition.quantity - addition.less_included
+        quantity = max(addition.quantity - addition.less_included, Decimal(0))
         lines.append(
             PeriodLine(
                 addition,

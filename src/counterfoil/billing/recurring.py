@@ -1,35 +1,19 @@
-"""What an agreement bills: its periods, and the lines of one period."""
+"""What of an agreement is to be invoiced: which period, with which lines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
-from itertools import count
 
 from counterfoil.agreements.models import Addition, Agreement, BillingOption
+from counterfoil.agreements.queries import PeriodLine, all_periods, period_lines
 from counterfoil.billing.models import Invoice, InvoiceLine
-from counterfoil.core.calendar import Cycle, Period, format_date
+from counterfoil.core.calendar import Period, format_date
 from counterfoil.core.errors import DomainError
-from counterfoil.core.money import ZERO, extend, format_money, sum_money
+from counterfoil.core.money import extend, format_money, sum_money
 from counterfoil.platform.records import plain_number as plain
-
-
-def periods_of(agreement: Agreement) -> Iterator[Period]:
-    """The billing periods from the first billing date on, the last one cut at the end; endless without an end."""
-    cycle, anchor, end = Cycle.parse(agreement.billing_cycle), agreement.bill_start_date, end_of(agreement)
-    for n in count():
-        start, stop = cycle.after(anchor, n), cycle.after(anchor, n + 1)
-        if end is not None and start >= end:
-            return
-        yield Period(start, stop if end is None else min(stop, end))
-
-
-def end_of(agreement: Agreement) -> date | None:
-    """The first day that is no longer covered: the day after the end date or the cancellation, the earlier one."""
-    last_days = [day for day in (agreement.end_date, agreement.cancelled_on) if day is not None]
-    return min(last_days) + timedelta(days=1) if last_days else None
 
 
 def billed_starts(agreement: Agreement) -> set[date]:
@@ -46,7 +30,7 @@ def period_to_bill(agreement: Agreement, period_start: date | None) -> Period:
             has no period left.
     """
     billed = billed_starts(agreement)
-    for period in periods_of(agreement):
+    for period in all_periods(agreement):
         if period_start is None and period.start not in billed:
             return period
         if period.start == period_start:
@@ -66,24 +50,8 @@ def period_to_bill(agreement: Agreement, period_start: date | None) -> Period:
 
 
 def lines_of(agreement: Agreement, period: Period) -> list[InvoiceLine]:
-    """The unsaved lines for one period: the billing amount, then one line for each addition in effect (WE-18).
-
-    Additions marked *do not bill* carry cost alone and stay off the invoice; *no charge* ones are shown at zero.
-    """
-    lines = []
-    if agreement.billing_amount:
-        lines.append(
-            InvoiceLine(
-                description=agreement.name[:200],
-                quantity=Decimal(1),
-                unit_price=agreement.billing_amount,
-                amount=extend(Decimal(1), agreement.billing_amount),
-                taxable=agreement.billing_amount_taxable,
-                explanation=f"Billing amount for {period.label}",
-            )
-        )
-    lines += [_line_of(each, period) for each in agreement.additions.all() if _in_effect(each, period)]
-    return lines
+    """The unsaved lines for one period: the billing amount, then one line for each addition in effect (WE-18)."""
+    return [_line_of(line, period) for line in period_lines(agreement, period)]
 
 
 def amount_of(lines: list[InvoiceLine]) -> Decimal:
@@ -91,33 +59,34 @@ def amount_of(lines: list[InvoiceLine]) -> Decimal:
     return sum_money(line.amount for line in lines)
 
 
-def _in_effect(addition: Addition, period: Period) -> bool:
-    if addition.billing_option == BillingOption.DO_NOT_BILL or addition.effective_date >= period.end:
-        return False
-    return addition.cancelled_date is None or addition.cancelled_date >= period.start
-
-
-def _line_of(addition: Addition, period: Period) -> InvoiceLine:
-    billed = max(addition.quantity - addition.less_included, Decimal(0))
-    free = addition.billing_option == BillingOption.NO_CHARGE
-    price = ZERO if free else addition.unit_price
-    amount = extend(billed, price)
-    included = f" ({plain(addition.quantity)} less {plain(addition.less_included)} included)"
-    why = (
-        f"{plain(billed)}{included if addition.less_included else ''} × {plain(price)} for {period.label}"
-        f" = {format_money(amount)}" + (", no charge" if free else "")
-    )
+def _line_of(line: PeriodLine, period: Period) -> InvoiceLine:
+    common = {
+        "quantity": line.quantity,
+        "unit_price": line.unit_price,
+        "amount": line.amount,
+        "taxable": line.taxable,
+    }
+    addition = line.addition
+    if addition is None:
+        explanation = f"Billing amount for {period.label}"
+        return InvoiceLine(description=line.description[:200], explanation=explanation, **common)
     return InvoiceLine(
         product=addition.product,
         description=(addition.invoice_text.strip() or addition.description)[:200],
-        quantity=billed,
-        unit_price=price,
-        amount=amount,
         cost=extend(addition.quantity, addition.unit_cost),
-        taxable=addition.taxable,
-        explanation=why[:300],
+        explanation=_explanation(line, addition, period)[:300],
         addition=addition,
         origin_id=addition.origin_id,
+        **common,
+    )
+
+
+def _explanation(line: PeriodLine, addition: Addition, period: Period) -> str:
+    included = f" ({plain(addition.quantity)} less {plain(addition.less_included)} included)"
+    return (
+        f"{plain(line.quantity)}{included if addition.less_included else ''} × {plain(line.unit_price)}"
+        f" for {period.label} = {format_money(line.amount)}"
+        + (", no charge" if addition.billing_option == BillingOption.NO_CHARGE else "")
     )
 
 
@@ -165,7 +134,7 @@ def unbilled_periods(
 
 
 def _through(agreement: Agreement, through: date) -> Iterator[Period]:
-    for period in periods_of(agreement):
+    for period in all_periods(agreement):
         if period.start > through:
             return
         yield period
