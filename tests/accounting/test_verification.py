@@ -94,7 +94,7 @@ PLANTED = [
     (
         "the cost of a receipt into stock",
         first("inventory_receiptline", "cost = cost + 0.01", "is_stocked"),
-        {"grni", "inventory", "movements", "documents"},
+        {"inventory", "movements", "documents"},
     ),
     (
         "the cost of a receipt that was expensed",

@@ -16,12 +16,16 @@ from counterfoil.accounting.documents import (
     unposted_closed_invoices,
     unposted_receipts,
 )
+from counterfoil.accounting.exports import BatchWriter, adapter
+from counterfoil.accounting.iif import iif_batch
 from counterfoil.accounting.mapping import BY_AGREEMENT_TYPE, MAPPABLE, role_in_words
 from counterfoil.accounting.models import (
     AccountingSettings,
     Batch,
+    BatchExport,
     BatchItem,
     BatchStatus,
+    ExportStatus,
     GLMapping,
     ProcurementDate,
     SourceType,
@@ -33,6 +37,7 @@ from counterfoil.catalog.models import Category, Product, Subcategory
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import format_money, sum_money
 from counterfoil.core.posting import GlRole
+from counterfoil.core.states import check_transition
 from counterfoil.ledger.commands import Posting, check_account_plays, post_drafts
 from counterfoil.ledger.models import Account, JournalEntry
 from counterfoil.platform import audit
@@ -434,3 +439,89 @@ def _locked_batch(batch_id: int) -> Batch:
     if batch.status == BatchStatus.TRANSFERRED:
         raise DomainError("already_transferred", f"Batch {batch.number} {_TRANSFERRED}")
     return batch
+
+
+@command(roles=FINANCE)
+def export_batch_iif(*, actor: Actor, batch_id: int) -> BatchExport:
+    """Make the QuickBooks Desktop file of a transferred batch, once; its bytes are frozen.
+
+    QuickBooks Desktop imports a file twice without a word. So the file is given again only after a person has said, by
+    :func:`mark_not_imported`, that it did not get there; then it is the same file, byte for byte.
+
+    Raises:
+        DomainError: ``not_found``; ``wrong_state`` while the batch is open, or once the file was imported;
+            ``export_not_confirmed`` while nobody said what became of the former file; what the format cannot hold.
+    """
+    batch = Batch.objects.select_for_update().filter(pk=batch_id).first()
+    if batch is None:
+        raise DomainError("not_found", "There is no such batch.")
+    if batch.status != BatchStatus.TRANSFERRED:
+        raise DomainError(
+            "wrong_state", f"Batch {batch.number} is not in the books yet.", hint="Transfer it, then export it."
+        )
+    export = batch.exports.filter(format="iif").first()
+    if export is None:
+        return _new_export(actor, batch)
+    if export.status == ExportStatus.EXPORTED:
+        raise DomainError(
+            "export_not_confirmed",
+            f"{export.filename} was exported by {export.exported_by}. Imported twice, it would be booked twice.",
+            hint="Say first what became of it: imported, or not imported.",
+        )
+    check_transition("export", export.filename, export.status, ExportStatus.EXPORTED)
+    export.status = ExportStatus.EXPORTED
+    export.save(update_fields=["status"])
+    audit.record(actor, "accounting.batch.exported", f"exported batch {batch.number} again, {export.filename}", batch)
+    return export
+
+
+def _new_export(actor: Actor, batch: Batch) -> BatchExport:
+    writer: BatchWriter = adapter("batch", "iif")
+    file = writer(iif_batch(batch))
+    export = BatchExport.objects.create(
+        batch=batch,
+        format="iif",
+        filename=file.name,
+        content=file.content,
+        sha256=file.sha256,
+        exported_by=actor.name,
+    )
+    audit.record(
+        actor,
+        "accounting.batch.exported",
+        f"exported batch {batch.number} for QuickBooks Desktop, {file.name}",
+        batch,
+        sha256=file.sha256,
+    )
+    return export
+
+
+@command(roles=FINANCE)
+def confirm_export(*, actor: Actor, batch_id: int) -> BatchExport:
+    """Say that the exported file was imported; it is not given out again.
+
+    Raises:
+        DomainError: ``not_found``; ``wrong_state`` unless it is exported and unconfirmed.
+    """
+    return _settle_export(actor, batch_id, ExportStatus.CONFIRMED, "was imported")
+
+
+@command(roles=FINANCE)
+def mark_not_imported(*, actor: Actor, batch_id: int) -> BatchExport:
+    """Say that the exported file was not imported, so that the same file may be exported again.
+
+    Raises:
+        DomainError: ``not_found``; ``wrong_state`` unless it is exported and unconfirmed.
+    """
+    return _settle_export(actor, batch_id, ExportStatus.NOT_IMPORTED, "was not imported")
+
+
+def _settle_export(actor: Actor, batch_id: int, status: ExportStatus, said: str) -> BatchExport:
+    export = BatchExport.objects.select_for_update(of=("self",)).filter(batch=batch_id, format="iif").first()
+    if export is None:
+        raise DomainError("not_found", "The batch was not exported.")
+    check_transition("export", export.filename, export.status, status)
+    export.status = status
+    export.save(update_fields=["status"])
+    audit.record(actor, f"accounting.export.{status.value}", f"said that {export.filename} {said}", export.batch)
+    return export

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from counterfoil.conf.adapters import ADAPTERS
 from counterfoil.platform import config as _config
 from counterfoil.platform.database import django_databases
 
@@ -190,6 +191,8 @@ if _env.behind_proxy:
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
+
+COUNTERFOIL_ADAPTERS = ADAPTERS
 
 # -- mail and logging ------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,306 @@
+"""A transferred batch for QuickBooks Desktop: its documents, and every account, company and product they name.
+
+We own the stock, so what QuickBooks gets of it are journal entries: receipts, and the cost of what invoices sold.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Final
+
+from counterfoil.accounting.documents import load_invoices
+from counterfoil.accounting.exports import export_account
+from counterfoil.accounting.mapping import MappedAccounts, load_accounts
+from counterfoil.accounting.models import Batch, BatchItem, SourceType
+from counterfoil.accounting.queries import entries_of_items
+from counterfoil.billing.models import Invoice, InvoiceLine
+from counterfoil.catalog.models import Product, ProductClass
+from counterfoil.companies.models import Company, CompanyKind
+from counterfoil.companies.queries import my_company
+from counterfoil.core.books import (
+    ExportLine,
+    IifBatch,
+    IifBill,
+    IifBillLine,
+    IifCustomer,
+    IifDocument,
+    IifInvoice,
+    IifInvoiceLine,
+    IifItem,
+    IifJournal,
+    IifTaxItem,
+    IifTaxLine,
+    IifVendor,
+    ItemKind,
+)
+from counterfoil.core.money import multiply, round_to
+from counterfoil.core.posting import GlRole, Key
+from counterfoil.ledger.models import Account, AccountType, JournalEntry, JournalLine
+from counterfoil.platform.records import plain_number
+from counterfoil.procurement.models import VendorBill
+from counterfoil.tax.models import TaxLevel
+
+#: The item of an agreement's own billing amount, which is no product.
+BILLING_AMOUNT: Final = "Agreement billing"
+
+#: The zero-rate tax item that QuickBooks Desktop sets up by itself when sales tax is switched on.
+UNTAXED: Final = "Out of State"
+
+#: Longest reference number QuickBooks Desktop takes.
+_REFERENCE: Final = 11
+
+_REVENUE: Final = frozenset({AccountType.INCOME, AccountType.OTHER_INCOME, AccountType.DEFERRED_REVENUE})
+_STOCK_AND_COST: Final = frozenset({AccountType.INVENTORY, AccountType.COGS, AccountType.EXPENSE})
+
+
+def iif_batch(batch: Batch) -> IifBatch:
+    """The batch with all its documents and lists.
+
+    Raises:
+        DomainError: ``gl_mapping_missing`` for a line of zero, which nothing was booked for, without an account.
+    """
+    return _Builder(batch).build()
+
+
+class _Builder:
+    """Collects the documents of a batch and the names they use."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.items: list[BatchItem] = list(batch.items.order_by("id"))
+        self.entries = entries_of_items(self.items)
+        self.lines: dict[int, list[JournalLine]] = defaultdict(list)
+        rows = JournalLine.objects.filter(entry__in=self.entries.values()).select_related("account", "company")
+        for line in rows.order_by("entry_id", "position"):
+            self.lines[line.entry_id].append(line)
+        self.accounts: set[str] = set()
+        self.customers: dict[int, Company] = {}
+        self.vendors: dict[int, Company] = {}
+        self.products: dict[int, Product] = {}
+        self.income: dict[int | None, str] = {}
+        self.agencies: set[str] = set()
+
+    def build(self) -> IifBatch:
+        """Documents in booking order, then the lists of what they named."""
+        documents: list[IifDocument] = [
+            *self._receipts(),
+            *self._bills(),
+            *self._invoices(),
+            *self._direct_entries(),
+        ]
+        company = my_company()
+        items = self._items()
+        untaxed = self._untaxed() if any(isinstance(document, IifInvoice) for document in documents) else None
+        return IifBatch(
+            realm=company.identifier if company else "",
+            batch_number=self.batch.number,
+            customers=tuple(self._customer(row) for _, row in sorted(self.customers.items())),
+            vendors=self._vendors(),
+            items=items,
+            documents=tuple(documents),
+            untaxed=untaxed,
+            accounts=tuple(
+                export_account(row) for row in Account.objects.filter(code__in=self.accounts).order_by("code")
+            ),
+        )
+
+    # Documents
+
+    def _ids(self, kind: SourceType) -> list[int]:
+        return sorted(item.source_id for item in self.items if item.source_type == kind)
+
+    def _lines_of(self, entry: JournalEntry | None) -> list[JournalLine]:
+        return self.lines[entry.pk] if entry else []
+
+    def _receipts(self) -> Iterable[IifJournal]:
+        for pk in self._ids(SourceType.RECEIPT):
+            entry = self.entries.get((SourceType.RECEIPT.value, pk))
+            if entry:
+                yield self._journal(entry, self._lines_of(entry))
+
+    def _direct_entries(self) -> Iterable[IifJournal]:
+        for pk in self._ids(SourceType.JOURNAL_ENTRY):
+            entry = self.entries[SourceType.JOURNAL_ENTRY.value, pk]
+            yield self._journal(entry, self._lines_of(entry))
+
+    def _journal(self, entry: JournalEntry, lines: Sequence[JournalLine]) -> IifJournal:
+        return IifJournal(entry.number, entry.date, entry.memo, tuple(self._journal_line(line) for line in lines))
+
+    def _journal_line(self, line: JournalLine) -> ExportLine:
+        """QuickBooks wants a name on receivable and payable lines, and none elsewhere."""
+        name = ""
+        if line.company and line.account.type == AccountType.RECEIVABLE:
+            name = self._customer_name(line.company)
+        elif line.company and line.account.type == AccountType.PAYABLE:
+            name = self._vendor_name(line.company)
+        return ExportLine(self._account(line.account.code), line.debit, line.credit, name, line.memo)
+
+    def _bills(self) -> Iterable[IifBill]:
+        rows = VendorBill.objects.filter(pk__in=self._ids(SourceType.VENDOR_BILL)).select_related("vendor__terms")
+        for bill in rows.order_by("pk"):
+            lines = self._lines_of(self.entries.get((SourceType.VENDOR_BILL.value, bill.pk)))
+            payable = next(line.account.code for line in lines if line.account.type == AccountType.PAYABLE)
+            short = len(bill.vendor_invoice_number) <= _REFERENCE and bill.vendor_invoice_number.isascii()
+            yield IifBill(
+                number=bill.vendor_invoice_number if short else bill.number,
+                date=bill.date,
+                due_date=bill.due_date,
+                vendor=self._vendor_name(bill.vendor),
+                payable_account=self._account(payable),
+                lines=tuple(
+                    IifBillLine(self._account(line.account.code), line.debit - line.credit, line.memo)
+                    for line in lines
+                    if line.account.type != AccountType.PAYABLE
+                ),
+                terms=bill.vendor.terms.name if bill.vendor.terms else "",
+                memo=f"{bill.number}, {bill.vendor_invoice_number}",
+            )
+
+    def _invoices(self) -> Iterable[IifInvoice | IifJournal]:
+        ids = self._ids(SourceType.INVOICE)
+        rows = (
+            Invoice.objects.filter(pk__in=ids)
+            .select_related("bill_to__terms")
+            .prefetch_related("lines__product__vendor", "taxes")
+            .order_by("pk")
+        )
+        documents = {document.source_id: document for document in load_invoices(Invoice.objects.filter(pk__in=ids))}
+        accounts = load_accounts(set().union(*(x.product_ids for x in documents.values())) if documents else set())
+        for invoice in rows:
+            entry = self.entries.get((SourceType.INVOICE.value, invoice.pk))
+            keys = {line.key: (line.role, line.map_key) for line in documents[invoice.pk].lines}
+            yield self._invoice(invoice, self._lines_of(entry), keys, accounts)
+            relieved = [line for line in self._lines_of(entry) if line.account.type in _STOCK_AND_COST]
+            if entry and relieved:
+                yield self._journal(entry, relieved)
+
+    def _invoice(
+        self,
+        invoice: Invoice,
+        booked: Sequence[JournalLine],
+        keys: dict[Key, tuple[GlRole, Key]],
+        accounts: MappedAccounts,
+    ) -> IifInvoice:
+        receivable = next((x.account.code for x in booked if x.account.type == AccountType.RECEIVABLE), None)
+        revenue = {x.source_line_id: x.account.code for x in booked if x.account.type in _REVENUE}
+        taxable = bool(invoice.tax_total)
+        lines = []
+        for line in invoice.lines.all():
+            # A line of zero has no line in the journal; the mapping tells where it would have gone.
+            account = revenue.get(line.pk) or accounts(*keys[line.pk])
+            lines.append(self._sold(invoice, line, self._account(account), taxable=taxable and line.taxable))
+        return IifInvoice(
+            number=str(invoice),
+            date=invoice.date,
+            due_date=invoice.due_date,
+            customer=self._customer_name(invoice.bill_to),
+            receivable_account=self._account(receivable or accounts(GlRole.ACCOUNTS_RECEIVABLE, invoice.bill_to_id)),
+            lines=tuple(lines),
+            taxes=tuple(self._taxes(invoice, booked)),
+            address=(invoice.bill_to_name, *invoice.bill_to_address.splitlines())[:5],
+            terms=invoice.bill_to.terms.name if invoice.bill_to.terms else "",
+            memo=f"{self.batch.number} {invoice}",
+        )
+
+    def _sold(self, invoice: Invoice, line: InvoiceLine, account: str, *, taxable: bool) -> IifInvoiceLine:
+        if line.product:
+            self.products.setdefault(line.product.pk, line.product)
+        self.income.setdefault(line.product_id, account)
+        return IifInvoiceLine(
+            account_code=account,
+            item=line.product.identifier if line.product else BILLING_AMOUNT,
+            quantity=line.quantity,
+            price=line.unit_price,
+            amount=line.amount,
+            memo=line.description,
+            taxable=taxable,
+            service_date=invoice.period_start,
+        )
+
+    def _taxes(self, invoice: Invoice, booked: Sequence[JournalLine]) -> Iterable[IifTaxLine]:
+        codes = [line.account.code for line in booked if line.account.type == AccountType.SALES_TAX]
+        for tax in invoice.taxes.all():
+            if not tax.amount:
+                continue
+            percent = multiply(tax.rate, Decimal(100))
+            self.agencies.add(tax.agency)
+            name = f"{tax.level} {plain_number(percent)}%"
+            yield IifTaxLine(IifTaxItem(name, tax.agency, percent, self._account(codes[0])), tax.amount)
+
+    # Lists
+
+    def _account(self, code: str) -> str:
+        self.accounts.add(code)
+        return code
+
+    def _customer_name(self, company: Company) -> str:
+        self.customers.setdefault(company.pk, company)
+        return company.name
+
+    def _vendor_name(self, company: Company) -> str:
+        """QuickBooks keeps customers and vendors in one list of names, so one who is both gets a mark as a vendor."""
+        self.vendors.setdefault(company.pk, company)
+        return f"{company.name} (V)" if company.kind == CompanyKind.BOTH else company.name
+
+    def _customer(self, company: Company) -> IifCustomer:
+        site = company.sites.first()
+        return IifCustomer(
+            name=company.name,
+            address=(company.name, *(site.address_lines if site else ())),
+            email=company.invoice_email,
+            terms=company.terms.name if company.terms else "",
+            taxable=company.tax_code_id is not None and not company.is_internal,
+        )
+
+    def _vendors(self) -> tuple[IifVendor, ...]:
+        for product in self.products.values():
+            if product.vendor:
+                self._vendor_name(product.vendor)
+        vendors = []
+        for _, company in sorted(self.vendors.items()):
+            site = company.sites.first()
+            vendors.append(
+                IifVendor(
+                    name=self._vendor_name(company),
+                    address=tuple(site.address_lines) if site else (),
+                    terms=company.terms.name if company.terms else "",
+                    company_name=company.name,
+                )
+            )
+        return tuple(vendors)
+
+    def _items(self) -> tuple[IifItem, ...]:
+        accounts = load_accounts(self.products.keys())
+        items = [self._item(product, accounts) for _, product in sorted(self.products.items())]
+        if None in self.income:
+            items.append(IifItem(BILLING_AMOUNT, ItemKind.SERVICE, "Agreement billing amount", self.income[None]))
+        return tuple(items)
+
+    def _item(self, product: Product, accounts: MappedAccounts) -> IifItem:
+        kinds = {
+            ProductClass.INVENTORY.value: ItemKind.INVENTORY,
+            ProductClass.NON_INVENTORY.value: ItemKind.PART,
+        }
+        kind = kinds.get(product.product_class, ItemKind.SERVICE)
+        bought = kind != ItemKind.SERVICE
+        return IifItem(
+            name=product.identifier,
+            kind=kind,
+            description=product.description,
+            income_account=self.income[product.pk],
+            cogs_account=self._account(accounts(GlRole.COGS, product.pk)) if bought else None,
+            asset_account=self._account(accounts(GlRole.INVENTORY, product.pk)) if product.is_stocked else None,
+            price=round_to(product.price, 5),
+            cost=round_to(product.cost, 5) if bought else Decimal(0),
+            taxable=product.taxable,
+            vendor=self._vendor_name(product.vendor) if product.vendor else "",
+        )
+
+    def _untaxed(self) -> IifTaxItem:
+        """The zero-rate tax item; QuickBooks wants an agency on it."""
+        level = TaxLevel.objects.order_by("pk").first()
+        agency = min(self.agencies) if self.agencies else level.agency if level else "Sales tax agency"
+        payable = self._account(load_accounts(set())(GlRole.SALES_TAX_PAYABLE, None))
+        return IifTaxItem(UNTAXED, agency, Decimal(0), payable)
