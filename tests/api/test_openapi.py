@@ -1,0 +1,153 @@
+"""The OpenAPI document: complete, consistent, and kept by what the API answers."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections, transaction
+from django.test import Client
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import CHECKS
+
+from counterfoil.api.urls import api as the_api
+from counterfoil.platform.identity import Role
+from tests.api.client import Api, key_of
+from tests.world import World
+
+pytestmark = pytest.mark.django_db
+
+#: How long the API is tried with made-up requests, in seconds.
+BUDGET = 30
+
+
+@pytest.fixture
+def document() -> dict[str, Any]:
+    response = Client().get("/api/v1/openapi.json")
+    assert response.status_code == 200
+    return dict(response.json())
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [(method, path, op) for path, item in document["paths"].items() for method, op in item.items()]
+
+
+def test_every_operation_is_described(document: dict[str, Any]) -> None:
+    assert document["openapi"] == "3.1.0"
+    ids = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(ids) == len(set(ids))
+    for method, path, operation in operations(document):
+        where = f"{method} {path}"
+        assert path.startswith("/api/v1/"), where
+        assert operation["summary"], where
+        assert operation["tags"], where
+        assert operation["security"] == [{"ApiToken": []}], where
+        assert {"401", "403", "404", "409", "422"} <= operation["responses"].keys(), where
+        if method != "get":
+            assert "Roles: " in operation["description"], where
+        if method == "post":
+            assert any(each["name"] == "Idempotency-Key" for each in operation["parameters"]), where
+
+
+def test_a_name_means_one_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two types of one name would hide each other in the document."""
+    from ninja.openapi.schema import OpenAPISchema
+
+    found: dict[str, Any] = {}
+
+    def add(self: OpenAPISchema, definitions: dict[str, Any]) -> None:
+        for name, schema in definitions.items():
+            assert found.setdefault(name, schema) == schema, f"two types are called {name}"
+        self.schemas.update(definitions)
+
+    monkeypatch.setattr(OpenAPISchema, "add_schema_definitions", add)
+    the_api.get_openapi_schema()
+    assert len(found) > 80
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    names = set(document["components"]["schemas"])
+    assert set(re.findall(r"#/components/schemas/([^'\"]+)", str(document))) <= names
+
+
+def test_no_amount_is_a_number(document: dict[str, Any]) -> None:
+    """What the API gives out has integers for ids and counts, and strings for whatever could have decimals."""
+    given = {
+        ref.rsplit("/", 1)[-1]
+        for _, _, operation in operations(document)
+        for status, answer in operation["responses"].items() if status.startswith("2")
+        for ref in re.findall(r"#/components/schemas/[^'\"]+", str(answer))
+    }  # fmt: skip
+    assert len(given) > 40
+    for name in given:
+        assert "'type': 'number'" not in str(document["components"]["schemas"][name]), name
+
+
+@pytest.fixture
+def one_connection() -> Iterator[None]:
+    """Django closes its connection after every request; the test's transaction lives on it."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_connection")
+def test_made_up_requests_are_answered_as_documented(world: World) -> None:
+    """No request brings the API down, and every answer is one the document names (status, type and schema)."""
+    schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app=get_wsgi_application())
+    headers = {"Authorization": f"Bearer {key_of(Role.OWNER)}"}
+    checks = CHECKS.get_by_names(
+        ["not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance"]
+    )
+    every = [result.ok() for result in schema.get_all_operations()]
+    assert len(every) > 150
+    began, tried = time.monotonic(), 0
+    failures: list[str] = []
+
+    def attempt(operation: Any, examples: int) -> None:
+        @settings(
+            max_examples=examples, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )  # fmt: skip
+        @given(case=operation.as_strategy())
+        def run(case: Any) -> None:
+            nonlocal tried
+            tried += 1
+            with transaction.atomic():
+                try:
+                    case.call_and_validate(headers=headers, checks=checks)
+                finally:
+                    transaction.set_rollback(True)
+
+        try:
+            run()
+        except BaseExceptionGroup as error:
+            failures.append(f"{operation.label}: {error.exceptions[0]}")
+        except Exception as error:
+            failures.append(f"{operation.label}: {error}"[:2000])
+
+    for examples in (2, 4, 8):
+        for operation in every:
+            if time.monotonic() - began > BUDGET:
+                break
+            attempt(operation, examples)
+    assert failures == []
+    assert tried > len(every), f"{tried} requests in {BUDGET} seconds"
+
+
+def test_the_document_names_real_answers(owner: Api, world: World, document: dict[str, Any]) -> None:
+    """Spot check by hand, so that a validator that lets everything pass is noticed."""
+    company = owner.get(f"/companies/{world.acme.pk}")
+    schema = document["components"]["schemas"]["CompanyDetails"]
+    assert set(company) == set(schema["properties"])
+    assert (company["terms_id"], company["terms"]) == (world.net30.pk, "Net 30")
+    assert company["sites"][0]["city"] == "Detroit"
