@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
-from threading import Barrier
 
 import pytest
-from django.db import DatabaseError, connection, transaction
-from django.db.models.functions import Now
+from tests.racing import at_once, refusals
 from tests.world import SALES, World, build_world
 
 from counterfoil.agreements.models import Agreement
-from counterfoil.core.errors import DomainError
 from counterfoil.flows.conversion import convert_to_agreement, convert_to_sales_order
 from counterfoil.orders.models import SalesOrder
 from counterfoil.platform.audit import broken_links
-from counterfoil.platform.commands import refusal_of
 from counterfoil.platform.models import NumberSequence
 from counterfoil.quotes.commands import QuoteLineInput, create_opportunity
 from counterfoil.quotes.models import LineConversion, Opportunity
@@ -45,30 +39,8 @@ def opportunity(msp: World) -> Opportunity:
     )
 
 
-def at_once(*deeds: Callable[[], object]) -> list[object]:
-    """Run the deeds in a connection each, all starting together; what they return or refuse."""
-    start = Barrier(len(deeds))
-
-    def run(deed: Callable[[], object]) -> object:
-        try:
-            connection.ensure_connection()
-            start.wait(timeout=20)
-            return deed()
-        except DomainError as refusal:
-            return refusal
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(deeds)) as pool:
-        return list(pool.map(run, deeds))
-
-
-def refusals(results: list[object]) -> list[DomainError]:
-    return [result for result in results if isinstance(result, DomainError)]
-
-
-@pytest.mark.parametrize("people", [2, 5])
-def test_one_sales_order_however_many_convert(opportunity: Opportunity, people: int) -> None:
+def test_one_sales_order_however_many_convert(opportunity: Opportunity) -> None:
+    people = 5
     server = opportunity.lines.get(position=1)
 
     def convert() -> SalesOrder:
@@ -116,23 +88,3 @@ def test_different_lines_at_once_both_go_through(msp: World, opportunity: Opport
     )
     assert not refusals(results)
     assert LineConversion.objects.count() == 2
-
-
-def test_the_database_itself_refuses_a_second_conversion(opportunity: Opportunity) -> None:
-    """The unique constraint stands behind the lock; losing on it is told in the same words."""
-    line = opportunity.lines.get(position=1)
-
-    def convert_behind_the_back() -> None:
-        LineConversion.objects.create(
-            line=line,
-            target="sales_order",
-            target_id=1,
-            target_number="SO-0001",
-            converted_at=Now(),
-            converted_by="Mallory",
-        )
-
-    convert_behind_the_back()
-    with pytest.raises(DatabaseError) as lost, transaction.atomic():
-        convert_behind_the_back()
-    assert refusal_of(lost.value).code == "already_converted"

@@ -6,6 +6,8 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from django.db import DatabaseError, transaction
+from django.db.models.functions import Now
 from tests.world import PROCUREMENT, SALES, World, build_world
 
 from counterfoil.agreements import queries as agreements
@@ -15,6 +17,7 @@ from counterfoil.flows.conversion import convert_to_agreement, convert_to_sales_
 from counterfoil.orders import queries as orders
 from counterfoil.orders.models import SalesOrder
 from counterfoil.platform.audit import broken_links, trail_of
+from counterfoil.platform.commands import refusal_of
 from counterfoil.quotes import queries as quotes
 from counterfoil.quotes.commands import QuoteLineInput, create_opportunity, lose_opportunity, remove_quote_line
 from counterfoil.quotes.models import LineConversion, Opportunity
@@ -221,3 +224,23 @@ def test_who_does_not_sell_does_not_convert(msp: World) -> None:
             actor=PROCUREMENT, opportunity_id=opportunity.pk, line_ids=ids(opportunity)[:1], on=TODAY
         )
     assert refused.value.code == "role_required"
+
+
+def test_the_database_itself_refuses_a_second_conversion(msp: World) -> None:
+    """The unique constraint stands behind the lock; losing on it is told in the same words."""
+    line = quote_lease(msp).lines.get(position=1)
+
+    def convert_behind_the_back() -> None:
+        LineConversion.objects.create(
+            line=line,
+            target="sales_order",
+            target_id=1,
+            target_number="SO-0001",
+            converted_at=Now(),
+            converted_by="Mallory",
+        )
+
+    convert_behind_the_back()
+    with pytest.raises(DatabaseError) as lost, transaction.atomic():
+        convert_behind_the_back()
+    assert refusal_of(lost.value).code == "already_converted"
