@@ -86,10 +86,11 @@ def test_it_takes_bill_to_terms_and_tax_code_from_the_company(msp: World) -> Non
     [
         ({"end_date": date(2025, 12, 31)}, "invalid", "end_date"),
         ({"first_billing_date": date(2025, 12, 31)}, "invalid", "first_billing_date"),
+        ({"first_billing_date": date(2026, 3, 1), "end_date": date(2026, 2, 28)}, "invalid", "end_date"),
         ({"billing_cycle": "now and then"}, "invalid", "billing_cycle"),
         ({"billing_amount": Decimal(-1)}, "invalid", "billing_amount"),
         ({"name": ""}, "required", "name"),
-        ({"agreement_type_id": 999_999}, "not_found", "type_id"),
+        ({"agreement_type_id": 999_999}, "not_found", "agreement_type_id"),
         ({"company_id": 999_999}, "not_found", "company_id"),
     ],
 )

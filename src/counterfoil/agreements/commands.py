@@ -142,10 +142,11 @@ def create_agreement(
     bill_to = bill_to_of(company) if bill_to_id is None else fetch(Company, bill_to_id, field="bill_to_id")
     ensure_active(bill_to, "bill_to_id")
     refuse_negative({"billing_amount": billing_amount})
+    kind = fetch(AgreementType, agreement_type_id, field="agreement_type_id")
     agreement = Agreement(
         number=take_number("agreement"),
         name=name.strip(),
-        type_id=agreement_type_id,
+        type=kind,
         company=company,
         bill_to=bill_to,
         site=site,
@@ -184,6 +185,12 @@ def _check_dates(agreement: Agreement) -> None:
             "invalid", f"The first billing date lies before the start, {format_date(agreement.start_date)}.",
             field="first_billing_date",
         )  # fmt: skip
+    if agreement.end_date is not None and agreement.end_date < agreement.bill_start_date:
+        raise DomainError(
+            "invalid",
+            f"It would end before its first billing date, {format_date(agreement.bill_start_date)}, and bill nothing.",
+            field="end_date",
+        )
 
 
 @command(roles=OFFICE)
