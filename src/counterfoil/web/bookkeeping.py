@@ -1,53 +1,45 @@
-"""What the pages of the books share: who may, where a record has its page, journal entries as they are shown."""
+"""What the pages of the books share: where a record has its page, and journal entries as they are shown."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
+from urllib.parse import urlencode
 
-from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from counterfoil.accounting.queries import BatchEntry
 from counterfoil.core.money import sum_money
 from counterfoil.ledger.models import JournalEntry
-from counterfoil.web.actions import actor_of
+from counterfoil.web.threads import address_of
 
-#: Kind of record (as journal entries, batches and reports name it) -> the page it has.
-PAGES: Final[dict[str, str]] = {
-    "account": "web:account",
-    "agreement": "web:agreement",
-    "asset": "web:asset",
-    "batch": "web:batch",
-    "company": "web:company",
-    "customer_payment": "web:payment",
-    "invoice": "web:invoice",
-    "journal_entry": "web:journal_entry",
-    "manual": "web:journal_entry",
-    "purchase_order": "web:purchase_order",
-    "receipt": "web:receipt",
-    "sales_order": "web:sales_order",
-    "vendor_bill": "web:vendor_bill",
+#: Kind of record (as journal entries, batches and reports name it) -> label of its model.
+MODELS: Final[dict[str, str]] = {
+    "agreement": "agreements.agreement",
+    "asset": "assets.asset",
+    "batch": "accounting.batch",
+    "company": "companies.company",
+    "customer_payment": "billing.payment",
+    "invoice": "billing.invoice",
+    "journal_entry": "ledger.journalentry",
+    "purchase_order": "procurement.purchaseorder",
+    "receipt": "inventory.receipt",
+    "sales_order": "orders.salesorder",
+    "vendor_bill": "procurement.vendorbill",
 }
-
-
-def may(request: HttpRequest, *commands: Callable[..., Any]) -> bool:
-    """Whether the signed-in person's roles allow all of these commands."""
-    actor = actor_of(request)
-    return all(actor.may(*command.roles) for command in commands)  # type: ignore[attr-defined]
 
 
 def record_url(kind: str, pk: int | None) -> str:
     """The address of a record's page; empty where it has none."""
-    if kind not in PAGES or pk is None:
-        return ""
-    try:
-        return reverse(PAGES[kind], args=[pk])
-    except NoReverseMatch:
-        return ""
+    return address_of(MODELS.get(kind, ""), pk)
+
+
+def entries_url(**parameters: str) -> str:
+    """The general ledger with these parameters (``account``, ``company``, ``from``, ``to``)."""
+    return f"{reverse('web:report', args=['general-ledger'])}?{urlencode(parameters)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +100,7 @@ def posted(entries: Iterable[JournalEntry]) -> list[EntryView]:
                     " · ".join(part for part in (line.company.name if line.company else "", line.memo) if part),
                     line.debit,
                     line.credit,
-                    record_url("account", line.account_id),
+                    entries_url(account=line.account.code),
                 )
                 for line in entry.lines.all()
             ),

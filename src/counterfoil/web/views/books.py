@@ -36,7 +36,8 @@ from counterfoil.platform.audit import trail_of
 from counterfoil.platform.lookup import existing
 from counterfoil.web import navigation
 from counterfoil.web.actions import actor_of, now, shown_again, today
-from counterfoil.web.bookkeeping import EntryView, drafted, may, record_url
+from counterfoil.web.bookkeeping import drafted, record_url
+from counterfoil.web.forms import may
 from counterfoil.web.lists import Chips, Column, ListPage, ListSpec, page_of, search_of, show_list
 
 #: How many rows and entries a page shows; a batch through a date takes all of them.
@@ -202,7 +203,7 @@ def _queue_page(
         "queue": queue,
         "tabs": [Tab(label, _queue_url(key), number[key], key == queue) for key, label in QUEUES],
         "ticked": ticked,
-        "may_batch": may(request, create_batch),
+        "may_batch": may(request, batch=create_batch)["batch"],
         "through": more.get("through") or ThroughForm(initial={"through": today(), "scope": queue}),
         "refusal": more.get("refusal"),
     }
@@ -364,7 +365,7 @@ def batch_list(request: HttpRequest) -> HttpResponse:
     search = search_of(request)
     if search:
         rows = rows.filter(Q(number__icontains=search) | Q(created_by__icontains=search))
-    return show_list(request, BATCHES, rows, "web/books/batches.html", {"may_batch": may(request, create_batch)})
+    return show_list(request, BATCHES, rows, "web/books/batches.html", {"may_batch": may(request, batch=create_batch)["batch"]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,7 +402,7 @@ def _batch_context(request: HttpRequest, pk: int) -> dict[str, Any]:
         "entry_count": len(entries),
         "hindered": sum(not entry.ready for entry in found.entries),
         "is_open": is_open,
-        "may_change": is_open and may(request, transfer_batch, remove_from_batch, delete_batch),
+        "may_change": is_open and may(request, transfer=transfer_batch)["transfer"],
         "trail": trail_of(record)[:20],
         "totals": _totals(found),
     }

@@ -32,7 +32,7 @@ from counterfoil.inventory.models import Warehouse
 from counterfoil.ledger.models import Account, DefaultAccount, JournalLine
 from counterfoil.ledger.queries import general_ledger
 from counterfoil.web.actions import shown_again, today
-from counterfoil.web.bookkeeping import record_url
+from counterfoil.web.bookkeeping import entries_url, record_url
 from counterfoil.web.lists import Column, ListSpec, page_of, show_list, sorting_of
 
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -263,11 +263,6 @@ def _receivable_links(given: Mapping[str, str]) -> Linker:
         return entries_url(account=default.account.code, company=identifiers[row.link[1]], to=to)
 
     return link
-
-
-def entries_url(**parameters: str) -> str:
-    """The general ledger with these parameters (``account``, ``company``, ``from``, ``to``)."""
-    return f"{reverse('web:report', args=['general-ledger'])}?{urlencode(parameters)}"
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
