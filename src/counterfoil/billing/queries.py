@@ -6,14 +6,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
 
-from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, Payment, PaymentApplication
+from counterfoil.billing.models import (
+    Invoice,
+    InvoiceLine,
+    InvoiceStatus,
+    InvoiceTax,
+    Payment,
+    PaymentApplication,
+)
 from counterfoil.billing.recurring import UnbilledPeriod, unbilled_periods
 from counterfoil.core.money import ZERO, sum_money
+from counterfoil.ledger.models import JournalEntry
 from counterfoil.orders.models import SalesOrderLine
+from counterfoil.platform.fields import money_field
+from counterfoil.tax.models import TaxRemittance
 
 __all__ = ["UnbilledPeriod", "unbilled_periods"]
 
@@ -34,8 +45,9 @@ def invoices(
 
     ``company_id`` finds those of the company and those billed to it.
     """
+    owed = When(status=InvoiceStatus.CLOSED, then=F("total") - F("paid"))
     found = Invoice.objects.select_related("company", "bill_to", "agreement", "sales_order").annotate(
-        paid=_paid(as_of), balance=F("total") - F("paid")
+        paid=_paid(as_of), balance=Case(owed, default=Value(ZERO), output_field=money_field())
     )
     if status:
         found = found.filter(status=status)
@@ -147,3 +159,41 @@ def payments(*, company_id: int | None = None, search: str = "") -> QuerySet[Pay
             Q(number__icontains=wanted) | Q(company__name__icontains=wanted) | Q(reference__icontains=wanted)
         )
     return found.order_by("-id")
+
+
+def payments_of_invoice(invoice_id: int) -> QuerySet[PaymentApplication]:
+    """What was paid on an invoice, in the order it came in."""
+    found = PaymentApplication.objects.filter(invoice=invoice_id).select_related("payment__bank_account")
+    return found.order_by("payment__date", "pk")
+
+
+@dataclass(frozen=True, slots=True)
+class TaxOwedRow:
+    """Sales tax of one agency: in the books from invoices, paid on, and on closed invoices that are not booked yet."""
+
+    agency: str
+    booked: Decimal
+    remitted: Decimal
+    unbooked: Decimal
+
+    @property
+    def owed(self) -> Decimal:
+        """What the books owe the agency."""
+        return sum_money([self.booked, -self.remitted])
+
+
+def tax_owed(*, through: date) -> list[TaxOwedRow]:
+    """Sales tax by agency through a day: what the books owe, and what they do not know of yet."""
+    booked = JournalEntry.objects.filter(source_type="invoice", date__lte=through).values("source_id")
+    taxes = InvoiceTax.objects.filter(invoice__status=InvoiceStatus.CLOSED, invoice__date__lte=through).order_by()
+    known = dict(_by_agency(taxes.filter(invoice__in=booked)))
+    unknown = dict(_by_agency(taxes.exclude(invoice__in=booked)))
+    remitted = dict(_by_agency(TaxRemittance.objects.filter(date__lte=through).order_by()))
+    return [
+        TaxOwedRow(agency, *(part.get(agency, ZERO) for part in (known, remitted, unknown)))
+        for agency in sorted({*known, *unknown, *remitted})
+    ]
+
+
+def _by_agency(rows: QuerySet[InvoiceTax] | QuerySet[TaxRemittance]) -> QuerySet[Any, tuple[str, Decimal]]:
+    return rows.values_list("agency").annotate(total=Sum("amount"))

@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 from counterfoil.core.salestax import TaxLevel as Level
 from counterfoil.platform.aggregates import sum_of
 from counterfoil.platform.fields import price_field
-from counterfoil.tax.models import TaxCode, TaxLevel
+from counterfoil.tax.models import TaxCode, TaxLevel, TaxRemittance
 
 
 def tax_codes(*, search: str = "", active: bool | None = None) -> QuerySet[TaxCode]:
@@ -30,3 +30,9 @@ def tax_levels(tax_code_id: int | None) -> tuple[Level, ...]:
 def level_rows(tax_code_id: int) -> QuerySet[TaxLevel]:
     """The levels as records, with the agencies they are paid to, in order."""
     return TaxLevel.objects.filter(tax_code_id=tax_code_id).order_by("position")
+
+
+def remittances(*, agency: str = "") -> QuerySet[TaxRemittance]:
+    """Sales tax paid to agencies, newest first."""
+    found = TaxRemittance.objects.select_related("bank_account")
+    return found.filter(agency=agency) if agency else found

@@ -87,7 +87,11 @@ SECTIONS: Final = (
         "Bill",
         "file-invoice",
         "i",
-        (Item("Invoices", "web:invoices", "draft_invoices"), Item("Payments", "web:payments")),
+        (
+            Item("Invoices", "web:invoices", "draft_invoices"),
+            Item("Payments", "web:payments"),
+            Item("Sales tax", "web:tax_remittances"),
+        ),
     ),
     Section(
         "Books",

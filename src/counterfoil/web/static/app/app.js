@@ -113,6 +113,7 @@
     const button = event.target.closest("button");
     if (!button) return;
     if (button.dataset.dialog) $(`#${button.dataset.dialog}`)?.showModal();
+    else if ("print" in button.dataset) window.print();
     else if ("dismiss" in button.dataset) button.closest(".cf-toast")?.remove();
     else if (button.dataset.themeChoice) { window.counterfoilTheme(button.dataset.themeChoice); showThemeChoice(); }
     else if ("linesAdd" in button.dataset) addLine(button.closest("[data-lines]"));
