@@ -132,6 +132,11 @@ def test_a_draft_can_be_changed_and_a_sent_order_cannot(world: World) -> None:
     ("change", "code"),
     [
         ({"quantity": Decimal(0)}, "invalid"),
+        ({"quantity": Decimal("-1")}, "invalid"),
+        ({"quantity": Decimal("1.0000001")}, "invalid"),
+        ({"quantity": Decimal("1e12")}, "invalid"),
+        ({"quantity": Decimal("NaN")}, "invalid"),
+        ({"unit_cost": Decimal("0.123456789")}, "invalid"),
         ({"unit_cost": Decimal("-1")}, "invalid"),
         ({"bin_id": 999_999}, "not_found"),
         ({"product_id": 999_999}, "not_found"),

@@ -28,7 +28,7 @@ from counterfoil.core.depreciation import (
     units_depreciation,
 )
 from counterfoil.core.errors import DomainError
-from counterfoil.core.money import ZERO, allocate, format_money, round_money, round_to, sum_money
+from counterfoil.core.money import ZERO, allocate, format_money, round_to, sum_money
 from counterfoil.core.posting import (
     JournalDraft,
     post_capitalisation_from_cogs,
@@ -44,6 +44,7 @@ from counterfoil.ledger.models import Account, AccountType, JournalEntry
 from counterfoil.ledger.queries import period_of
 from counterfoil.orders.models import SalesOrder, SalesOrderLine
 from counterfoil.platform import audit
+from counterfoil.platform.amounts import check_amount, check_quantity
 from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.lookup import existing, locked, locked_all
@@ -281,6 +282,8 @@ def capitalise_from_stock(
             field="order_line",
         )
     rest = unrelieved([line])[line.pk]
+    if quantity is not None:
+        check_quantity(quantity, "quantity")
     quantity = rest.quantity if quantity is None else quantity
     if rest.quantity <= 0 or quantity > rest.quantity:
         raise DomainError(
@@ -290,8 +293,6 @@ def capitalise_from_stock(
             field="quantity",
             hint="Ship them first, or delete the draft invoice that bills them.",
         )
-    if quantity <= 0:
-        raise DomainError("invalid", "Capitalise more than zero.", field="quantity")
     sources = cost_in_inventory(line)
     booked = max(source.booked_on for source in sources)
     if on < booked:
@@ -534,8 +535,7 @@ def dispose_asset(
     """
     asset = locked(WITH_ACCOUNTS, asset_id)
     check_transition("asset", asset.number, asset.status, AssetStatus.DISPOSED)
-    if proceeds < 0 or round_money(proceeds) != proceeds:
-        raise DomainError("invalid", "Enter the proceeds in whole cents, not below zero.", field="proceeds")
+    check_amount(proceeds, "proceeds", zero=True)
     if on < asset.in_service_date:
         raise DomainError(
             "invalid", f"{asset} is in service since {format_date(asset.in_service_date)} only.", field="on"

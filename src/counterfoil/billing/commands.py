@@ -39,6 +39,7 @@ from counterfoil.ledger.banks import bank_account, paid_through
 from counterfoil.ledger.commands import Posting, post_drafts
 from counterfoil.orders.models import SalesOrder, SalesOrderLine, SalesOrderStatus
 from counterfoil.platform import audit
+from counterfoil.platform.amounts import check_amount, check_price
 from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.lookup import existing, locked, locked_all
@@ -347,8 +348,7 @@ def update_invoice_line(
     if not line.description:
         raise DomainError("required", "A line needs a description.", field="description")
     if unit_price is not None:
-        if unit_price < 0:
-            raise DomainError("invalid", "A price cannot be below zero.", field="unit_price")
+        check_price(unit_price, "unit_price")
         line.unit_price, line.amount = unit_price, extend(line.quantity, unit_price)
         line.explanation = f"{plain(line.quantity)} × {plain(unit_price)}, entered by {actor.name}"[:300]
     if invoice.bill_to.is_internal and line.taxable:
@@ -470,8 +470,7 @@ def record_payment(
             somebody else, parts that do not add up; ``period_closed``, ``period_missing``, ``gl_mapping_missing``.
     """
     company = existing(Company.objects.all(), company_id, "company")
-    if amount <= 0 or round_money(amount) != amount:
-        raise DomainError("invalid", "Enter an amount above zero, in whole cents.", field="amount")
+    check_amount(amount, "amount")
     wanted = {each.invoice_id for each in applications} or {row.pk for row in open_invoices(company_id=company.pk)}
     invoices = locked_all(Invoice.objects.all(), wanted, "applications")
     balances = balances_of_invoices(invoices.values())
@@ -538,8 +537,7 @@ def _check_applications(
             raise DomainError("wrong_state", f"{invoice} is not closed; it cannot be paid.", field=where)
         if invoice.bill_to_id != company.pk:
             raise DomainError("invalid", f"{invoice} was not billed to {company.name}.", field=where)
-        if each.amount <= 0 or round_money(each.amount) != each.amount:
-            raise DomainError("invalid", "Apply an amount above zero, in whole cents.", field=f"{where}.amount")
+        check_amount(each.amount, f"{where}.amount")
         if each.amount > left[invoice.pk]:
             raise DomainError(
                 "invalid",

@@ -30,6 +30,7 @@ from counterfoil.inventory.models import (
 from counterfoil.inventory.queries import layers_of, received_for, shipped_of, whereabouts
 from counterfoil.orders.models import SalesOrder, SalesOrderLine, SalesOrderStatus
 from counterfoil.platform import audit
+from counterfoil.platform.amounts import check_quantity
 from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.lookup import existing, locked, locked_all
@@ -47,8 +48,10 @@ refuse_as("bin_once_per_warehouse", "duplicate", "The warehouse has a bin of tha
 
 
 @command(roles=STOCK)
-def create_warehouse(*, actor: Actor, name: str, company_id: int | None = None) -> Warehouse:
-    """Add a warehouse; with a company it is that customer's warehouse.
+def create_warehouse(
+    *, actor: Actor, name: str, company_id: int | None = None, first_bin: str = ""
+) -> Warehouse:
+    """Add a warehouse, with a first bin if one is named; with a company it is that customer's warehouse.
 
     Raises:
         DomainError: ``required``; ``duplicate``; ``not_found``.
@@ -60,6 +63,8 @@ def create_warehouse(*, actor: Actor, name: str, company_id: int | None = None) 
     warehouse = Warehouse.objects.create(name=name, company=company)
     whose = f" for {company.name}" if company else ""
     audit.record(actor, "inventory.warehouse.created", f"added warehouse {name}{whose}", warehouse)
+    if first_bin.strip():
+        create_bin(actor=actor, warehouse_id=warehouse.pk, name=first_bin)
     return warehouse
 
 
@@ -183,6 +188,8 @@ def _receive_line(
     where, product = f"lines[{position - 1}]", source.product
     awaited = source.quantity - source.quantity_cancelled - before
     quantity = awaited if line.quantity is None else line.quantity
+    if line.quantity is not None:
+        check_quantity(line.quantity, f"{where}.quantity")
     if quantity > awaited or awaited <= 0:
         raise DomainError(
             "more_than_ordered",
@@ -190,8 +197,6 @@ def _receive_line(
             f" still awaited; {plain(quantity)} cannot be received.",
             field=f"{where}.quantity",
         )
-    if quantity <= 0:
-        raise DomainError("invalid", f"Receive more than zero of {product}.", field=f"{where}.quantity")
     place = _place(line, source, where)
     serials = _serials(product, quantity, line.serials, f"{where}.serials")
     # The cost of all that has arrived, less what was booked before: parts of a line never lose a cent.
@@ -407,6 +412,8 @@ def _shippable(source: SalesOrderLine, line: ShipLine, shipped: dict[int, Decima
     gone = shipped[source.pk]
     left = source.quantity - gone
     quantity = left if line.quantity is None else line.quantity
+    if line.quantity is not None:
+        check_quantity(line.quantity, f"{where}.quantity")
     if quantity > left or left <= 0:
         raise DomainError(
             "more_than_ordered",
@@ -414,8 +421,6 @@ def _shippable(source: SalesOrderLine, line: ShipLine, shipped: dict[int, Decima
             " more cannot be shipped.",
             field=f"{where}.quantity",
         )
-    if quantity <= 0:
-        raise DomainError("invalid", f"Ship more than zero of {source.product}.", field=f"{where}.quantity")
     shipped[source.pk] = gone + quantity
     return quantity
 

@@ -118,6 +118,8 @@ def refusal_of(error: DatabaseError) -> DomainError:
         )
     if message.startswith("pgtrigger: Invalid transition"):
         return DomainError("wrong_state", "It has moved on meanwhile. Reload and look again.")
+    if sqlstate == "22003":
+        return DomainError("invalid", "A number is larger than can be kept.")
     if sqlstate in {"40001", "40P01", "55P03"}:
         return DomainError("conflict", "Somebody else is changing the same record. Try again in a moment.")
     if isinstance(error, IntegrityError) and sqlstate == "23505":

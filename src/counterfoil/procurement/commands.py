@@ -9,23 +9,23 @@ from decimal import Decimal
 
 from django.db import models
 
-from counterfoil.catalog.models import Product, ProductClass
 from counterfoil.companies.models import BillingTerms, Company
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
-from counterfoil.core.money import ZERO, extend, format_money, round_money, sum_money
+from counterfoil.core.money import ZERO, extend, format_money, sum_money
 from counterfoil.core.posting import post_vendor_payment
 from counterfoil.core.states import check_transition, words
 from counterfoil.ledger.banks import bank_account, paid_through
 from counterfoil.ledger.commands import Posting, post_drafts
 from counterfoil.ledger.models import JournalEntry
-from counterfoil.orders.models import SalesOrder, SalesOrderLine, SalesOrderStatus
 from counterfoil.platform import audit
+from counterfoil.platform.amounts import check_amount, check_price, check_quantity
 from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.lookup import existing, locked, locked_all
 from counterfoil.platform.numbering import take_number
 from counterfoil.platform.records import plain_number as plain
+from counterfoil.procurement.lines import PurchaseLine, check_demand, check_line, demanding, line_of
 from counterfoil.procurement.models import (
     PurchaseOrder,
     PurchaseOrderLine,
@@ -35,36 +35,32 @@ from counterfoil.procurement.models import (
     VendorPayment,
     VendorPaymentApplication,
 )
-from counterfoil.procurement.queries import balances_of_bills, billed_of, bought_of, received_of
+from counterfoil.procurement.queries import balances_of_bills, billed_of, received_of
+
+__all__ = [
+    "BillLine",
+    "BillPayment",
+    "PurchaseLine",
+    "add_purchase_order_lines",
+    "cancel_purchase_order",
+    "cancel_remainder",
+    "close_when_complete",
+    "create_purchase_order",
+    "delete_vendor_bill",
+    "enter_vendor_bill",
+    "pay_vendor_bill",
+    "record_vendor_payment",
+    "remove_purchase_order_line",
+    "send_purchase_order",
+    "update_purchase_order",
+    "update_purchase_order_line",
+]
 
 BUYERS = (Role.PROCUREMENT,)
 BILL_CLERKS = (Role.PROCUREMENT, Role.FINANCE)
 FINANCE = (Role.FINANCE,)
 
 refuse_as("vendor_invoice_number_once", "duplicate", "That vendor invoice number has been entered for this vendor.")
-
-
-@dataclass(frozen=True, slots=True)
-class PurchaseLine:
-    """A line to buy: what a sales order line still demands, or a product of its own.
-
-    Attributes:
-        order_line_id: the sales order line whose demand this covers; its product is bought.
-        product_id: the product of a line that covers no demand.
-        quantity: in the product's unit; ``None`` is all that the order line still demands (1 without one).
-        unit_cost: ``None`` is the order line's cost, or the product's where that is zero.
-        bin_id: where it will be received into (inventory products).
-        description: empty is that of the order line or product.
-        vendor_sku: empty is the product's.
-    """
-
-    order_line_id: int | None = None
-    product_id: int | None = None
-    quantity: Decimal | None = None
-    unit_cost: Decimal | None = None
-    bin_id: int | None = None
-    description: str = ""
-    vendor_sku: str = ""
 
 
 @command(roles=BUYERS)
@@ -147,15 +143,17 @@ def update_purchase_order_line(
     line = existing(PurchaseOrderLine.objects.select_related("product"), line_id)
     order = _draft(line.purchase_order_id)
     before = f"{plain(line.quantity)} at {plain(line.unit_cost)}"
+    if quantity is not None:
+        check_quantity(quantity, "quantity")
     if line.order_line_id is not None:
-        (demanding,) = _demanding({line.order_line_id}).values()
-        _check_demand(demanding, line.quantity if quantity is None else quantity, besides=line)
+        (source,) = demanding({line.order_line_id}).values()
+        check_demand(source, line.quantity if quantity is None else quantity, besides=line)
     line.quantity = line.quantity if quantity is None else quantity
     line.unit_cost = line.unit_cost if unit_cost is None else unit_cost
     line.bin_id = line.bin_id if bin_id is None else bin_id
     line.description = line.description if description is None else description.strip()
     line.vendor_sku = line.vendor_sku if vendor_sku is None else vendor_sku.strip()
-    _check_line(line, "line")
+    check_line(line, "line")
     line.save()
     audit.record(
         actor,
@@ -316,87 +314,16 @@ def _write_lines(
 ) -> list[PurchaseOrderLine]:
     """Write the lines one after the other, so that two of them cannot take the same demand."""
     wanted = {line.order_line_id for line in lines if line.order_line_id is not None}
-    demanding = _demanding(wanted)
+    sources = demanding(wanted)
     written = []
     for offset, line in enumerate(lines):
         where = f"lines[{offset}]"
-        row = _line_of(line, demanding.get(line.order_line_id or 0), where)
+        row = line_of(line, sources.get(line.order_line_id or 0), where)
         row.purchase_order, row.position = order, first_position + offset
-        _check_line(row, where)
+        check_line(row, where)
         row.save()
         written.append(row)
     return written
-
-
-def _demanding(order_line_ids: set[int]) -> dict[int, SalesOrderLine]:
-    """The sales order lines that are bought for, held with their orders: orders first, as everywhere."""
-    orders = SalesOrder.objects.filter(lines__in=order_line_ids).values_list("pk", flat=True)
-    locked_all(SalesOrder.objects.all(), set(orders))
-    return locked_all(SalesOrderLine.objects.select_related("order", "product"), order_line_ids, "order_line")
-
-
-def _line_of(line: PurchaseLine, demand: SalesOrderLine | None, where: str) -> PurchaseOrderLine:
-    """The row of a line, with its defaults filled in and the demand it covers checked."""
-    if demand is not None:
-        product, description, origin_id = demand.product, demand.description, demand.origin_id
-        left = demand.quantity - bought_of([demand])[demand.pk]
-        quantity = left if line.quantity is None else line.quantity
-        _check_demand(demand, quantity, field=f"{where}.quantity")
-        cost = demand.unit_cost or product.cost
-    elif line.product_id is not None:
-        product = existing(Product.objects.all(), line.product_id, f"{where}.product")
-        description, origin_id, cost = product.description, None, product.cost
-        quantity = Decimal(1) if line.quantity is None else line.quantity
-    else:
-        raise DomainError("required", "Choose a sales order line or a product.", field=f"{where}.product")
-    return PurchaseOrderLine(
-        product=product,
-        description=line.description.strip() or description,
-        quantity=quantity,
-        unit_cost=cost if line.unit_cost is None else line.unit_cost,
-        vendor_sku=line.vendor_sku.strip() or product.vendor_sku,
-        bin_id=line.bin_id,
-        order_line=demand,
-        origin_id=origin_id,
-    )
-
-
-def _check_demand(
-    demand: SalesOrderLine, quantity: Decimal, *, besides: PurchaseOrderLine | None = None, field: str = "quantity"
-) -> None:
-    """Refuse to buy more for a sales order line than it demands; ``besides`` is the line that is being changed."""
-    if demand.order.status != SalesOrderStatus.OPEN:
-        raise DomainError("wrong_state", f"{demand.order} is {words(demand.order.status)}; it demands nothing.", field)
-    bought = bought_of([demand], besides=besides)[demand.pk]
-    left = demand.quantity - bought
-    if quantity > left or left <= 0:
-        raise DomainError(
-            "more_than_ordered",
-            f"{demand.order} needs {plain(demand.quantity)} {demand.product}; {plain(bought)} of it bought or shipped"
-            f" already, {plain(max(left, Decimal(0)))} left to buy.",
-            field=field,
-        )
-
-
-def _check_line(line: PurchaseOrderLine, where: str) -> None:
-    product = line.product
-    if product.product_class in (ProductClass.BUNDLE, ProductClass.AGREEMENT):
-        raise DomainError(
-            "wrong_product_class",
-            f"{product} is of class {product.product_class}: it is sold, never bought.",
-            field=f"{where}.product",
-        )
-    if line.quantity <= 0:
-        raise DomainError("invalid", f"Buy more than zero of {product}.", field=f"{where}.quantity")
-    if line.unit_cost < 0:
-        raise DomainError("invalid", f"The cost of {product} cannot be below zero.", field=f"{where}.unit_cost")
-    if line.bin_id is None:
-        return
-    # Bins belong to inventory, which stands above; the foreign key knows them without an import.
-    bins = PurchaseOrderLine._meta.get_field("bin").related_model
-    existing(bins._default_manager.all(), line.bin_id, f"{where}.bin")
-    if not product.is_stocked:
-        raise DomainError("invalid", f"{product} is not kept in stock; it goes into no bin.", field=f"{where}.bin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,7 +389,8 @@ def enter_vendor_bill(
         "lines",
     )
     rows = _bill_rows(vendor, lines, bought)
-    freight, tax = _charge(freight, "freight"), _charge(tax, "tax")
+    check_amount(freight, "freight", zero=True)
+    check_amount(tax, "tax", zero=True)
     total = sum_money([*(row.amount for row in rows), freight, tax])
     if total <= 0:
         raise DomainError("invalid", "A bill of nothing cannot be entered.", field="lines")
@@ -500,6 +428,10 @@ def _bill_rows(
             raise DomainError("invalid", f"{order} was not sent to {vendor.name}.", field=where)
         open_quantity = received[source.pk] - billed[source.pk]
         quantity = open_quantity if line.quantity is None else line.quantity
+        cost = source.unit_cost if line.unit_cost is None else line.unit_cost
+        if line.quantity is not None:
+            check_quantity(line.quantity, f"{where}.quantity")
+        check_price(cost, f"{where}.unit_cost")
         if quantity > open_quantity or open_quantity <= 0:
             raise DomainError(
                 "more_than_received",
@@ -508,9 +440,6 @@ def _bill_rows(
                 field=f"{where}.quantity",
                 hint="Receive the goods first.",
             )
-        cost = source.unit_cost if line.unit_cost is None else line.unit_cost
-        if quantity <= 0 or cost < 0:
-            raise DomainError("invalid", "Quantity must be above zero, and cost not below.", field=where)
         billed[source.pk] += quantity
         amount = extend(quantity, cost)
         rows.append(
@@ -519,12 +448,6 @@ def _bill_rows(
             )
         )
     return rows
-
-
-def _charge(amount: Decimal, field: str) -> Decimal:
-    if amount < 0 or round_money(amount) != amount:
-        raise DomainError("invalid", f"Enter the {field} in whole cents, not below zero.", field=field)
-    return amount
 
 
 @command(roles=BILL_CLERKS)
@@ -600,8 +523,7 @@ def record_vendor_payment(
         bill, where = bills[each.bill_id], f"applications[{index}]"
         if bill.vendor_id != vendor.pk:
             raise DomainError("invalid", f"{bill} is not a bill of {vendor.name}.", field=where)
-        if each.amount <= 0 or round_money(each.amount) != each.amount:
-            raise DomainError("invalid", "Pay an amount above zero, in whole cents.", field=f"{where}.amount")
+        check_amount(each.amount, f"{where}.amount")
         if each.amount > balances[bill.pk]:
             raise DomainError(
                 "invalid",

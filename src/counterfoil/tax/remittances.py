@@ -7,13 +7,14 @@ from decimal import Decimal
 
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
-from counterfoil.core.money import format_money, round_money
+from counterfoil.core.money import format_money
 from counterfoil.core.posting import TaxAmount, post_tax_remittance
 from counterfoil.ledger.banks import bank_account, paid_through
 from counterfoil.ledger.commands import Posting, post_drafts
 from counterfoil.ledger.models import AccountType
 from counterfoil.ledger.queries import balance_of_types
 from counterfoil.platform import audit
+from counterfoil.platform.amounts import check_amount
 from counterfoil.platform.commands import command
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.numbering import take_number
@@ -47,8 +48,7 @@ def remit_sales_tax(
     agency = agency.strip()
     if not TaxLevel.objects.filter(agency=agency).exists():
         raise DomainError("not_found", f"No tax level names “{agency}” as its agency.", field="agency")
-    if amount <= 0 or round_money(amount) != amount:
-        raise DomainError("invalid", "Enter an amount above zero, in whole cents.", field="amount")
+    check_amount(amount, "amount")
     bank = bank_account(bank_account_id)
     number = take_number("tax_remittance")  # holds the sequence: remittances follow one another
     owed = -balance_of_types(AccountType.SALES_TAX, through=on)
