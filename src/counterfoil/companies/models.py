@@ -84,18 +84,22 @@ class Company(models.Model):
 
     @property
     def is_vendor(self) -> bool:
+        """Whether something can be bought from it."""
         return self.kind in (CompanyKind.VENDOR, CompanyKind.BOTH)
 
     @property
     def is_customer(self) -> bool:
+        """Whether it is an outside customer."""
         return self.kind in (CompanyKind.CUSTOMER, CompanyKind.BOTH)
 
     @property
     def is_internal(self) -> bool:
+        """Whether it is an internal company: billed at zero price only."""
         return self.kind == CompanyKind.INTERNAL
 
     @property
     def is_my_company(self) -> bool:
+        """Whether it is the MSP itself: never billed."""
         return self.kind == CompanyKind.MY_COMPANY
 
 

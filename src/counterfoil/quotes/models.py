@@ -50,8 +50,8 @@ class Opportunity(models.Model):
 class QuoteLine(models.Model):
     """A line as it was quoted. Everything downstream (addition, order line, invoice line) names it as its ``origin``.
 
-    ``unit_price`` and ``unit_cost`` are per unit and, for a recurring line, per billing cycle. A cost without a price is
-    the *purchasing product* of a lease; a recurring price without a cost is its *agreement product*.
+    ``unit_price`` and ``unit_cost`` are per unit and, for a recurring line, per billing cycle. A cost without a price
+    is the *purchasing product* of a lease; a recurring price without a cost is its *agreement product*.
     """
 
     opportunity = models.ForeignKey(Opportunity, on_delete=models.CASCADE, related_name="lines")
@@ -97,6 +97,7 @@ class QuoteLine(models.Model):
 
     @property
     def is_recurring(self) -> bool:
+        """Whether it is billed cycle after cycle."""
         return bool(self.billing_cycle)
 
 
