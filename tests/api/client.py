@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import jsonschema_rs
 from django.http import HttpResponse
 from django.test import Client
 
@@ -32,24 +35,50 @@ class Api:
         )
 
     def get(self, path: str, status: int = 200) -> Any:
-        return self._checked(self.send("GET", path), status)
+        return self._checked("GET", path, self.send("GET", path), status)
 
     def post(self, path: str, body: Any = None, status: int = 201, **headers: str) -> Any:
-        return self._checked(self.send("POST", path, body, **headers), status)
+        return self._checked("POST", path, self.send("POST", path, body, **headers), status)
 
     def act(self, path: str, body: Any = None) -> Any:
         return self.post(path, body, status=200)
 
     def patch(self, path: str, body: Any, status: int = 200) -> Any:
-        return self._checked(self.send("PATCH", path, body), status)
+        return self._checked("PATCH", path, self.send("PATCH", path, body), status)
 
     def delete(self, path: str, status: int = 204) -> Any:
-        return self._checked(self.send("DELETE", path), status)
+        return self._checked("DELETE", path, self.send("DELETE", path), status)
 
     @staticmethod
-    def _checked(response: HttpResponse, status: int) -> Any:
+    def _checked(method: str, path: str, response: HttpResponse, status: int) -> Any:
+        """The answer, which has the status expected and the form documented."""
         assert response.status_code == status, f"{response.status_code}: {response.content.decode()[:600]}"
-        return json.loads(response.content) if response.content else None
+        answer = json.loads(response.content) if response.content else None
+        for error in documented(method, path.partition("?")[0], status).iter_errors(answer):
+            raise AssertionError(f"{method} {path} answers otherwise than documented: {error.message[:500]}")
+        return answer
+
+
+@functools.cache
+def _document() -> dict[str, Any]:
+    from counterfoil.api.urls import api
+
+    return json.loads(json.dumps(api.get_openapi_schema()))
+
+
+@functools.cache
+def documented(method: str, path: str, status: int) -> Any:
+    """What checks an answer against the OpenAPI document; lets pass what the document does not know (unknown paths)."""
+    document = _document()
+    for known, item in document["paths"].items():
+        if re.fullmatch(re.sub(r"\{\w+\}", r"\\d+", known), f"/api/v1{path}") and method.lower() in item:
+            answers = item[method.lower()]["responses"]
+            if status == 500:
+                break
+            content = answers[str(status)].get("content", {"application/json": {"schema": {"type": "null"}}})
+            schema = {"components": document["components"], **content["application/json"]["schema"]}
+            return jsonschema_rs.Draft202012Validator(schema)
+    return jsonschema_rs.Draft202012Validator(True)
 
 
 def user_with(*roles: Role) -> User:

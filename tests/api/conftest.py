@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from counterfoil.platform.identity import Role
     from tests.api.client import Api, MakeApi
+
+    from counterfoil.platform.identity import Role
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.api.client import Api, MakeApi, key_of, user_with
 
 from counterfoil.api.urls import api as the_api
 from counterfoil.platform.commands import COMMANDS
 from counterfoil.platform.identity import SYSTEM, Role
 from counterfoil.platform.models import ApiToken
 from counterfoil.platform.users import change_user, create_api_token, revoke_api_token
-from tests.api.client import Api, MakeApi, key_of, user_with
 
 pytestmark = pytest.mark.django_db
 
@@ -61,11 +61,9 @@ def test_without_a_token_nothing_is_answered() -> None:
         assert response["WWW-Authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize(
-    ("roles", "scopes"), [((Role.VIEWER,), ("read",)), ((Role.OWNER,), ("read",))], ids=["a viewer", "an owner's reading token"]
-)  # fmt: skip
-def test_a_reading_token_writes_nothing(make_api: MakeApi, roles: tuple[Role, ...], scopes: tuple[str, ...]) -> None:
-    reader = make_api(*roles, scopes=scopes)
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.OWNER])
+def test_a_reading_token_writes_nothing_whoever_holds_it(make_api: MakeApi, role: Role) -> None:
+    reader = make_api(role, scopes=("read",))
     for method, path in WRITING:
         response = reader.send(method, at(path), {})
         assert response.status_code == 403, f"{method} {path}: {response.content!r}"
@@ -139,7 +137,9 @@ def test_a_token_is_made_shown_once_and_revoked_through_the_api(owner: Api) -> N
         {"email": "pat@northwind.example", "name": "Pat", "roles": ["sales"], "password": "correct horse battery"},
     )
     assert "password" not in person
-    made = owner.post("/tokens", {"user_id": person["id"], "name": "CRM", "scopes": ["sales"]}, **{"Idempotency-Key": "t"})
+    made = owner.post(
+        "/tokens", {"user_id": person["id"], "name": "CRM", "scopes": ["sales"]}, **{"Idempotency-Key": "t"}
+    )
     pat = Api(made["key"])
     pat.post("/categories", {"name": "Hardware"})
     replayed = owner.post(

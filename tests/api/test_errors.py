@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from tests.api.client import Api
+from tests.world import World
 
 from counterfoil.api.areas import companies as companies_area
 from counterfoil.catalog import queries as catalog_queries
-from tests.api.client import Api
-from tests.world import World
 
 pytestmark = pytest.mark.django_db
 
@@ -43,7 +43,9 @@ def test_bodies_that_cannot_be_taken(owner: Api, body: str | bytes, status: int,
     assert (refused["code"], refused["field"]) == (code, field)
 
 
-@pytest.mark.parametrize("cost", ["abc", "1e5", "NaN", "Infinity", True, [], {"a": 1}, "1.123456789", 10**16, "1,000", 1e300, None])
+@pytest.mark.parametrize(
+    "cost", ["abc", "1e5", "NaN", "Infinity", True, [], {"a": 1}, "1.123456789", 10**16, "1,000", 1e300, None]
+)
 def test_numbers_that_are_none(owner: Api, world: World, cost: Any) -> None:
     refused = owner.post("/products", product(world, cost=cost), status=422)
     assert (refused["code"], refused["field"]) == ("invalid", "cost")
@@ -51,8 +53,14 @@ def test_numbers_that_are_none(owner: Api, world: World, cost: Any) -> None:
 
 @pytest.mark.parametrize(
     ("written", "kept"),
-    [('"0.085"', "0.085"), ("0.1", "0.1"), ("0.30000000", "0.3"), ("12345678.12345678", "12345678.12345678"), ("3600", "3600")],
-)  # fmt: skip
+    [
+        ('"0.085"', "0.085"),
+        ("0.1", "0.1"),
+        ("0.30000000", "0.3"),
+        ("12345678.12345678", "12345678.12345678"),
+        ("3600", "3600"),
+    ],
+)
 def test_numbers_never_pass_through_a_float(owner: Api, world: World, written: str, kept: str) -> None:
     body = product(world)
     text = "{" + ", ".join(f'"{name}": "{value}"' for name, value in body.items() if name != "category_id")
@@ -60,7 +68,9 @@ def test_numbers_never_pass_through_a_float(owner: Api, world: World, written: s
     assert owner.post("/products", text)["cost"] == kept
 
 
-@pytest.mark.parametrize("day", ["2026-02-30", "01/02/2026", 1767225600, "2026-01-01T00:00:00", "9999-12-31", "0001-01-01"])
+@pytest.mark.parametrize(
+    "day", ["2026-02-30", "01/02/2026", 1767225600, "2026-01-01T00:00:00", "9999-12-31", "0001-01-01"]
+)
 def test_days_that_are_none(owner: Api, world: World, day: Any) -> None:
     refused = owner.post("/periods", {"first": day}, status=422)
     assert (refused["code"], refused["field"]) == ("invalid", "first")

@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pytest
 from django.db import connection, connections, transaction
 from django.http import HttpResponse
+from tests.api.client import Api, MakeApi, key_of
+from tests.world import World
 
 from counterfoil.catalog import commands
 from counterfoil.catalog.models import Category
 from counterfoil.platform.identity import Role
 from counterfoil.platform.models import AuditEntry, RememberedAnswer
-from tests.api.client import Api, MakeApi, key_of
-from tests.world import World
 
 KEY = {"Idempotency-Key": "order-66"}
 
@@ -116,7 +116,9 @@ def test_who_waits_for_a_request_that_fails_is_done_instead(committed_world: Wor
         try:
             with transaction.atomic():
                 user = RememberedAnswer._meta.get_field("user").related_model.objects.get(name="owner")
-                RememberedAnswer.objects.create(user=user, key=KEY["Idempotency-Key"], request_sha256="x", status=0, body="")
+                RememberedAnswer.objects.create(
+                    user=user, key=KEY["Idempotency-Key"], request_sha256="x", status=0, body=""
+                )
                 claimed.set()
                 go.wait(10)
                 transaction.set_rollback(True)

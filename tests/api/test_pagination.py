@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from django.test.utils import CaptureQueriesContext
+from tests.api.client import Api
+from tests.world import World
 
 from counterfoil.catalog.models import Product
 from counterfoil.companies.models import Company
-from tests.api.client import Api
-from tests.world import World
 
 pytestmark = pytest.mark.django_db
 
@@ -97,7 +97,9 @@ def test_a_record_with_lines_takes_a_fixed_number_of_queries(owner: Api, world: 
     for count in (1, 12):
         lines = [{"product_id": world.lease.pk, "unit_price": 5}] * count
         deal = owner.post("/opportunities", {"company_id": world.acme.pk, "name": "Deal", "lines": lines})
-        with CaptureQueriesContext(connection, ) as queries:
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
             assert len(owner.get(f"/opportunities/{deal['id']}")["lines"]) == count
         counts.append(len(queries))
     assert counts[0] == counts[1] <= 4

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.api.client import Api, MakeApi
 
 from counterfoil.platform.identity import Role
-from tests.api.client import Api, MakeApi
 
 YEAR = 2026
 
@@ -58,7 +58,9 @@ class Msp:
         """Account code -> debit, or credit with a minus."""
         table = self.api.get(f"/reports/trial-balance?as_of={as_of}")
         rows = [dict(zip([c["key"] for c in table["columns"]], row["cells"], strict=True)) for row in table["rows"]]
-        return {row["account"]: row["debit"] if row["debit"] not in (None, "0.00") else f"-{row['credit']}" for row in rows}
+        return {
+            row["account"]: row["debit"] if row["debit"] not in (None, "0.00") else f"-{row['credit']}" for row in rows
+        }
 
     def transfer(self, **records: object) -> None:
         batch = self.api.post("/batches", {"through": "2026-01-31", **records})
@@ -139,7 +141,7 @@ def bill_first_month(msp: Msp, agreement: dict) -> dict:
 
 
 def test_option_1_expenses_the_server_in_the_month_of_the_purchase_order(msp: Msp) -> None:
-    agreement, order = sell_and_buy(msp, msp.expensed, [], None)
+    agreement, _ = sell_and_buy(msp, msp.expensed, [], None)
     waiting = msp.api.get("/unposted/procurement")["items"]
     assert {row["source_type"] for row in waiting} == {"receipt", "vendor_bill"}
     msp.transfer(invoices=False, journal_entries=False)
@@ -210,10 +212,8 @@ def test_payment_closing_and_reversal(msp: Msp) -> None:
     )  # fmt: skip
     assert payment["number"] == "PAY-0001"
     assert api.get(f"/invoices/{invoice['id']}")["balance"] == "0.00"
-    manual = api.post(
-        "/journal-entries",
-        {"on": "2026-01-25", "memo": "Rent", "lines": [{"account": "6000", "debit": "10"}, {"account": "1000", "credit": "10"}]},
-    )  # fmt: skip
+    rent = [{"account": "6000", "debit": "10"}, {"account": "1000", "credit": "10"}]
+    manual = api.post("/journal-entries", {"on": "2026-01-25", "memo": "Rent", "lines": rent})
     reversal = api.post(f"/journal-entries/{manual['id']}/reverse", {"on": "2026-01-26"})
     assert reversal["reverses_id"] == manual["id"]
     january = api.get("/periods")["items"][0]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from django.db.models import Model, QuerySet
@@ -42,15 +42,16 @@ KEY_PARAMETER: Final = {
     "description": "Makes a repetition of the request harmless: it gets the first answer again.",
     "schema": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": "^[!-~]+$"},
 }
+_FILE: Any = File(...)  # type: ignore[type-arg]
 View = Callable[..., HttpResponse]
 Show = Callable[[Any], Any]
 
 
-class Area(Router):
+class Area:
     """The routes of one part of the business."""
 
     def __init__(self, tag: str) -> None:
-        super().__init__(tags=[tag])
+        self.router = Router(tags=[tag])
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -81,7 +82,7 @@ class Area(Router):
         name = str(shape.model._meta.verbose_name)
 
         def view(request: HttpRequest, **ids: int) -> HttpResponse:
-            return _rendered(adapter, existing(shape.prepare(shape.source(), parts=True), *ids.values()))
+            return _rendered(adapter, existing(shape.prepare(shape.source(), parts=True), next(iter(ids.values()))))
 
         described = (f"get_{shape.model.__name__.lower()}", f"{'An' if name[0] in 'aeiou' else 'A'} {name}", "")
         self._add("GET", path, view, described, adapter, [], roles)
@@ -105,16 +106,14 @@ class Area(Router):
             return _rendered(adapter, make(**given))
 
         parameters = [
-            _parameter(f"{name}_", bodies.taken_as(name, kind) | None, Query(None, alias=name))
+            _parameter(f"{name}_", bodies.taken_as(name, kind) | None, Query(None, alias=name))  # type: ignore[type-arg]
             for name, kind in asked.items()
         ]
         self._add("GET", path, view, _described(make), adapter, parameters)
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
-    def post(
-        self, path: str, command: bodies.Command, answer: Any, show: Show | None = None, secret: str = ""
-    ) -> None:
+    def post(self, path: str, command: bodies.Command, answer: Any, show: Show | None = None, secret: str = "") -> None:
         """Make something by ``command``; repeated with the same ``Idempotency-Key`` it is made once.
 
         Args:
@@ -157,8 +156,8 @@ class Area(Router):
         def view(request: HttpRequest, file: UploadedFile, preview: bool) -> HttpResponse:
             return once(request, lambda: run(request, file, preview))
 
-        parameters = [_parameter("file", UploadedFile, File(...)), _parameter("preview", bool, False)]
-        self._add("POST", path, view, _described(command), adapter, parameters, tuple(command.roles))  # type: ignore[attr-defined]
+        parameters = [_parameter("file", UploadedFile, _FILE), _parameter("preview", bool, False)]
+        self._add("POST", path, view, _described(command), adapter, parameters, bodies.roles_of(command))
 
     def _command(
         self,
@@ -195,8 +194,7 @@ class Area(Router):
             kind: Any = body if needed else body | None
             default = inspect.Parameter.empty if needed else None
             parameters.append(_parameter("body", kind, default))
-        roles: Iterable[Role] = command.roles  # type: ignore[attr-defined]
-        self._add(method, path, view, _described(command), adapter, parameters, tuple(roles), status)
+        self._add(method, path, view, _described(command), adapter, parameters, bodies.roles_of(command), status)
 
     # -- both --------------------------------------------------------------------------------------------------------
 
@@ -208,7 +206,7 @@ class Area(Router):
         described: tuple[str, str, str],
         adapter: TypeAdapter[Any],
         parameters: list[inspect.Parameter],
-        roles: Iterable[Role] | None = None,
+        roles: Collection[Role] | None = None,
         status: int = 200,
     ) -> None:
         name, summary, description = described
@@ -222,7 +220,7 @@ class Area(Router):
         view.__name__ = name
         view.__signature__ = inspect.Signature([request, *in_path, *parameters])  # type: ignore[attr-defined]
         refusals = dict.fromkeys(READ_REFUSALS, Refusal)
-        self.add_api_operation(
+        self.router.add_api_operation(
             re.sub(r"\{(\w+_id)\}", r"{int:\1}", path),
             [method],
             view,

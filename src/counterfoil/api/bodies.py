@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from counterfoil.api import fields
 from counterfoil.companies.queries import local_date
+from counterfoil.platform.identity import Role
 from counterfoil.platform.records import Unset
 
 #: Keywords that the server gives.
@@ -51,6 +52,12 @@ def body_of(command: Command, besides: Sequence[str] = ()) -> type[Body] | None:
         return None
     title = "".join(word.capitalize() for word in command.__name__.split("_"))
     return create_model(title, __base__=Body, **taken)
+
+
+def roles_of(command: Command) -> frozenset[Role]:
+    """The roles that may run ``command`` besides the owner."""
+    roles: frozenset[Role] = command.roles  # type: ignore[attr-defined]
+    return roles
 
 
 def keywords(command: Command) -> list[tuple[str, Any, Any]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.db import DataError, DatabaseError
+from django.db import DatabaseError, DataError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
@@ -71,7 +71,7 @@ def answer_of(error: Exception) -> HttpResponse:
         case DataError():
             return refusal(422, "invalid", "A value is too large or cannot be stored.")
     log.error("the API failed", exc_info=error)
-    return refusal(500, INTERNAL, "Something went wrong here; it has been logged.", hint="Try again, or tell the owner.")
+    return refusal(500, INTERNAL, "Something went wrong here; it is in the log.", hint="Try again, or tell the owner.")
 
 
 def not_signed_in() -> DomainError:
@@ -107,7 +107,11 @@ def field_path(location: tuple[str | int, ...]) -> str | None:
 def install(api: NinjaAPI) -> None:
     """Answer every exception of ``api`` in our form."""
     for kind in (Exception, Http404, HttpError, ValidationError):
-        api.add_exception_handler(kind, lambda request, error: answer_of(error))
+        api.add_exception_handler(kind, _handle)
+
+
+def _handle(request: HttpRequest, error: Any) -> HttpResponse:
+    return answer_of(error)
 
 
 def in_our_form(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -133,8 +137,3 @@ def in_our_form(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResp
 def unknown_route(request: HttpRequest) -> HttpResponse:
     """What nobody answers under ``/api/``."""
     return answer_of(Http404())
-
-
-def refuse(field: str, message: str, hint: str | None = None) -> NoReturn:
-    """Refuse an input."""
-    raise DomainError("invalid", message, field=field, hint=hint)

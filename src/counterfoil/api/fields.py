@@ -1,7 +1,7 @@
 """How single values are written in JSON.
 
-Amounts are strings with their cents (``"150.00"``), prices and quantities strings without idle zeros (``"0.085"``), dates
-ISO. Numbers are taken as strings or JSON numbers, and never pass through a float.
+Amounts are strings with their cents (``"150.00"``), prices and quantities strings without idle zeros (``"0.085"``),
+dates ISO. Numbers are taken as strings or JSON numbers, and never pass through a float.
 """
 
 from __future__ import annotations
@@ -52,11 +52,8 @@ def _read_date(value: object) -> date:
 
 def _number(places: int, digits: int) -> Any:
     text = rf"^-?[0-9]{{1,{digits}}}(\.[0-9]{{1,{places}}})?$"
-    limit = 10**digits
-    schema = {
-        "anyOf": [{"type": "string", "pattern": text}, {"type": "number", "exclusiveMinimum": -limit, "exclusiveMaximum": limit}],
-        "examples": ["150.00"],
-    }  # fmt: skip
+    number = {"type": "number", "exclusiveMinimum": -(10**digits), "exclusiveMaximum": 10**digits}
+    schema = {"anyOf": [{"type": "string", "pattern": text}, number], "examples": ["150.00"]}
     return Annotated[
         Decimal,
         BeforeValidator(read_number),

@@ -51,6 +51,7 @@ def once(request: HttpRequest, run: Callable[[], HttpResponse]) -> HttpResponse:
     if not 0 < len(key) <= MAX_LENGTH or not key.isascii() or not key.isprintable():
         raise DomainError("invalid", f"The key must be 1 to {MAX_LENGTH} printable ASCII characters.", field=HEADER)
     user_id, fingerprint = actor_of(request).user_id, _fingerprint(request)
+    assert user_id is not None  # a token is somebody's
     with transaction.atomic():
         claim = _claim(user_id, key, fingerprint)
         if claim is None:
@@ -65,7 +66,7 @@ def _to_remember(response: HttpResponse) -> str:
     return response.remembered if isinstance(response, OpenAnswer) else response.content.decode()
 
 
-def _claim(user_id: int | None, key: str, fingerprint: str) -> RememberedAnswer | None:
+def _claim(user_id: int, key: str, fingerprint: str) -> RememberedAnswer | None:
     """Take the key; ``None`` when it is taken. Waits for a request that is using it right now."""
     claim = RememberedAnswer(user_id=user_id, key=key, request_sha256=fingerprint, status=0, body="")
     try:
@@ -78,7 +79,7 @@ def _claim(user_id: int | None, key: str, fingerprint: str) -> RememberedAnswer 
     return claim
 
 
-def _replay(user_id: int | None, key: str, fingerprint: str) -> HttpResponse:
+def _replay(user_id: int, key: str, fingerprint: str) -> HttpResponse:
     answer = RememberedAnswer.objects.filter(user_id=user_id, key=key).first()
     if answer is None:
         raise DomainError("conflict", "A request with this key is just being answered. Try again in a moment.")
@@ -97,9 +98,10 @@ def _replay(user_id: int | None, key: str, fingerprint: str) -> HttpResponse:
 def _fingerprint(request: HttpRequest) -> str:
     digest = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode())
     if request.content_type == "multipart/form-data":  # its boundary differs each time
-        for name, file in sorted(request.FILES.items()):
-            digest.update(f"{name}\n".encode() + hashlib.sha256(file.read()).digest())
-            file.seek(0)
+        for name, files in sorted(request.FILES.lists()):
+            for file in files:
+                digest.update(f"{name}\n".encode() + hashlib.sha256(file.read()).digest())
+                file.seek(0)
     else:
         digest.update(request.body)
     return digest.hexdigest()

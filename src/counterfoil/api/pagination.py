@@ -31,9 +31,7 @@ class Page(BaseModel, Generic[ItemT]):
     next_cursor: str | None
 
 
-def take(
-    request: HttpRequest, records: QuerySet[RecordT], limit: int, cursor: str
-) -> tuple[list[RecordT], str | None]:
+def take(request: HttpRequest, records: QuerySet[RecordT], limit: int, cursor: str) -> tuple[list[RecordT], str | None]:
     """One page of ``records``, by id, and the cursor of the next.
 
     Raises:

@@ -39,6 +39,19 @@ class Out(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
+def answer(name: str, described: str | None, base: type[Out] = Out, /, **columns: Any) -> type[Out]:
+    """A JSON type; a column is a type, or a type and its default (``...`` for none)."""
+    fields_of: dict[str, Any] = {each: c if isinstance(c, tuple) else (c, ...) for each, c in columns.items()}
+    make: Any = create_model
+    made: type[Out] = make(name, __base__=base, __doc__=_first_lines(described), **fields_of)
+    return made
+
+
+def many(kind: Any) -> Any:
+    """The type of a list of ``kind``, which is made while running."""
+    return list[kind]
+
+
 def _listed(value: Any) -> Any:
     return list(value.all()) if isinstance(value, models.Manager) else value
 
@@ -60,10 +73,7 @@ class Shape(Generic[RecordT]):
         records = records.prefetch_related(None)
         if not parts:
             return records
-        wanted = (
-            Prefetch(name, shape.prepare(shape.source(), parts=True))
-            for name, shape in self.parts.items()
-        )
+        wanted = (Prefetch(name, shape.prepare(shape.source(), parts=True)) for name, shape in self.parts.items())
         return records.prefetch_related(*wanted)
 
 
@@ -101,14 +111,11 @@ def shape(
     for attribute, kind in (extra or {}).items():
         columns[attribute] = (kind, None if types.NoneType in get_args(kind) else ...)
     name = name or model.__name__
-    head = create_model(name, __base__=Out, __doc__=_first_lines(model.__doc__), **columns)
+    head = answer(name, model.__doc__, **columns)
     full = head
     if parts:
-        lists = {
-            part: (Annotated[list[inner.full], BeforeValidator(_listed)], ...)  # type: ignore[name-defined]
-            for part, inner in parts.items()
-        }
-        full = create_model(f"{name}Details", __base__=head, __doc__=_first_lines(model.__doc__), **lists)
+        lists = {part: (Annotated[many(inner.full), BeforeValidator(_listed)], ...) for part, inner in parts.items()}
+        full = answer(f"{name}Details", model.__doc__, head, **lists)
     if model._meta.label in _NAMED_BY:
         joined.append(_NAMED_BY[model._meta.label])
     return Shape(model, head, full, tuple(dict.fromkeys(joined)), parts or {}, source or model._default_manager.all)
@@ -147,7 +154,7 @@ def row(kind: type, name: str = "", **extra: Any) -> type[Out]:
         hints = get_type_hints(kind)
         columns = {field.name: (_given_as(field.name, hints[field.name]), ...) for field in dataclasses.fields(kind)}
         columns |= {each: (type_, ...) for each, type_ in extra.items()}
-        _rows[key] = create_model(name or kind.__name__, __base__=Out, __doc__=_first_lines(kind.__doc__), **columns)
+        _rows[key] = answer(name or kind.__name__, kind.__doc__, **columns)
     return _rows[key]
 
 

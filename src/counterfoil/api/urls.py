@@ -18,8 +18,8 @@ Everything the pages do, over the same commands.
 **Sign in** with a token: `Authorization: Bearer cf_…`. Any token may read. To write, it takes a scope with a role that
 the operation names.
 
-**Amounts** are strings with cents (`"150.00"`), prices and quantities strings without idle zeros, dates ISO. Numbers are
-taken as strings or JSON numbers and never pass through a float.
+**Amounts** are strings with cents (`"150.00"`), prices and quantities strings without idle zeros, dates ISO. Numbers
+are taken as strings or JSON numbers and never pass through a float.
 
 **Refusals** are `{code, message, field, hint}`, with the status 400, 401, 403, 404, 409 or 422.
 
@@ -52,7 +52,7 @@ api = Api(
 )
 errors.install(api)
 for area in AREAS:
-    api.add_router("", area)
+    api.add_router("", area.router)
 
 urlpatterns = [
     path("v1/", api.urls),

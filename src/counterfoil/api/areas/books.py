@@ -7,7 +7,7 @@ from datetime import date
 from django.db.models import QuerySet
 
 from counterfoil.api.area import Area
-from counterfoil.api.shapes import shape
+from counterfoil.api.shapes import many, shape
 from counterfoil.ledger import commands
 from counterfoil.ledger.models import Account, AccountingPeriod, DefaultAccount, JournalEntry, JournalLine
 
@@ -48,7 +48,7 @@ area.patch("/accounts/{account_id}", commands.update_account, accounts)
 area.put("/default-accounts", commands.set_default_account, default_accounts)
 
 area.records("/periods", periods, list_periods)
-area.post("/periods", commands.open_periods, list[periods.head])  # type: ignore[name-defined]
+area.post("/periods", commands.open_periods, many(periods.head))
 area.detail("/periods/{period_id}", periods)
 area.act("/periods/{period_id}/close", commands.close_period, periods)
 area.act("/periods/{period_id}/reopen", commands.reopen_period, periods)

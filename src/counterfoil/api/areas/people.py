@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from pydantic import Field
 
 from counterfoil.api.area import Area
-from counterfoil.api.shapes import shape
+from counterfoil.api.shapes import answer, shape
 from counterfoil.platform import users
 from counterfoil.platform.identity import Role
 from counterfoil.platform.models import ApiToken, AuditEntry, User
@@ -21,10 +21,12 @@ tokens = shape(ApiToken, without=("key_sha256",))
 audit_entries = shape(AuditEntry)
 
 
-class NewToken(tokens.head):  # type: ignore[name-defined,misc]
-    """A token with its key."""
-
-    key: str | None = Field(description="Shown this once; null when the request is repeated.")
+new_token = answer(
+    "NewToken",
+    "A token with its key.",
+    tokens.head,
+    key=(str | None, Field(description="Shown this once; null when the request is repeated.")),
+)
 
 
 def with_key(made: tuple[ApiToken, str]) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def list_tokens(*, user_id: int | None = None) -> QuerySet[ApiToken]:
 
 
 def audit_trail(*, object_type: str = "", object_id: int | None = None, verb: str = "") -> QuerySet[AuditEntry]:
-    """Who did what, oldest first: of a record (`object_type` such as `billing.invoice`, and its id) or of everything."""
+    """Who did what, oldest first: of a record (its `object_type`, such as `billing.invoice`, and id) or everything."""
     found = AuditEntry.objects.filter(object_type=object_type) if object_type else AuditEntry.objects.all()
     found = found if object_id is None else found.filter(object_id=object_id)
     return found.filter(verb=verb) if verb else found
@@ -56,7 +58,7 @@ area.detail("/users/{user_id}", people, roles=OWNER)
 area.patch("/users/{user_id}", users.change_user, people)
 
 area.records("/tokens", tokens, list_tokens, roles=OWNER)
-area.post("/tokens", users.create_api_token, NewToken, show=with_key, secret="key")  # noqa: S106 - a field's name
+area.post("/tokens", users.create_api_token, new_token, show=with_key, secret="key")  # noqa: S106 - a field's name
 area.act("/tokens/{token_id}/revoke", users.revoke_api_token, tokens)
 
 area.records("/audit", audit_entries, audit_trail)

@@ -6,15 +6,13 @@ from counterfoil.accounting import commands, queries
 from counterfoil.accounting.models import AccountingSettings, Batch, BatchItem, GLMapping
 from counterfoil.api.area import Area
 from counterfoil.api.fields import Money
-from counterfoil.api.shapes import row, shape
+from counterfoil.api.shapes import many, row, shape
 
 area = Area("Accounting interface")
 
 unposted = row(queries.UnpostedRow, ready=bool, source=str)
 items = shape(BatchItem)
-batches = shape(
-    Batch, extra={"item_count": int, "item_total": Money}, parts={"items": items}, source=queries.batches
-)
+batches = shape(Batch, extra={"item_count": int, "item_total": Money}, parts={"items": items}, source=queries.batches)
 mappings = shape(GLMapping)
 accounting_settings = shape(AccountingSettings)
 
@@ -38,5 +36,5 @@ area.act("/batches/{batch_id}/transfer", commands.transfer_batch, batches)
 area.records("/gl-mappings", mappings, queries.mappings)
 area.post("/gl-mappings", commands.set_mapping, mappings)
 area.delete("/gl-mappings/{mapping_id}", commands.remove_mapping)
-area.report("/gl-roles", list[row(queries.MappableRole)], queries.mappable_roles)  # type: ignore[misc]
+area.report("/gl-roles", many(row(queries.MappableRole)), queries.mappable_roles)
 area.put("/accounting-settings", commands.set_procurement_date, accounting_settings)

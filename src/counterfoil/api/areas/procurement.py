@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from counterfoil.api.area import Area
 from counterfoil.api.areas.stock import receipts
 from counterfoil.api.fields import Money, Number
-from counterfoil.api.shapes import Out, row, shape
+from counterfoil.api.shapes import answer, many, row, shape
 from counterfoil.inventory.commands import receive_purchase_order
 from counterfoil.platform.lookup import existing
 from counterfoil.procurement import commands, queries
@@ -37,22 +37,22 @@ applications = shape(VendorPaymentApplication)
 payments = shape(VendorPayment, parts={"applications": applications})
 
 
-class PurchaseOrderProgress(Out):
-    """A purchase order line with what has arrived, is billed and is awaited."""
-
-    line: lines.head  # type: ignore[name-defined]
-    received: Number  # type: ignore[valid-type]
-    billed: Number  # type: ignore[valid-type]
-    awaited: Number  # type: ignore[valid-type]
-    amount: Money  # type: ignore[valid-type]
-
-
-class OpenBill(Out):
-    """A vendor bill with what is open on it, and whether it is in the books."""
-
-    bill: bills.head  # type: ignore[name-defined]
-    balance: Money  # type: ignore[valid-type]
-    posted: bool
+line_progress = answer(
+    "PurchaseOrderProgress",
+    "A purchase order line with what has arrived, is billed and is awaited.",
+    line=lines.head,
+    received=Number,
+    billed=Number,
+    awaited=Number,
+    amount=Money,
+)
+open_bill = answer(
+    "OpenBill",
+    "A vendor bill with what is open on it, and whether it is in the books.",
+    bill=bills.head,
+    balance=Money,
+    posted=bool,
+)
 
 
 def progress(*, purchase_order_id: int) -> Sequence[queries.PurchaseOrderLineRow]:
@@ -72,11 +72,11 @@ area.records("/purchase-orders", purchase_orders, queries.purchase_orders)
 area.post("/purchase-orders", commands.create_purchase_order, purchase_orders)
 area.detail("/purchase-orders/{purchase_order_id}", purchase_orders)
 area.patch("/purchase-orders/{purchase_order_id}", commands.update_purchase_order, purchase_orders)
-area.report("/purchase-orders/{purchase_order_id}/progress", list[PurchaseOrderProgress], progress)
+area.report("/purchase-orders/{purchase_order_id}/progress", many(line_progress), progress)
 area.post(
     "/purchase-orders/{purchase_order_id}/lines",
     commands.add_purchase_order_lines,
-    list[lines.head],  # type: ignore[name-defined]
+    many(lines.head),
 )
 area.act("/purchase-orders/{purchase_order_id}/send", commands.send_purchase_order, purchase_orders)
 area.act("/purchase-orders/{purchase_order_id}/cancel", commands.cancel_purchase_order, purchase_orders)
@@ -87,7 +87,7 @@ area.patch("/purchase-order-lines/{line_id}", commands.update_purchase_order_lin
 area.delete("/purchase-order-lines/{line_id}", commands.remove_purchase_order_line)
 area.act("/purchase-order-lines/{line_id}/cancel-remainder", commands.cancel_remainder, lines)
 
-area.rows("/vendor-bills", OpenBill, queries.vendor_bills, key=lambda each: each.bill.pk)
+area.rows("/vendor-bills", open_bill, queries.vendor_bills, key=lambda each: each.bill.pk)
 area.post("/vendor-bills", commands.enter_vendor_bill, bills)
 area.detail("/vendor-bills/{bill_id}", bills)
 area.delete("/vendor-bills/{bill_id}", commands.delete_vendor_bill)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from django.db.models import QuerySet
 
 from counterfoil.api.area import Area
 from counterfoil.api.areas.agreements import agreements
 from counterfoil.api.areas.orders import orders
 from counterfoil.api.fields import Money, Number
-from counterfoil.api.shapes import row, shape
+from counterfoil.api.shapes import many, row, shape
 from counterfoil.flows import conversion
 from counterfoil.platform.lookup import existing
 from counterfoil.quotes import commands, queries
@@ -27,7 +27,7 @@ opportunities = shape(
 totals = row(queries.Totals, "OpportunityTotals", revenue=Money, cost=Money, profit=Money, margin=Number | None)
 
 
-def remainder(*, opportunity_id: int) -> Sequence[QuoteLine]:
+def remainder(*, opportunity_id: int) -> QuerySet[QuoteLine]:
     """The lines that are not converted yet, in the order of the quote."""
     existing(Opportunity.objects.all(), opportunity_id)
     return queries.unconverted_lines(opportunity_id)
@@ -43,7 +43,7 @@ area.records("/opportunities", opportunities, queries.opportunities)
 area.post("/opportunities", commands.create_opportunity, opportunities)
 area.detail("/opportunities/{opportunity_id}", opportunities)
 area.patch("/opportunities/{opportunity_id}", commands.update_opportunity, opportunities)
-area.report("/opportunities/{opportunity_id}/remainder", list[lines.head], remainder)  # type: ignore[name-defined]
+area.report("/opportunities/{opportunity_id}/remainder", many(lines.head), remainder)
 area.report("/opportunities/{opportunity_id}/totals", totals, opportunity_totals)
 area.act("/opportunities/{opportunity_id}/win", commands.win_opportunity, opportunities)
 area.act("/opportunities/{opportunity_id}/lose", commands.lose_opportunity, opportunities)

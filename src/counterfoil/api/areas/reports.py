@@ -1,4 +1,7 @@
-"""Every report, the check of the books, the thread of a record, and what a lease does to profit, cash and balance sheet in both ways of accounting for it."""
+"""Every report, the check of the books, the thread of a record, and what a lease does to them.
+
+A lease is shown in both ways of accounting for it: planned, and as an agreement was really booked.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,12 @@ from counterfoil.accounting.verification import verify
 from counterfoil.agreements.models import Agreement
 from counterfoil.api.area import Area
 from counterfoil.api.fields import Money
-from counterfoil.api.shapes import Out, row
+from counterfoil.api.shapes import Out, answer, many, row
 from counterfoil.companies.queries import local_date
 from counterfoil.core import lease
 from counterfoil.core.depreciation import Convention, Method
-from counterfoil.core.money import ZERO, round_money
 from counterfoil.core.errors import DomainError
+from counterfoil.core.money import ZERO, round_money
 from counterfoil.flows.lease_books import lease_books
 from counterfoil.flows.thread import Thread, follow
 from counterfoil.platform.lookup import existing
@@ -92,9 +95,7 @@ def as_json(table: Table) -> dict[str, Any]:
         "name": table.name,
         "title": table.title,
         "heading": table.heading,
-        "columns": [
-            {"key": column.key, "label": column.label, "kind": column.kind.value} for column in table.columns
-        ],
+        "columns": [{"key": column.key, "label": column.label, "kind": column.kind.value} for column in table.columns],
         "rows": [written(line) for line in table.rows],
         "totals": written(table.totals) if table.totals else None,
     }
@@ -132,11 +133,9 @@ def _add_report(report: reports.Report) -> None:
 economics_row = row(lease.EconomicsRow, equity=Money)
 
 
-class LeaseBooks(Out):
-    """A lease as it is booked, month by month."""
-
-    agreement: str
-    months: list[economics_row]  # type: ignore[valid-type]
+lease_as_booked = answer(
+    "LeaseBooks", "A lease as it is booked, month by month.", agreement=str, months=many(economics_row)
+)
 
 
 def lease_economics(
@@ -174,11 +173,7 @@ def agreement_economics(*, agreement_id: int) -> dict[str, Any]:
     return {"agreement": agreement.number, "months": lease_books(agreement).months}
 
 
-class BooksVerified(Out):
-    """The result of deriving everything again."""
-
-    ok: bool
-    checks: list[row(Check)]  # type: ignore[misc]
+books_verified = answer("BooksVerified", "The result of deriving everything again.", ok=bool, checks=many(row(Check)))
 
 
 def verify_books() -> dict[str, Any]:
@@ -192,16 +187,18 @@ def thread_of_record(*, object_type: str, object_id: int) -> Thread:
 
     `object_type` is such as `orders.salesorder`, as in the audit trail.
     """
-    model = {known._meta.label_lower: known for known in apps.get_models() if known.__module__.startswith("counterfoil.")}
+    model = {
+        known._meta.label_lower: known for known in apps.get_models() if known.__module__.startswith("counterfoil.")
+    }
     if object_type not in model:
         raise DomainError("not_found", "There is no such type of record.", field="object_type")
     return follow(existing(model[object_type]._default_manager.all(), object_id, "object_id"))
 
 
-area.report("/verify", BooksVerified, verify_books)
+area.report("/verify", books_verified, verify_books)
 area.report("/thread", row(Thread), thread_of_record)
 area.report("/reports", list[ReportDescription], list_reports)
 for each in reports.REPORTS.values():
     _add_report(each)
 area.report("/lease-economics", row(lease.LeaseEconomics), lease_economics)
-area.report("/agreements/{agreement_id}/economics", LeaseBooks, agreement_economics)
+area.report("/agreements/{agreement_id}/economics", lease_as_booked, agreement_economics)
