@@ -1,9 +1,9 @@
 """Rules of the house that no ready-made linter knows. Run by `make lint` and by tests/architecture.
 
-- Money is rounded in ``counterfoil/core/money.py`` alone: no ``round()``, no ``.quantize()``, no float literal, no ``float()``
-  anywhere else, except on lines marked ``# not money`` (milliseconds, megabytes).
-- Commands take everything by keyword, and ``actor`` first. Public functions of ``commands.py`` (commands, and the steps that
-  commands of other contexts take inside their own transaction) are fully typed and say what they do.
+- Money is rounded in ``counterfoil/core/money.py`` alone: no ``round()``, no ``.quantize()``, no float literal, no
+  ``float()`` anywhere else, except on lines marked ``# not money`` (milliseconds, megabytes).
+- Commands take everything by keyword, and ``actor`` first. Public functions of ``commands.py`` (commands, and the steps
+  that commands of other contexts take inside their own transaction) are fully typed and say what they do.
 - Codes: every literal code given to ``DomainError`` stands in the catalogue.
 - Texts of the repository name no package index and no place on the machine they were written on.
 """
@@ -26,7 +26,8 @@ NOT_MONEY = ("cli/output.py", "platform/database/", "platform/doctor.py", "platf
 _INDEX_HOSTS = ("pypi" + ".org", "pythonhosted" + ".org", "npmjs" + ".org", "deb.debian" + ".org")
 _MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:work|root|opt/pypi\w*|opt/wheels|tmp/team)/(?!\.{3})[\w.-]")
 _TEXT_SUFFIXES = frozenset(
-    ".cfg .css .csv .html .ini .js .json .lock .md .py .sh .sql .svg .toml .txt .typ .yaml .yml".split()
+    {".cfg", ".css", ".csv", ".html", ".ini", ".js", ".json", ".lock", ".md"}
+    | {".py", ".sh", ".sql", ".svg", ".toml", ".txt", ".typ", ".yaml", ".yml"}
 )
 
 
@@ -115,9 +116,9 @@ def repository_files() -> Iterator[Path]:
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in listed.split("\0"):
         path = ROOT / name
-        if path.suffix in _TEXT_SUFFIXES or path.name in {"Makefile", "run", ".gitignore"}:
-            if path.is_file() and "vendor" not in path.parts:
-                yield path
+        is_text = path.suffix in _TEXT_SUFFIXES or path.name in {"Makefile", "run", ".gitignore"}
+        if is_text and path.is_file() and "vendor" not in path.parts:
+            yield path
 
 
 def faults() -> Iterator[str]:

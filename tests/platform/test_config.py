@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.processes import environment
 
 from counterfoil.platform.config import Config, ConfigError, load_secret_key, make_private_folder
-from tests.processes import environment
 
 PRINT_SETTINGS = """
 import json, django
@@ -25,7 +25,9 @@ print(json.dumps({name: getattr(settings, name) for name in names}, default=str)
 def settings_with(tmp_path: Path, **environ: str) -> dict[str, Any]:
     """The settings of a fresh process."""
     clean = environment(tmp_path, **environ)
-    done = subprocess.run([sys.executable, "-c", PRINT_SETTINGS], env=clean, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", PRINT_SETTINGS], env=clean, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 
@@ -58,7 +60,10 @@ def test_processes_that_start_at_once_get_the_same_key(tmp_path: Path) -> None:
     )
     crowd = [
         subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path / "data")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", code, str(tmp_path / "data")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for _ in range(8)
     ]

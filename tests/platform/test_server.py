@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
+from tests.processes import environment
 
 from counterfoil.platform.database import EmbeddedServer
 from counterfoil.platform.security import CONTENT_SECURITY_POLICY, HEADERS, SecurityHeaders
 from counterfoil.platform.server import Listen, ServerError, is_loopback
-from tests.processes import environment
 
 
 def free_port() -> int:

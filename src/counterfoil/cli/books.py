@@ -92,7 +92,12 @@ def _list(reports: list[Report], *, json: bool) -> None:
     if json:
         print_json(
             [
-                {"name": r.name, "title": r.title, "description": r.description, "parameters": [p.name for p in r.parameters]}
+                {
+                    "name": r.name,
+                    "title": r.title,
+                    "description": r.description,
+                    "parameters": [p.name for p in r.parameters],
+                }
                 for r in reports
             ]
         )
@@ -158,6 +163,9 @@ def verify(json: Json = False) -> None:
         for check in checks:
             say(f"{'ok   ' if check.ok else 'WRONG'}  {check.title}")
             say(*(f"         {detail}" for detail in check.details))
-        say("", f"{len(wrong)} of {len(checks)} checks found a difference." if wrong else f"All {len(checks)} checks hold.")
+        say(
+            "",
+            f"{len(wrong)} of {len(checks)} checks found a difference." if wrong else f"All {len(checks)} checks hold.",
+        )
     if wrong:
         raise typer.Exit(1)

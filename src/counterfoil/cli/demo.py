@@ -25,13 +25,15 @@ def demo(
     workers: Workers = 2,
     no_serve: Annotated[bool, typer.Option("--no-serve", help="Load it and stop.")] = False,
     password: Annotated[
-        str | None, typer.Option(help="Password of the demo's people (default: made up, and shown).", show_default=False)
+        str | None,
+        typer.Option(help="Password of the demo's people (default: made up, and shown).", show_default=False),
     ] = None,
     json: Json = False,
 ) -> None:
     """Load the demo MSP, run its leases from quote to depreciation, and serve it.
 
-    It lives in a data folder of its own, beside yours; loaded once, it is only served. Delete the folder to start afresh.
+    It lives in a data folder of its own, beside yours. Loaded once, it is only served; delete the folder to start
+    afresh.
     """
     use_demo_folder()
     from counterfoil.platform import config, server

@@ -32,9 +32,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(imports, name="import")
 
 
-def companies(
-    file: File = None, preview: Preview = False, acting_user: ActingUser = None, json: Json = False
-) -> None:
+def companies(file: File = None, preview: Preview = False, acting_user: ActingUser = None, json: Json = False) -> None:
     """Customers, vendors, internal companies, with their sites, contacts, terms and tax codes."""
     from counterfoil.cli.django import set_up
 
@@ -68,7 +66,9 @@ def products(file: File = None, preview: Preview = False, acting_user: ActingUse
     )
 
 
-def _run(file: Path | None, *, columns: tuple[Column, ...], show: Any, write: Any, email: str | None, json: bool) -> None:
+def _run(
+    file: Path | None, *, columns: tuple[Column, ...], show: Any, write: Any, email: str | None, json: bool
+) -> None:
     if file is None:
         _print_columns(columns, json=json)
         return
@@ -125,7 +125,9 @@ def _print_preview(preview: ImportPreview, *, json: bool) -> None:
         )
     else:
         headings = [("Row", "right"), ("What", "left"), ("Identifier", "left"), ("Name", "left"), ("Changes", "left")]
-        print_table(preview.in_words, headings, [(str(r.row), r.deed, r.identifier, r.name, r.changes) for r in preview.rows])
+        print_table(
+            preview.in_words, headings, [(str(r.row), r.deed, r.identifier, r.name, r.changes) for r in preview.rows]
+        )
         say(*preview.also)
         for error in preview.errors:
             typer.echo(f"Row {error.row}, {error.column or 'the row'}: {error.message} {error.hint}".rstrip(), err=True)

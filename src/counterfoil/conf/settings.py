@@ -12,7 +12,7 @@ from counterfoil.platform.database import django_databases
 _env = _config.current()
 _package = Path(__file__).resolve().parent.parent
 
-# -- what this is made of ------------------------------------------------------------------------------------------------
+# -- what this is made of --------------------------------------------------------------------------
 
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
@@ -66,19 +66,19 @@ ROOT_URLCONF = "counterfoil.conf.urls"
 WSGI_APPLICATION = "counterfoil.conf.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# -- where and who ---------------------------------------------------------------------------------------------------------
+# -- where and who ---------------------------------------------------------------------------------
 
 SECRET_KEY = _env.secret_key or _config.load_secret_key(_env.data_dir)
 DEBUG = _env.debug
 ALLOWED_HOSTS = list(_env.hosts)
 CSRF_TRUSTED_ORIGINS = [_env.origin] if _env.origin else []
 
-# -- data ------------------------------------------------------------------------------------------------------------------
+# -- data ------------------------------------------------------------------------------------------
 
 DATABASES: dict[str, Any] = django_databases(_env)
 
 CACHES = {
-    # Shared by all workers and hosts, for sign-in rate limits; its table is made by a migration of the platform.
+    # Sign-in rate limits count in each worker by itself: with n workers, n times as many tries, still few.
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "counterfoil"},
 }
 
@@ -87,7 +87,7 @@ TIME_ZONE = "UTC"  # the MSP's own time zone is data
 LANGUAGE_CODE = "en-us"
 USE_I18N = True
 
-# -- pages -----------------------------------------------------------------------------------------------------------------
+# -- pages -----------------------------------------------------------------------------------------
 
 _loaders = [
     "django_cotton.cotton_loader.Loader",
@@ -116,8 +116,8 @@ STATIC_URL = "static/"
 STATIC_ROOT = _env.data_dir / "static" if _env.serving else None
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    # `counterfoil serve` collects the files into the data folder, compressed and named by their content. Everything else
-    # (tests, Django's own server) takes them from where they lie.
+    # `counterfoil serve` collects the files into the data folder, compressed and named by their content. Everything
+    # else (tests, Django's own server) takes them from where they lie.
     "staticfiles": {
         "BACKEND": "counterfoil.platform.static_files.ContentNamedFiles"
         if _env.serving
@@ -128,7 +128,7 @@ WHITENOISE_USE_FINDERS = not _env.serving
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
-# -- sign-in ---------------------------------------------------------------------------------------------------------------
+# -- sign-in ---------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "platform.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
@@ -169,7 +169,7 @@ MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_TOTP_ISSUER = "Counterfoil"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _env.tls  # browsers allow it on localhost alone
 
-# -- safety ----------------------------------------------------------------------------------------------------------------
+# -- safety ----------------------------------------------------------------------------------------
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -194,7 +194,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 
 COUNTERFOIL_ADAPTERS = ADAPTERS
 
-# -- mail and logging ------------------------------------------------------------------------------------------------------
+# -- mail and logging ------------------------------------------------------------------------------
 
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = _env.mail_from
 EMAIL_SUBJECT_PREFIX = ""

@@ -2,11 +2,11 @@
 
 A backup is one tar file (mode 0600, as it holds the books)::
 
-    manifest.json    format, version of Counterfoil and of PostgreSQL, when, the migrations it needs, checksum of the dump
+    manifest.json    format, versions of Counterfoil and PostgreSQL, when, the migrations it needs, the dump's checksum
     database.dump    pg_dump's custom format, a consistent snapshot taken while others go on working
 
-Everything Counterfoil keeps is in the database. The secret key is left out on purpose: who finds a backup shall not be
-able to forge sessions. After a restore on another machine a new key is made and everybody signs in again.
+Everything Counterfoil keeps is in the database. The secret key is left out on purpose: who finds a backup shall not
+be able to forge sessions. After a restore on another machine a new key is made and everybody signs in again.
 
 A restore loads into a new database beside the present one and swaps the two by name at the very end: whatever goes wrong
 before that leaves the present database as it is.
@@ -23,6 +23,7 @@ import tarfile
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -109,7 +110,9 @@ def read_manifest(source: Path) -> Manifest:
     except OSError as error:
         raise BackupError(f"{source} cannot be read: {error.strerror}.") from error
     except (tarfile.TarError, KeyError, ValueError, TypeError) as error:
-        raise BackupError(f"{source} is no backup of Counterfoil.", "Give a file that 'counterfoil backup' made.") from error
+        raise BackupError(
+            f"{source} is no backup of Counterfoil.", "Give a file that 'counterfoil backup' made."
+        ) from error
     if manifest.format != FORMAT:
         raise BackupError(
             f"{source} has the format {manifest.format}; this version reads {FORMAT}.",
@@ -219,7 +222,8 @@ def _pipe(reader: list[str], writer: list[str], environment: dict[str, str]) -> 
         subprocess.Popen(reader, stdout=subprocess.PIPE, stderr=complaints, env=environment) as source,
         subprocess.Popen(writer, stdin=subprocess.PIPE, stderr=complaints, env=environment) as target,
     ):
-        assert source.stdout is not None and target.stdin is not None
+        assert source.stdout is not None
+        assert target.stdin is not None
         feeder = threading.Thread(target=_feed, args=(source.stdout, target.stdin))
         feeder.start()
         feeder.join()
@@ -243,10 +247,8 @@ def _feed(source: IO[bytes], target: IO[bytes]) -> None:
     except BrokenPipeError:
         pass  # psql stopped at an error, which it has printed
     finally:
-        try:
+        with suppress(BrokenPipeError):
             target.close()
-        except BrokenPipeError:
-            pass
 
 
 def _check_loaded(address: Address, manifest: Manifest) -> None:

@@ -9,6 +9,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -175,10 +176,8 @@ def _create_secret_key(path: Path) -> None:
             file.write(secrets.token_urlsafe(64) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        try:
+        with suppress(FileExistsError):
             os.link(name, path)
-        except FileExistsError:
-            pass
     except OSError as error:
         raise ConfigError(f"The secret key cannot be written to {path}: {error.strerror}.") from error
     finally:

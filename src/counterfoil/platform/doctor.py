@@ -19,6 +19,7 @@ from importlib import metadata
 from counterfoil.platform import config
 from counterfoil.platform.database.client import Address, client_programs
 
+MINIMUM_PYTHON = (3, 11)
 MINIMUM_FREE = 500_000_000
 #: Seconds that the database's clock and ours may differ.
 CLOCK_TOLERANCE = 5
@@ -62,7 +63,7 @@ def examine(settings: config.Config) -> list[Finding]:
 
 def _python(_: config.Config) -> Iterator[Finding]:
     found = ".".join(str(part) for part in sys.version_info[:3])
-    if sys.version_info < (3, 11):
+    if sys.version_info < MINIMUM_PYTHON:
         yield Finding("python", Health.BROKEN, f"Python {found} is too old.", "Install Python 3.11 or newer.")
     else:
         yield Finding("python", Health.OK, f"Python {found}")
@@ -130,7 +131,9 @@ def _database(settings: config.Config) -> Iterator[Finding]:
     started = time.perf_counter()
     with address.connect() as connection:
         took = (time.perf_counter() - started) * 1000
-        row = connection.execute("SELECT current_setting('server_version'), extract(epoch FROM now())::float8").fetchone()
+        row = connection.execute(
+            "SELECT current_setting('server_version'), extract(epoch FROM now())::float8"
+        ).fetchone()
         now = time.time()
     assert row is not None
     kind = "embedded" if settings.database_url is None else "yours (DATABASE_URL)"
@@ -164,9 +167,7 @@ def _migrations(_: config.Config) -> Iterator[Finding]:
             "Install the newer version: pip install --upgrade counterfoil",
         )
     elif pending := pending_migrations():
-        yield Finding(
-            "migrations", Health.BROKEN, f"{len(pending)} have not run yet.", "Run: counterfoil db migrate"
-        )
+        yield Finding("migrations", Health.BROKEN, f"{len(pending)} have not run yet.", "Run: counterfoil db migrate")
     else:
         yield Finding("migrations", Health.OK, "all have run")
 
@@ -181,9 +182,7 @@ def _test_programs(_: config.Config) -> Iterator[Finding]:
         if found := shutil.which(program):
             yield Finding(program, Health.OK, found)
         else:
-            yield Finding(
-                program, Health.NOTE, "not installed; only tests need it", f"Run: apt-get install {package}"
-            )
+            yield Finding(program, Health.NOTE, "not installed; only tests need it", f"Run: apt-get install {package}")
 
 
 CHECKS: dict[str, Check] = {

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,6 +46,13 @@ class Address:
             params = {key: str(value) for key, value in (options | named).items() if value}
         return cls(dbname or default["NAME"], params)
 
+    @property
+    def conninfo(self) -> str:
+        """The address as libpq reads it."""
+        from psycopg.conninfo import make_conninfo
+
+        return make_conninfo(**{"connect_timeout": "10", **self.params, "dbname": self.dbname})
+
     def named(self, dbname: str) -> Address:
         """Another database on the same server."""
         return Address(dbname, self.params)
@@ -58,9 +66,7 @@ class Address:
         import psycopg
 
         try:
-            connection = psycopg.connect(
-                **{"connect_timeout": "10", **self.params}, dbname=self.dbname, autocommit=True
-            )
+            connection = psycopg.connect(self.conninfo, autocommit=True)
         except psycopg.OperationalError as error:
             raise DatabaseUnavailable(
                 f"The database {self.dbname} does not answer: {str(error).strip()}",
@@ -119,10 +125,8 @@ def client_programs(server_major: int) -> Path:
 
 def _installed_clients() -> Iterator[tuple[int, Path]]:
     folders = []
-    try:
+    with suppress(DatabaseUnavailable):
         folders.append(wheel_folder() / "bin")
-    except DatabaseUnavailable:
-        pass
     if on_path := shutil.which("pg_dump"):
         folders.append(Path(on_path).parent)
     # Debian's pg_dump on PATH is a wrapper; the real ones lie here.

@@ -7,9 +7,9 @@ Layout of ``<data>/postgres``::
     users.lock    each process that uses the server holds a shared lock on it
     start.lock    held while starting
 
-The server starts when a process first connects. The last process to leave stops it: it takes ``users.lock`` exclusively,
-which the kernel grants only when nobody else holds it, also when the others were killed. ``counterfoil db start`` leaves
-a ``keep`` file, and then it stays up until ``counterfoil db stop``.
+The server starts when a process first connects. The last process to leave stops it: it takes ``users.lock``
+exclusively, which the kernel grants only when nobody else holds it, also when the others were killed. ``counterfoil db
+start`` leaves a ``keep`` file, and then it stays up until ``counterfoil db stop``.
 
 PostgreSQL refuses to run as root. When we are root it runs as the system user ``pgserver``, made if it is missing, and
 the folders above the data and above the wheel get the right to be passed through (``o+x``, not to be listed).
@@ -372,8 +372,8 @@ class EmbeddedServer:
             deadline = time.monotonic() + 5
             while self._leftovers() and time.monotonic() < deadline:
                 time.sleep(0.02)
-        # No process of this server lives now, so a pid file is a dead one's. PostgreSQL clears such files itself, unless
-        # the number has gone to another process since, or nobody clears away dead processes (as in some containers).
+        # No process of this server lives now, so a pid file is a dead one's. PostgreSQL clears such files itself, but not
+        # if the number has gone to another process since, or nobody clears away dead processes (some containers).
         (self.cluster / "postmaster.pid").unlink(missing_ok=True)
 
     def _prepare_folder(self) -> None:
@@ -418,7 +418,8 @@ class EmbeddedServer:
             return _own_folder(here, os_user)
         runtime = os.environ.get("XDG_RUNTIME_DIR")
         bases = [Path(runtime)] if runtime and os_user is None and Path(runtime).is_dir() else []
-        for base in [*bases, Path(tempfile.gettempdir()), Path("/tmp")]:
+        # In a folder that all may write to, _own_folder() sees that ours is ours.
+        for base in [*bases, Path(tempfile.gettempdir()), Path("/tmp")]:  # noqa: S108
             place = base / f"{self.name}-{os.geteuid()}"
             if len(str(place / _SOCKET_NAME).encode()) <= _SOCKET_PATH_MAX and not _awkward(place):
                 return _own_folder(place, os_user)
@@ -549,27 +550,33 @@ def _start_failure(said: str, log: Path, skip: int) -> DatabaseUnavailable:
     return _explained("The embedded database could not be started", said, log)
 
 
-_CAUSES = (
-    ("No space left on device", "The disk is full: free some space and try again."),
-    ("could not create shared memory", "The system has too little shared memory: make /dev/shm larger (docker run "
-     "--shm-size=256m), or use a PostgreSQL of yours with DATABASE_URL."),
-    ("shared memory segment", "The system has too little shared memory: make /dev/shm larger (docker run "
-     "--shm-size=256m), or use a PostgreSQL of yours with DATABASE_URL."),
-    ("Cannot allocate memory", "The machine has too little free memory: close something, or use a PostgreSQL "
-     "elsewhere with DATABASE_URL."),
-    ("Permission denied", "The database's user may not read or write there: check the rights of the data folder, or "
-     "choose another with COUNTERFOIL_DATA."),
-    ("Read-only file system", "The file system is read-only: choose another data folder with COUNTERFOIL_DATA."),
-    ("could not bind Unix address", "Another server may use the same socket: run 'counterfoil db status'."),
-    ("invalid locale", "Set LC_ALL=C and try again."),
-    ("checksum", "The files of the database are damaged: restore the last backup into a new data folder."),
-    ("could not locate a valid checkpoint", "The files of the database are damaged: restore the last backup into a "
-     "new data folder."),
-)  # fmt: skip
+_TOO_LITTLE_SHARED = (
+    "The system has too little shared memory: make /dev/shm larger (docker run --shm-size=256m), or use a PostgreSQL of "
+    "yours with DATABASE_URL."
+)
+_NO_RIGHTS = (
+    "The database's user may not read or write there: check the rights of the data folder, or choose another with "
+    "COUNTERFOIL_DATA."
+)
+_DAMAGED = "The files of the database are damaged: restore the last backup into a new data folder."
+
+#: What PostgreSQL says -> what to do.
+_CAUSES = {
+    "No space left on device": "The disk is full: free some space and try again.",
+    "could not create shared memory": _TOO_LITTLE_SHARED,
+    "shared memory segment": _TOO_LITTLE_SHARED,
+    "Cannot allocate memory": "The machine has too little free memory: close something, or use DATABASE_URL.",
+    "Permission denied": _NO_RIGHTS,
+    "Read-only file system": "The file system is read-only: choose another data folder with COUNTERFOIL_DATA.",
+    "could not bind Unix address": "Another server may use the same socket: run 'counterfoil db status'.",
+    "invalid locale": "Set LC_ALL=C and try again.",
+    "checksum": _DAMAGED,
+    "could not locate a valid checkpoint": _DAMAGED,
+}
 
 
 def _explained(what: str, said: str, log: Path | None = None) -> DatabaseUnavailable:
-    hint = next((hint for text, hint in _CAUSES if text in said), None)
+    hint = next((hint for text, hint in _CAUSES.items() if text in said), None)
     where = f" The whole log is {log}." if log else ""
     tail = "\n".join(said.splitlines()[-8:])
     return DatabaseUnavailable(f"{what}. PostgreSQL says:\n{tail}", (hint or "Run 'counterfoil doctor'.") + where)
