@@ -219,9 +219,10 @@ def test_the_nearest_client_that_is_new_enough_is_used(monkeypatch: pytest.Monke
 
 
 def test_a_server_that_is_too_old_is_refused(books: Address, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_client, "MINIMUM_MAJOR", 99)
-    with pytest.raises(DatabaseUnavailable, match="needs 99 or newer"):
-        books.connect()
+    with monkeypatch.context() as patch:
+        patch.setattr(database_client, "MINIMUM_MAJOR", 99)
+        with pytest.raises(DatabaseUnavailable, match="needs 99 or newer"):
+            books.connect()
 
 
 def test_the_password_stays_off_the_command_line() -> None:

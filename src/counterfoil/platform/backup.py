@@ -8,8 +8,8 @@ A backup is one tar file (mode 0600, as it holds the books)::
 Everything Counterfoil keeps is in the database. The secret key is left out on purpose: who finds a backup shall not
 be able to forge sessions. After a restore on another machine a new key is made and everybody signs in again.
 
-A restore loads into a new database beside the present one and swaps the two by name at the very end: whatever goes wrong
-before that leaves the present database as it is.
+A restore loads into a new database beside the present one and swaps the two by name at the very end: whatever goes
+wrong before that leaves the present database as it is.
 """
 
 from __future__ import annotations
