@@ -78,6 +78,7 @@ def documented(method: str, path: str, status: int) -> Any:
             content = answers[str(status)].get("content", {"application/json": {"schema": {"type": "null"}}})
             schema = {"components": document["components"], **content["application/json"]["schema"]}
             return jsonschema_rs.Draft202012Validator(schema)
+    assert status >= 400, f"{method} {path} is not documented"
     return jsonschema_rs.Draft202012Validator(True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+
 import pytest
 from tests.api.client import Api, MakeApi
 
@@ -223,6 +225,40 @@ def test_payment_closing_and_reversal(msp: Msp) -> None:
     trail = api.get(f"/audit?object_type=billing.invoice&object_id={invoice['id']}")["items"]
     assert trail
     assert all(entry["actor_name"].startswith("owner") for entry in trail)
+
+
+def test_a_batch_goes_to_quickbooks_desktop_once(msp: Msp) -> None:
+    api = msp.api
+    agreement, _ = sell_and_buy(msp, msp.expensed, [], None)
+    bill_first_month(msp, agreement)
+    msp.transfer()
+    [batch] = api.get("/batches")["items"]
+    path = f"/batches/{batch['id']}/export"
+    first = api.act(path)
+    assert b64decode(first["content_base64"]).startswith(b"!")
+    assert api.post(path, status=409)["code"] == "export_not_confirmed"
+    assert api.act(f"{path}/mark-not-imported")["status"] == "not_imported"
+    again = api.act(path)
+    assert (again["content_base64"], again["sha256"]) == (first["content_base64"], first["sha256"])
+    assert api.act(f"{path}/confirm")["status"] == "confirmed"
+    assert api.get(f"/batches/{batch['id']}")["exports"][0]["status"] == "confirmed"
+
+
+def test_the_books_are_verified_and_the_thread_is_followed(msp: Msp) -> None:
+    api = msp.api
+    agreement, order = sell_and_buy(msp, msp.stocked, ["SN-1"], msp.bin)
+    bill_first_month(msp, agreement)
+    msp.transfer()
+    verified = api.get("/verify")
+    assert verified["ok"], [check for check in verified["checks"] if not check["ok"]]
+    assert len(verified["checks"]) > 10
+    thread = api.get(f"/thread?object_type=orders.salesorder&object_id={order['id']}")
+    kinds = [event["kind"] for event in thread["events"]]
+    assert {"opportunity", "agreement", "sales_order", "purchase_order", "receipt", "invoice", "journal_entry"} <= set(
+        kinds
+    )
+    assert [event["pk"] for event in thread["events"] if event["current"]] == [order["id"]]
+    api.get("/thread?object_type=auth.permission&object_id=1", status=404)
 
 
 def test_lease_economics_without_any_record(owner: Api) -> None:

@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from typing import Any
+
+from django.db.models import QuerySet
+from pydantic import Field
+
 from counterfoil.accounting import commands, queries
-from counterfoil.accounting.models import AccountingSettings, Batch, BatchItem, GLMapping
+from counterfoil.accounting.models import AccountingSettings, Batch, BatchExport, BatchItem, GLMapping
 from counterfoil.api.area import Area
 from counterfoil.api.fields import Money
-from counterfoil.api.shapes import many, row, shape
+from counterfoil.api.shapes import answer, many, row, shape
 
 area = Area("Accounting interface")
 
 unposted = row(queries.UnpostedRow, ready=bool, source=str)
+
+
+def exports_without_files() -> QuerySet[BatchExport]:
+    """What was exported, without the bytes."""
+    return BatchExport.objects.defer("content")
+
+
 items = shape(BatchItem)
-batches = shape(Batch, extra={"item_count": int, "item_total": Money}, parts={"items": items}, source=queries.batches)
+exports = shape(BatchExport, without=("content",), source=exports_without_files)
+exported_file = answer(
+    "ExportedFile",
+    "A QuickBooks Desktop file.",
+    exports.head,
+    content_base64=(str, Field(description="The bytes of the file, in base64.")),
+)
+batches = shape(
+    Batch,
+    extra={"item_count": int, "item_total": Money},
+    parts={"items": items, "exports": exports},
+    source=queries.batches,
+)
 mappings = shape(GLMapping)
 accounting_settings = shape(AccountingSettings)
+
+
+def with_content(export: BatchExport) -> dict[str, Any]:
+    """The export with its bytes, which may not be text in any encoding that JSON knows."""
+    content = b64encode(bytes(export.content)).decode()
+    return exports.head.model_validate(export).model_dump() | {"content_base64": content}
 
 
 def _place(each: queries.UnpostedRow) -> tuple[str, int]:
@@ -32,6 +63,9 @@ area.delete("/batches/{batch_id}", commands.delete_batch)
 area.report("/batches/{batch_id}/entries", row(queries.BatchEntries), queries.batch_entries)
 area.act("/batches/{batch_id}/remove", commands.remove_from_batch, batches)
 area.act("/batches/{batch_id}/transfer", commands.transfer_batch, batches)
+area.act("/batches/{batch_id}/export", commands.export_batch_iif, exported_file, show=with_content)
+area.act("/batches/{batch_id}/export/confirm", commands.confirm_export, exports)
+area.act("/batches/{batch_id}/export/mark-not-imported", commands.mark_not_imported, exports)
 
 area.records("/gl-mappings", mappings, queries.mappings)
 area.post("/gl-mappings", commands.set_mapping, mappings)
