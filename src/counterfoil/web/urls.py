@@ -9,7 +9,28 @@ from django.urls import URLPattern
 app_name = "web"
 
 #: Modules of :mod:`counterfoil.web.views`; each has its ``urlpatterns``.
-VIEWS = ("home", "sell", "agreements", "orders", "buy", "stock", "bill", "books", "journal", "assets", "reports", "ledger_setup", "setup", "lease", "people", "audit")
+VIEWS = (
+    "home",
+    "sell",
+    "agreements",
+    "orders",
+    "buy",
+    "stock",
+    "bill",
+    "books",
+    "journal",
+    "assets",
+    "capitalise",
+    "reports",
+    "ledger_setup",
+    "setup",
+    "catalog",
+    "imports",
+    "lease",
+    "people",
+    "audit",
+    "search",
+)
 
 urlpatterns: list[URLPattern] = [
     pattern for name in VIEWS for pattern in import_module(f"counterfoil.web.views.{name}").urlpatterns

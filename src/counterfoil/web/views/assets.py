@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -16,22 +16,16 @@ from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_GET
 
-from counterfoil.agreements.models import Agreement
 from counterfoil.assets import commands, queries
-from counterfoil.assets.books import Depreciation, terms_of
 from counterfoil.assets.models import Asset, AssetCategory, BookName, DepreciationBook, DepreciationLine
 from counterfoil.assets.queries import DueRow, RegisterRow
-from counterfoil.assets.sources import cost_in_cogs
-from counterfoil.billing.models import InvoiceLine
 from counterfoil.core.calendar import format_month, month_end, month_start
-from counterfoil.core.depreciation import Convention, Method, ScheduleLine, YearLine, schedule, yearly
+from counterfoil.core.depreciation import Convention, Method, ScheduleLine
 from counterfoil.core.errors import DomainError
-from counterfoil.core.money import ZERO, format_money, parse_money, sum_money
+from counterfoil.core.money import ZERO, format_money, sum_money
 from counterfoil.core.states import words
-from counterfoil.inventory.queries import shipped_not_relieved, unrelieved
 from counterfoil.ledger.models import AccountType
 from counterfoil.ledger.queries import accounts_by_type
-from counterfoil.orders.models import SalesOrderLine
 from counterfoil.platform.lookup import existing
 from counterfoil.web import navigation
 from counterfoil.web.actions import actor_of, today
@@ -107,9 +101,7 @@ def _register_spec() -> ListSpec:
             Column("status", "State", "asset.status", kind="state", sort="status", card="note"),
             Column("cost", "Cost", kind="money", sort="cost", total="cost"),
             Column("accumulated", "Depreciation", kind="money", sort="accumulated", total="accumulated"),
-            Column(
-                "net_book_value", "Net book value", kind="money", sort="net", total="net_book_value", card="figure"
-            ),
+            Column("net_book_value", "Net book value", kind="money", sort="net", total="net_book_value", card="figure"),
         ),
         chips=(Chips("asset.category.name", [(name, name) for name in names]),),
         sort="number",
@@ -135,12 +127,13 @@ def register(request: HttpRequest) -> HttpResponse:
             ("Category", _grouped(rows, lambda row: row.asset.category.name)),
             ("Customer", _grouped(rows, lambda row: row.asset.company.name)),
         ],
-        "may": _rights(request),
+        "may": asset_rights(request),
     }
     return show_list(request, _register_spec(), rows, "web/assets/register.html", context)
 
 
-def _rights(request: HttpRequest) -> dict[str, bool]:
+def asset_rights(request: HttpRequest) -> dict[str, bool]:
+    """What the signed-in person may do with assets, by name."""
     return may(
         request,
         capitalise=commands.capitalise_from_invoice_line,
@@ -202,9 +195,9 @@ def asset(request: HttpRequest, pk: int) -> HttpResponse:
         "last_month": last,
         "by_units": book.method == Method.UNITS_OF_USE,
         "serials": record.serial_numbers.splitlines(),
-        "plot": _plot(record.cost, lines) if lines else None,
+        "plot": plot_of(record.cost, lines) if lines else None,
         "agreement_url": page_of_record(record.agreement),
-        "may": _rights(request),
+        "may": asset_rights(request),
         **side_of(record),
     }
     return render(request, "web/assets/asset.html", context)
@@ -217,9 +210,9 @@ def _years(lines: Iterable[DepreciationLine]) -> list[Year]:
     return [Year(year, sum_money(line.amount for line in mine), tuple(mine)) for year, mine in by_year.items()]
 
 
-def _plot(cost: Decimal, lines: Sequence[DepreciationLine | ScheduleLine]) -> dict[str, Any]:
+def plot_of(cost: Decimal, lines: Sequence[DepreciationLine | ScheduleLine]) -> dict[str, Any]:
     """The net book value from the start to the end of a schedule; what is posted is drawn full, the rest dashed."""
-    labels = ["Start", *(_period_name(line) for line in lines)]
+    labels = ["Start", *(period_name(line) for line in lines)]
     values = [str(cost), *(str(line.net_book_value) for line in lines)]
     booked = [1, *(getattr(line, "entry_id", None) for line in lines)]
     so_far: list[str | None] = [value if entry else None for value, entry in zip(values, booked, strict=True)]
@@ -230,176 +223,9 @@ def _plot(cost: Decimal, lines: Sequence[DepreciationLine | ScheduleLine]) -> di
     return {"labels": labels, "kind": "line", "series": series if any(booked[1:]) else series[:1]}
 
 
-def _period_name(line: DepreciationLine | ScheduleLine) -> str:
+def period_name(line: DepreciationLine | ScheduleLine) -> str:
     """The month, or the year of a tax schedule."""
     return format_month(line.start) if (line.end - line.start).days < 32 else str(line.start.year)
-
-
-# -- capitalising ------------------------------------------------------------------------------------------------------
-
-
-@require_GET
-def candidates(request: HttpRequest) -> HttpResponse:
-    """What can be capitalised: cost-only invoice lines in the books, and shipped stock."""
-    context = {
-        "invoice_lines": queries.invoice_lines_to_capitalise(),
-        "shipped": shipped_not_relieved(),
-        "may": _rights(request),
-    }
-    return render(request, "web/assets/candidates.html", context)
-
-
-class CapitaliseForm(PageForm):
-    """How an asset is entered in the books; what is left empty is as usual for its category."""
-
-    rows = (
-        ("category_id", "agreement_id"),
-        ("on", "in_service_date", "quantity"),
-        ("method", "convention"),
-        ("life_months", "salvage", "total_units"),
-    )
-
-    category_id = ChoiceOf(label="Category")
-    agreement_id = ChoiceOf(
-        label="Agreement", required=False, empty="Of the same opportunity", help_text="Earns its cost back."
-    )
-    description = forms.CharField(label="Description", max_length=200, required=False)
-    on = DayField(label="Date of the entry")
-    in_service_date = DayField(label="In service from")
-    quantity = QuantityField(label="Quantity", required=False)
-    method = forms.ChoiceField(
-        label="Method", required=False, choices=[("", "As the category"), *((m.value, name) for m, name in METHOD_NAMES.items())]
-    )
-    convention = forms.ChoiceField(
-        label="Convention",
-        required=False,
-        choices=[("", "As the category"), *((c.value, name) for c, name in CONVENTION_NAMES.items())],
-    )
-    life_months = forms.IntegerField(label="Life in months", required=False, min_value=1, max_value=1200)
-    salvage = MoneyField(label="Salvage value", required=False, help_text="What it is worth at the end.")
-    total_units = QuantityField(label="Units expected in all", required=False, help_text="For units of use.")
-    tax_book = forms.BooleanField(label="Keep a US tax book as well (MACRS, 5-year property, half-year)", required=False)
-
-    def __init__(self, *args: Any, company_id: int, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["category_id"].offer(queries.categories())  # type: ignore[attr-defined]
-        agreements = Agreement.objects.filter(company=company_id).order_by("number")
-        self.fields["agreement_id"].offer(agreements, lambda each: f"{each.number} {each.name}")  # type: ignore[attr-defined]
-
-    def given(self) -> dict[str, Any]:
-        """What was entered, by argument of the command; what is empty is left to the command."""
-        given = {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
-        given["tax_book"] = commands.MACRS_5 if given.get("tax_book") else None
-        return given
-
-
-def _capitalising(then: str = "") -> Deed:
-    return Deed(
-        title="Capitalise",
-        button="Capitalise",
-        back=reverse("web:assets_to_capitalise"),
-        then=lambda done: reverse("web:asset", args=[done.pk]),
-        said=lambda done: f"{done.number} is in the books with {format_money(done.cost)}.",
-        crumbs=(ASSETS_CRUMB, ("To capitalise", reverse("web:assets_to_capitalise"))),
-    )
-
-
-def capitalise_invoice_line(request: HttpRequest, pk: int) -> HttpResponse:
-    """Capitalise a line of a cost-only invoice: out of cost of goods sold."""
-    require(request, commands.capitalise_from_invoice_line)
-    line = existing(InvoiceLine.objects.select_related("invoice__company", "product", "order_line__order"), pk)
-    source = cost_in_cogs(line)
-    form = CapitaliseForm(
-        posted(request),
-        company_id=line.invoice.company_id,
-        initial={"on": source.booked_on, "in_service_date": source.booked_on, "description": line.description},
-    )
-    del form.fields["quantity"]
-    context = {
-        "cost": source.amount,
-        "what": line.description,
-        "where": f"{line.invoice}, at {line.invoice.company.name}",
-        "explanation": f"Debits the fixed asset and credits {source.account}, where the invoice booked the cost.",
-    }
-    return form_page(
-        request,
-        commands.capitalise_from_invoice_line,
-        form,
-        lambda: commands.capitalise_from_invoice_line(actor=actor_of(request), invoice_line_id=pk, **form.given()),
-        _capitalising(),
-        template="web/assets/capitalise.html",
-        context=context,
-    )
-
-
-def capitalise_order_line(request: HttpRequest, pk: int) -> HttpResponse:
-    """Capitalise shipped stock of a sales order line: straight out of inventory."""
-    require(request, commands.capitalise_from_stock)
-    line = existing(SalesOrderLine.objects.select_related("order__company", "product"), pk)
-    rest = unrelieved([line])[pk]
-    form = CapitaliseForm(
-        posted(request),
-        company_id=line.order.company_id,
-        initial={
-            "on": today(),
-            "in_service_date": today(),
-            "description": line.description,
-            "quantity": rest.quantity,
-        },
-    )
-    context = {
-        "cost": rest.cost,
-        "what": line.description,
-        "where": f"{line.order}, at {line.order.company.name}",
-        "explanation": "Debits the fixed asset and credits inventory. No invoice, no detour through cost of goods sold.",
-    }
-    return form_page(
-        request,
-        commands.capitalise_from_stock,
-        form,
-        lambda: commands.capitalise_from_stock(actor=actor_of(request), order_line_id=pk, **form.given()),
-        _capitalising(),
-        template="web/assets/capitalise.html",
-        context=context,
-    )
-
-
-@require_GET
-def preview(request: HttpRequest) -> HttpResponse:
-    """The schedule that an asset would get, as a part of the form's page; nothing is written."""
-    form = CapitaliseForm(request.GET, company_id=0)
-    for name in ("agreement_id", "on", "quantity", "description"):
-        del form.fields[name]
-    context: dict[str, Any] = {}
-    try:
-        cost = parse_money(request.GET.get("cost", ""), "cost")
-        context = _previewed(form, cost) if form.is_valid() else {"waits": "The schedule appears when the form is filled in."}
-    except DomainError as refusal:
-        context = {"waits": " ".join(part for part in (refusal.message, refusal.hint) if part)}
-    return render(request, "web/assets/preview.html", context)
-
-
-def _previewed(form: CapitaliseForm, cost: Decimal) -> dict[str, Any]:
-    given = form.cleaned_data
-    category = existing(AssetCategory.objects.all(), given["category_id"], "category_id")
-    how = Depreciation(
-        given["method"] or None, given["convention"] or None, given["life_months"], given["salvage"] or ZERO
-    )
-    terms = terms_of(how, category, cost, given["in_service_date"])
-    if terms.method is Method.UNITS_OF_USE:
-        return {"waits": "Units of use has no schedule ahead: each month follows the units you record."}
-    lines = schedule(terms)
-    years: tuple[YearLine, ...] = yearly(lines)
-    return {
-        "years": years,
-        "first": lines[0],
-        "last": lines[-1],
-        "first_name": _period_name(lines[0]),
-        "last_name": _period_name(lines[-1]),
-        "terms": f"{METHOD_NAMES[terms.method]}, {CONVENTION_NAMES[terms.convention].lower()}, {terms.life_months} months",
-        "total": sum_money(line.amount for line in lines),
-        "plot": _plot(cost, lines),
-    }
 
 
 # -- depreciation, use, disposal ---------------------------------------------------------------------------------------
@@ -518,8 +344,8 @@ def dispose(request: HttpRequest, pk: int) -> HttpResponse:
         then=lambda _: own,
         said=lambda done: f"{done.number} has left the books.",
         crumbs=(ASSETS_CRUMB, (record.number, own)),
-        intro=f"{record.description}: cost {format_money(record.cost)}, net book value {left}. What the proceeds differ "
-        "from it is a gain or a loss. This cannot be undone.",
+        intro=f"{record.description}: cost {format_money(record.cost)}, net book value {left}. What the proceeds "
+        "differ from it is a gain or a loss. This cannot be undone.",
     )
     return form_page(
         request,
@@ -536,7 +362,13 @@ CATEGORIES: Final = ListSpec(
     name="Asset categories",
     columns=(
         Column("name", "Name", kind="key"),
-        Column("method", "Method", lambda c: METHOD_NAMES[Method(c.method)], note=lambda c: words(c.convention), card="note"),
+        Column(
+            "method",
+            "Method",
+            lambda c: METHOD_NAMES[Method(c.method)],
+            note=lambda c: words(c.convention),
+            card="note",
+        ),
         Column("life_months", "Life, months", kind="quantity", sort="life_months", card="figure"),
         Column("asset_account", "Asset"),
         Column("accumulated_account", "Accumulated depreciation"),
@@ -550,7 +382,9 @@ CATEGORIES: Final = ListSpec(
 @require_GET
 def categories(request: HttpRequest) -> HttpResponse:
     """Asset categories with their accounts."""
-    return show_list(request, CATEGORIES, queries.categories(), "web/assets/categories.html", {"may": _rights(request)})
+    return show_list(
+        request, CATEGORIES, queries.categories(), "web/assets/categories.html", {"may": asset_rights(request)}
+    )
 
 
 class CategoryForm(PageForm):
@@ -568,7 +402,9 @@ class CategoryForm(PageForm):
     expense_account_id = ChoiceOf(label="Depreciation expense account")
     disposal_account_id = ChoiceOf(label="Gain or loss account")
     method = forms.ChoiceField(label="Method", choices=[(m.value, name) for m, name in METHOD_NAMES.items()])
-    convention = forms.ChoiceField(label="Convention", choices=[(c.value, name) for c, name in CONVENTION_NAMES.items()])
+    convention = forms.ChoiceField(
+        label="Convention", choices=[(c.value, name) for c, name in CONVENTION_NAMES.items()]
+    )
     life_months = forms.IntegerField(label="Life in months", min_value=1, max_value=1200, initial=36)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -609,10 +445,6 @@ urlpatterns: list[URLPattern] = [
     path("assets/<int:pk>/", asset, name="asset"),
     path("assets/<int:pk>/units/", units, name="asset_units"),
     path("assets/<int:pk>/dispose/", dispose, name="asset_dispose"),
-    path("assets/to-capitalise/", candidates, name="assets_to_capitalise"),
-    path("assets/to-capitalise/invoice-line/<int:pk>/", capitalise_invoice_line, name="capitalise_invoice_line"),
-    path("assets/to-capitalise/order-line/<int:pk>/", capitalise_order_line, name="capitalise_order_line"),
-    path("assets/to-capitalise/preview/", preview, name="schedule_preview"),
     path("assets/depreciation/", depreciation, name="depreciation"),
     path("assets/categories/", categories, name="asset_categories"),
     path("assets/categories/new/", new_category, name="asset_category_new"),

@@ -14,9 +14,17 @@ from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, re_path, reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from counterfoil.accounting.commands import create_batch, delete_batch, remove_from_batch, transfer_batch
+from counterfoil.accounting.commands import (
+    confirm_export,
+    create_batch,
+    delete_batch,
+    export_batch_iif,
+    mark_not_imported,
+    remove_from_batch,
+    transfer_batch,
+)
 from counterfoil.accounting.documents import unposted_bills, unposted_closed_invoices, unposted_receipts
-from counterfoil.accounting.models import Batch, BatchStatus, SourceType
+from counterfoil.accounting.models import Batch, BatchExport, BatchStatus, SourceType
 from counterfoil.accounting.queries import (
     BatchEntries,
     BatchEntry,
@@ -37,7 +45,7 @@ from counterfoil.platform.lookup import existing
 from counterfoil.web import navigation
 from counterfoil.web.actions import actor_of, now, shown_again, today
 from counterfoil.web.bookkeeping import drafted, record_url
-from counterfoil.web.forms import may
+from counterfoil.web.forms import may, require, run_deed
 from counterfoil.web.lists import Chips, Column, ListPage, ListSpec, page_of, search_of, show_list
 
 #: How many rows and entries a page shows; a batch through a date takes all of them.
@@ -123,7 +131,12 @@ class Waiting:
 
 
 QUEUES: Final = (("procurement", "Procurement"), ("invoices", "Invoices"), ("entries", "Journal entries"))
-STATES: Final = (("ready", "Ready"), ("with_receipt", "Ready with its receipt"), ("blocked", "Not yet"), ("in_batch", "In a batch"))
+STATES: Final = (
+    ("ready", "Ready"),
+    ("with_receipt", "Ready with its receipt"),
+    ("blocked", "Not yet"),
+    ("in_batch", "In a batch"),
+)
 _COLUMNS: Final = (
     Column("number", "Number", kind="key"),
     Column("source", "Record"),
@@ -186,9 +199,7 @@ class Tab:
     current: bool
 
 
-def _queue_page(
-    request: HttpRequest, queue: str, *, ticked: frozenset[str] = frozenset(), **more: Any
-) -> HttpResponse:
+def _queue_page(request: HttpRequest, queue: str, *, ticked: frozenset[str] = frozenset(), **more: Any) -> HttpResponse:
     page, rows = _page_of_queue(request, queue)
     counts = unposted_counts()
     number = {
@@ -291,7 +302,9 @@ class ThroughForm(forms.Form):
     through = forms.DateField(
         label="Through", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"), input_formats=["%Y-%m-%d"]
     )
-    scope = forms.ChoiceField(label="Of", choices=[("all", "all queues"), *((key, label.lower()) for key, label in QUEUES)])
+    scope = forms.ChoiceField(
+        label="Of", choices=[("all", "all queues"), *((key, label.lower()) for key, label in QUEUES)]
+    )
 
 
 def _make_batch(request: HttpRequest, queue: str) -> HttpResponse:
@@ -327,7 +340,9 @@ def _nothing_ready(error: DomainError) -> DomainError:
     """The refusal of an empty batch, in the words of somebody who asked for all that is ready."""
     if error.code != "required":
         return error
-    return DomainError("required", "Nothing is ready through that date.", hint="What keeps a record back stands in its row.")
+    return DomainError(
+        "required", "Nothing is ready through that date.", hint="What keeps a record back stands in its row."
+    )
 
 
 def _chosen(values: list[str]) -> dict[str, list[int]]:
@@ -350,7 +365,9 @@ BATCHES: Final = ListSpec(
         Column("item_count", "Records", kind="quantity", sort="item_count"),
         Column("item_total", "Amount", kind="money", sort="item_total", card="figure"),
         Column("created_at", "Made", kind="moment", sort="created_at", note="created_by"),
-        Column("transferred_at", "Transferred", kind="moment", sort="transferred_at", note="transferred_by", card="note"),
+        Column(
+            "transferred_at", "Transferred", kind="moment", sort="transferred_at", note="transferred_by", card="note"
+        ),
     ),
     chips=(Chips("status", BatchStatus.choices),),
     sort="-created_at",
@@ -365,7 +382,9 @@ def batch_list(request: HttpRequest) -> HttpResponse:
     search = search_of(request)
     if search:
         rows = rows.filter(Q(number__icontains=search) | Q(created_by__icontains=search))
-    return show_list(request, BATCHES, rows, "web/books/batches.html", {"may_batch": may(request, batch=create_batch)["batch"]})
+    return show_list(
+        request, BATCHES, rows, "web/books/batches.html", {"may_batch": may(request, batch=create_batch)["batch"]}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,6 +422,9 @@ def _batch_context(request: HttpRequest, pk: int) -> dict[str, Any]:
         "hindered": sum(not entry.ready for entry in found.entries),
         "is_open": is_open,
         "may_change": is_open and may(request, transfer=transfer_batch)["transfer"],
+        "export": record.exports.filter(format="iif").defer("content").first() if not is_open else None,
+        "may_export": not is_open and may(request, export=export_batch_iif)["export"],
+        "may_download": _download_key(pk) in request.session,
         "trail": trail_of(record)[:20],
         "totals": _totals(found),
     }
@@ -427,12 +449,16 @@ def transfer(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         done = transfer_batch(actor=actor_of(request), batch_id=pk, now=now())
     except DomainError as error:
-        if error.status in (403, 404):
-            raise
-        context = {**_batch_context(request, pk), "refusal": error}
-        return render(request, "web/books/batch.html", context, status=422)
+        return _batch_refused(request, pk, error)
     messages.success(request, f"Batch {done.number} is in the books.")
     return redirect("web:batch", pk)
+
+
+def _batch_refused(request: HttpRequest, pk: int, error: DomainError) -> HttpResponse:
+    """The batch once more, with why it was not done."""
+    if error.status in (403, 404):
+        raise error
+    return shown_again(request, "web/books/batch.html", {**_batch_context(request, pk), "refusal": error})
 
 
 @require_POST
@@ -453,12 +479,74 @@ def remove_batch(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("web:batches")
 
 
+# -- the file for QuickBooks Desktop -----------------------------------------------------------------------------------
+
+
+def _download_key(pk: int) -> str:
+    return f"batch-{pk}-iif"
+
+
+@require_POST
+def export_iif(request: HttpRequest, pk: int) -> HttpResponse:
+    """Make the file of a batch, or give it out again after it was not imported; whoever asked may fetch it once."""
+    try:
+        export = export_batch_iif(actor=actor_of(request), batch_id=pk)
+    except DomainError as error:
+        return _batch_refused(request, pk, error)
+    request.session[_download_key(pk)] = export.sha256
+    messages.success(request, f"{export.filename} is ready: download it, import it, then say what became of it.")
+    return redirect("web:batch", pk)
+
+
+@require_GET
+def download_iif(request: HttpRequest, pk: int) -> HttpResponse:
+    """The exported file, once for each export: imported twice, it would be booked twice.
+
+    Raises:
+        DomainError: ``export_not_confirmed`` when it was fetched already.
+    """
+    require(request, export_batch_iif)
+    export = BatchExport.objects.filter(batch=pk, format="iif").first()
+    if export is None or request.session.pop(_download_key(pk), "") != export.sha256:
+        raise DomainError(
+            "export_not_confirmed",
+            "The file was downloaded already. Imported twice, it would be booked twice.",
+            hint="If it did not get there, say so at the batch and export it again: it is the same file.",
+        )
+    response = HttpResponse(bytes(export.content), content_type="application/octet-stream")
+    response["Content-Disposition"] = f'attachment; filename="{export.filename}"'
+    return response
+
+
+@require_POST
+def settle_export(request: HttpRequest, pk: int, outcome: str) -> HttpResponse:
+    """Say what became of the exported file."""
+    request.session.pop(_download_key(pk), None)
+    command, said = {
+        "imported": (confirm_export, "Noted: it was imported. The file is not given out again."),
+        "not-imported": (mark_not_imported, "Noted: it was not imported. It can be exported again."),
+    }[outcome]
+    return run_deed(
+        request,
+        lambda: command(actor=actor_of(request), batch_id=pk),
+        then=reverse("web:batch", args=[pk]),
+        said=said,
+    )
+
+
 urlpatterns: list[URLPattern] = [
     path("unposted/", require_http_methods(["GET", "HEAD", "POST"])(unposted), name="unposted"),
-    re_path("^unposted/(?P<queue>invoices|entries)/$", require_http_methods(["GET", "HEAD", "POST"])(unposted), name="unposted_queue"),
+    re_path(
+        "^unposted/(?P<queue>invoices|entries)/$",
+        require_http_methods(["GET", "HEAD", "POST"])(unposted),
+        name="unposted_queue",
+    ),
     path("batches/", require_GET(batch_list), name="batches"),
     path("batches/<int:pk>/", require_GET(batch), name="batch"),
     path("batches/<int:pk>/transfer/", transfer, name="batch_transfer"),
     path("batches/<int:pk>/remove/", remove_item, name="batch_remove"),
     path("batches/<int:pk>/delete/", remove_batch, name="batch_delete"),
+    path("batches/<int:pk>/iif/", export_iif, name="batch_iif"),
+    path("batches/<int:pk>/iif/file/", download_iif, name="batch_iif_file"),
+    re_path("^batches/(?P<pk>[0-9]+)/iif/(?P<outcome>imported|not-imported)/$", settle_export, name="batch_iif_settle"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -72,9 +73,7 @@ def _matching(search: str) -> QuerySet[JournalEntry]:
     entries = JournalEntry.objects.all()
     if not search:
         return entries
-    return entries.filter(
-        Q(number__icontains=search) | Q(source_label__icontains=search) | Q(memo__icontains=search)
-    )
+    return entries.filter(Q(number__icontains=search) | Q(source_label__icontains=search) | Q(memo__icontains=search))
 
 
 class ReversalForm(forms.Form):
@@ -100,7 +99,7 @@ def _entry_context(request: HttpRequest, pk: int) -> dict[str, Any]:
     is_reversible = found.source_type == "manual" and not found.reverses_id and reversal is None
     return {
         "entry": found,
-        "entries": shown_entries([found]),
+        "entries": [replace(view, url="") for view in shown_entries([found])],
         "source_url": source_url(found),
         "kind": dict(SOURCES).get(found.source_type, found.source_type),
         "reversal": reversal,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -23,7 +23,7 @@ from counterfoil.accounting.mapping import BY_AGREEMENT_TYPE, MAPPABLE, role_in_
 from counterfoil.accounting.models import GLMapping, ProcurementDate
 from counterfoil.accounting.queries import mappings, unposted_invoices, unposted_procurement
 from counterfoil.agreements.models import AgreementType
-from counterfoil.catalog.models import Category, Product, Subcategory
+from counterfoil.catalog.models import Category, Subcategory
 from counterfoil.core.calendar import add_months, format_month
 from counterfoil.core.errors import DomainError
 from counterfoil.core.posting import GlRole
@@ -312,7 +312,9 @@ class MappingForm(PageForm):
 
     rows = (("role", "account_id"), ("category_id", "subcategory_id"), ("agreement_type_id", "product_id"))
 
-    role = forms.ChoiceField(label="Role", choices=[(role.value, role_in_words(role).capitalize()) for role in MAPPABLE])
+    role = forms.ChoiceField(
+        label="Role", choices=[(role.value, role_in_words(role).capitalize()) for role in MAPPABLE]
+    )
     account_id = ChoiceOf(label="Account")
     category_id = ChoiceOf(label="Category", required=False, empty="–")
     subcategory_id = ChoiceOf(label="Subcategory", required=False, empty="–")
@@ -337,7 +339,9 @@ class MappingForm(PageForm):
 def set_a_mapping(request: HttpRequest) -> HttpResponse:
     """Map a role to an account for one record; ``?role=…&category_id=…`` fills the form in."""
     known = {role.value for role in MAPPABLE}
-    initial: dict[str, Any] = {name: _id(request.GET[name]) for name in MappingForm.base_fields if request.GET.get(name)}
+    initial: dict[str, Any] = {
+        name: _id(request.GET[name]) for name in MappingForm.base_fields if request.GET.get(name)
+    }
     initial["role"] = request.GET["role"] if request.GET.get("role") in known else MAPPABLE[0].value
     form = MappingForm(posted(request), initial=initial)
     listed = reverse("web:gl_mappings")
@@ -348,7 +352,7 @@ def set_a_mapping(request: HttpRequest) -> HttpResponse:
         then=lambda _: listed,
         said=lambda done: f"{_role_name(done.role).capitalize()} goes to {done.account}.",
         crumbs=(("GL mapping", listed),),
-        intro="Name one record. A mapping that is there already is replaced; what is in the books stays as it was booked.",
+        intro="Name one record. A mapping that is there is replaced; what is in the books stays as it was booked.",
     )
 
     def run() -> GLMapping:
@@ -394,6 +398,17 @@ class YearRow:
     year: int
     periods: tuple[PeriodRow, ...]
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its months are shown at once: this year, and one in which a month can be closed or reopened."""
+        return any(row.is_current or row.can_close or row.can_reopen for row in self.periods)
+
+    @property
+    def said(self) -> str:
+        """How many of its months are open, and how many entries it has."""
+        still_open = sum(row.period.status == PeriodStatus.OPEN for row in self.periods)
+        return f"{still_open} of {len(self.periods)} months open, {sum(row.entries for row in self.periods)} entries"
+
 
 @require_GET
 def periods(request: HttpRequest) -> HttpResponse:
@@ -418,7 +433,7 @@ def periods(request: HttpRequest) -> HttpResponse:
     return render(request, "web/ledger_setup/periods.html", context)
 
 
-def _next_year(found: list[AccountingPeriod]) -> date:
+def _next_year(found: Sequence[AccountingPeriod]) -> date:
     """The first month that has no period yet."""
     return found[-1].end if found else today().replace(month=1, day=1)
 

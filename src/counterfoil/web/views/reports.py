@@ -11,13 +11,14 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.db.models import QuerySet, Sum
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_GET
 
 from counterfoil.accounting import reports as books
 from counterfoil.accounting.checks import Check
+from counterfoil.accounting.exports import ledger_formats, write_ledger
 from counterfoil.accounting.reports import Parameter, Report
 from counterfoil.accounting.tables import Column as TableColumn
 from counterfoil.accounting.tables import Kind, Row, Table, to_csv, to_xlsx
@@ -72,7 +73,23 @@ def index(request: HttpRequest) -> HttpResponse:
         for name, (question, icon) in QUESTIONS.items()
         if (report := books.REPORTS.get(name))
     ]
-    return render(request, "web/reports/index.html", {"entries": entries})
+    formats = [(name, LEDGER_FILES.get(name, (name, name))[0]) for name in ledger_formats()]
+    return render(request, "web/reports/index.html", {"entries": entries, "formats": formats, "today": today()})
+
+
+#: Format of the ledger -> the program's name, and the ending of its files.
+LEDGER_FILES: Final = {"beancount": ("Beancount", "beancount"), "hledger": ("hledger", "journal")}
+
+
+@require_GET
+def ledger_file(request: HttpRequest, format: str) -> StreamingHttpResponse:
+    """The whole ledger through a day as a file of another program."""
+    through = _date_of(request.GET, "through") or today()
+    lines = write_ledger(format, through=through)
+    response = StreamingHttpResponse(lines, content_type="text/plain; charset=utf-8")
+    ending = LEDGER_FILES.get(format, (format, format))[1]
+    response["Content-Disposition"] = f'attachment; filename="ledger-{through.isoformat()}.{ending}"'
+    return response
 
 
 # -- a report ----------------------------------------------------------------------------------------------------------
@@ -324,9 +341,7 @@ def ledger(request: HttpRequest) -> HttpResponse:
     column, descending = sorting_of(request, LEDGER)
     in_order = column is not None and column.key == "date" and not descending
     balances = _balances(account, page.rows) if account and in_order and not request.GET.get("company") else {}
-    rows = [
-        LedgerLine(line, record_url("journal_entry", line.entry_id), balances.get(line.pk)) for line in page.rows
-    ]
+    rows = [LedgerLine(line, record_url("journal_entry", line.entry_id), balances.get(line.pk)) for line in page.rows]
     context = {
         "report": asked,
         "form": form,
@@ -415,5 +430,6 @@ def verify(request: HttpRequest) -> HttpResponse:
 urlpatterns: list[URLPattern] = [
     path("reports/", index, name="reports"),
     path("reports/verify/", verify, name="verify"),
+    path("reports/ledger/<slug:format>/", ledger_file, name="ledger_file"),
     path("reports/<slug:name>/", report, name="report"),
 ]
