@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from counterfoil.cli.output import Json, examples, print_json, say
-from counterfoil.cli.running import Host, Port, Workers
+from counterfoil.cli.running import Host, Port, Workers, announce, prepare
 
 
 def register(app: typer.Typer) -> None:
@@ -41,6 +41,7 @@ def demo(
     listen = server.Listen(host, port, workers)
     if not no_serve:
         listen.check()
+        announce(listen)
     loaded = _load(password, quiet=json)
     if json:
         print_json(loaded | {"data_folder": str(config.current().data_dir)})
@@ -48,9 +49,7 @@ def demo(
         _tell(loaded)
     if no_serve:
         return
-    from counterfoil.cli.running import prepare
-
-    prepare(listen)
+    prepare()
     if not json:
         say(f"Counterfoil is served at {listen.url}   (Ctrl-C stops it)")
     server.run(listen)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from counterfoil.cli.output import examples, say
+
+if TYPE_CHECKING:
+    from counterfoil.platform.server import Listen
 
 Host = Annotated[str, typer.Option(help="Address to listen on; other machines reach it only if it is not loopback.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
@@ -43,19 +46,25 @@ def serve(
 
     listen = server.Listen(host, port, workers, tls_cert, tls_key, behind_proxy)
     listen.check()
-    prepare(listen)
+    announce(listen)
+    prepare()
     say(f"Counterfoil is served at {listen.url}   (Ctrl-C stops it)")
     server.run(listen)
 
 
-def prepare(listen: object) -> None:
-    """Make everything ready for the workers, and leave this process without open database connections."""
-    from counterfoil.cli.django import set_up
+def announce(listen: Listen) -> None:
+    """Tell the settings, before they are read, how they will be served."""
     from counterfoil.platform import config, server
 
-    assert isinstance(listen, server.Listen)
     os.environ.update(server.environment(listen))
     config.current.cache_clear()
+
+
+def prepare() -> None:
+    """Make everything ready for the workers, and leave this process without open database connections."""
+    from counterfoil.cli.django import set_up
+    from counterfoil.platform import config
+
     embedded = config.current().database_url is None
     set_up(migrated=not embedded)
 

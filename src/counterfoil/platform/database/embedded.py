@@ -372,8 +372,8 @@ class EmbeddedServer:
             deadline = time.monotonic() + 5
             while self._leftovers() and time.monotonic() < deadline:
                 time.sleep(0.02)
-        # No process of this server lives now, so a pid file is a dead one's. PostgreSQL clears such files itself, unless
-        # the number has gone to another process since, or nobody clears away the dead (as in some containers).
+        # No process of this server lives now, so a pid file is a dead one's. PostgreSQL clears such files itself, but
+        # not if the number has gone to another process since, or nobody clears away the dead (as in some containers).
         (self.cluster / "postmaster.pid").unlink(missing_ok=True)
 
     def _prepare_folder(self) -> None:
