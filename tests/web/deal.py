@@ -120,10 +120,9 @@ def receive(deal: Deal, serial: str = "SN-0001") -> Deal:
     return deal
 
 
-def deliver(deal: Deal, serial: str = "SN-0001") -> Deal:
-    """It is shipped; the order is invoiced to the internal company at cost only, the first month of rent to Acme."""
+def ship(deal: Deal, serial: str = "SN-0001") -> Deal:
+    """The server leaves for Acme."""
     assert deal.order is not None
-    assert deal.agreement is not None
     line = deal.order.lines.get()
     deal.shipment = inventory.ship_order(
         actor=OWNER,
@@ -131,6 +130,14 @@ def deliver(deal: Deal, serial: str = "SN-0001") -> Deal:
         on=date(2026, 1, 10),
         lines=[inventory.ShipLine(order_line_id=line.pk, serials=[serial] if line.product.serialized else [])],
     )
+    return deal
+
+
+def deliver(deal: Deal, serial: str = "SN-0001") -> Deal:
+    """It is shipped; the order is invoiced to the internal company at cost only, the first month of rent to Acme."""
+    ship(deal, serial)
+    assert deal.order is not None
+    assert deal.agreement is not None
     deal.invoice = billing.invoice_sales_order(
         actor=OWNER, order_id=deal.order.pk, on=date(2026, 1, 11), bill_to_id=deal.world.internal.pk
     )
@@ -150,6 +157,11 @@ def book(deal: Deal) -> Deal:
 def whole(world: World, option: int = 2) -> Deal:
     """The way up to the transfer of everything."""
     return book(deliver(receive(buy(convert(quote(world, option))))))
+
+
+def whole_without_books(world: World) -> Deal:
+    """A second server that stands in stock: received and billed, not shipped yet."""
+    return receive(buy(convert(quote(world, 2, name="Second server"))), "SN-0002")
 
 
 def capitalise(deal: Deal) -> Deal:

@@ -9,9 +9,9 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import count, islice, takewhile
 
-from django.db.models import Max, Q, QuerySet
+from django.db.models import F, Max, Q, QuerySet
 
-from counterfoil.agreements.models import Addition, Agreement, AgreementType, BillingOption
+from counterfoil.agreements.models import Addition, Agreement, AgreementStatus, AgreementType, BillingOption
 from counterfoil.core.calendar import Cycle, Period, nth_period
 from counterfoil.core.money import extend, round_money, sum_money
 from counterfoil.platform.aggregates import count_of
@@ -185,4 +185,16 @@ def running_on(on: date) -> QuerySet[Agreement]:
         Q(end_date__isnull=True) | Q(end_date__gte=on),
         Q(cancelled_on__isnull=True) | Q(cancelled_on__gte=on),
         start_date__lte=on,
+    )
+
+
+def agreements_to_invoice(*, through: date) -> QuerySet[Agreement]:
+    """Active agreements with a period that has begun by ``through`` and is on no invoice yet, drafts included."""
+    return (
+        Agreement.objects.filter(status=AgreementStatus.ACTIVE, bill_start_date__lte=through)
+        .annotate(billed_to=Max("invoices__period_end"))
+        .filter(
+            Q(billed_to__isnull=True)
+            | (Q(billed_to__lte=through) & (Q(end_date__isnull=True) | Q(end_date__gte=F("billed_to"))))
+        )
     )

@@ -48,9 +48,7 @@ refuse_as("bin_once_per_warehouse", "duplicate", "The warehouse has a bin of tha
 
 
 @command(roles=STOCK)
-def create_warehouse(
-    *, actor: Actor, name: str, company_id: int | None = None, first_bin: str = ""
-) -> Warehouse:
+def create_warehouse(*, actor: Actor, name: str, company_id: int | None = None, first_bin: str = "") -> Warehouse:
     """Add a warehouse, with a first bin if one is named; with a company it is that customer's warehouse.
 
     Raises:

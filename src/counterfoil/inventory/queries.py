@@ -6,10 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import F, Q, QuerySet, Sum
 
 from counterfoil.catalog.models import Product
 from counterfoil.core.costing import Layer
@@ -18,16 +16,16 @@ from counterfoil.inventory.models import (
     Bin,
     MovementKind,
     Receipt,
-    ReceiptLine,
     SerialNumber,
     SerialStatus,
     Shipment,
-    ShipmentLine,
     StockBalance,
     StockMovement,
     Warehouse,
 )
 from counterfoil.orders.models import SalesOrder, SalesOrderLine, SalesOrderStatus
+from counterfoil.platform.aggregates import sum_of
+from counterfoil.platform.fields import money_field, quantity_field
 from counterfoil.platform.records import plain_number as plain
 
 NOTHING = Decimal(0)
@@ -75,35 +73,27 @@ def serials_in_stock(product_ids: Iterable[int]) -> list[SerialNumber]:
     )
 
 
-def orders_to_ship() -> QuerySet[SalesOrder]:
-    """Open sales orders of which something has arrived (or lies in stock) and was not shipped yet."""
-    shipped = Coalesce(Subquery(_sum_of(ShipmentLine.objects.filter(order_line=OuterRef("pk")), "order_line")), NOTHING)
-    arrived = Coalesce(
-        Subquery(
-            _sum_of(
-                ReceiptLine.objects.filter(purchase_order_line__order_line=OuterRef("pk")),
-                "purchase_order_line__order_line",
-            )
-        ),
-        NOTHING,
-    )
-    held = Coalesce(Subquery(_sum_of(StockBalance.objects.filter(product=OuterRef("product")), "product")), NOTHING)
+def orders_to_ship(*, search: str = "") -> QuerySet[SalesOrder]:
+    """Open sales orders of which something has arrived, or lies in stock, and was not shipped yet."""
     ready = (
         SalesOrderLine.objects.filter(
             order__status=SalesOrderStatus.OPEN, product__product_class__in=("Inventory", "NonInventory")
         )
-        .annotate(shipped=shipped, arrived=arrived, held=held)
-        .filter(quantity__gt=F("shipped"))
+        .annotate(
+            shipped=sum_of(SalesOrderLine, "shipment_lines__quantity", quantity_field()),
+            arrived=sum_of(SalesOrderLine, "purchase_order_lines__receipt_lines__quantity", quantity_field()),
+            held=sum_of(SalesOrderLine, "product__stock__quantity", quantity_field()),
+        )
         .filter(
             Q(product__product_class="Inventory", held__gt=0)
-            | Q(product__product_class="NonInventory", arrived__gt=F("shipped"))
+            | Q(product__product_class="NonInventory", arrived__gt=F("shipped")),
+            quantity__gt=F("shipped"),
         )
     )
-    return SalesOrder.objects.filter(pk__in=ready.order_by().values("order")).select_related("company")
-
-
-def _sum_of(rows: QuerySet[Any], key: str) -> Any:
-    return rows.order_by().values(key).annotate(sum_of=Sum("quantity")).values("sum_of")
+    found = SalesOrder.objects.filter(pk__in=ready.order_by().values("order")).select_related("company")
+    for word in search.split():
+        found = found.filter(Q(number__icontains=word) | Q(company__name__icontains=word))
+    return found
 
 
 def whereabouts(product: Product) -> str:
@@ -113,10 +103,17 @@ def whereabouts(product: Product) -> str:
 
 
 def on_hand(
-    *, product_id: int | None = None, bin_id: int | None = None, warehouse_id: int | None = None
+    *, product_id: int | None = None, bin_id: int | None = None, warehouse_id: int | None = None, search: str = ""
 ) -> QuerySet[StockBalance]:
     """Quantity and value per product and bin, now; empty places left out."""
     balances = StockBalance.objects.filter(quantity__gt=0).select_related("product__category", "bin__warehouse")
+    for word in search.split():
+        balances = balances.filter(
+            Q(product__identifier__icontains=word)
+            | Q(product__description__icontains=word)
+            | Q(bin__name__icontains=word)
+            | Q(bin__warehouse__name__icontains=word)
+        )
     if product_id is not None:
         balances = balances.filter(product=product_id)
     if bin_id is not None:
@@ -288,10 +285,22 @@ def warehouses(*, only_active: bool = True) -> QuerySet[Warehouse]:
     return found.filter(active=True) if only_active else found
 
 
+def warehouses_with_value() -> QuerySet[Warehouse]:
+    """All warehouses with their bins and the ``value`` of what lies in them."""
+    value = sum_of(Warehouse, "bins__stock__value", money_field())
+    return warehouses(only_active=False).annotate(value=value)
+
+
 def bins(*, warehouse_id: int | None = None) -> QuerySet[Bin]:
     """Active bins of active warehouses, to choose from."""
     found = Bin.objects.filter(active=True, warehouse__active=True).select_related("warehouse")
     return found.filter(warehouse=warehouse_id) if warehouse_id is not None else found
+
+
+def bins_of_customers() -> dict[str, int]:
+    """The first bin of each customer warehouse, by the customer's name: where goods bought for that customer go."""
+    found = Bin.objects.filter(active=True, warehouse__active=True, warehouse__company__isnull=False)
+    return dict(found.order_by("-pk").values_list("warehouse__company__name", "pk"))
 
 
 def receipts(*, purchase_order_id: int | None = None, search: str = "") -> QuerySet[Receipt]:

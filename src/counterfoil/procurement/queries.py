@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from counterfoil.core.money import ZERO, multiply, round_money, sum_money
 from counterfoil.ledger.models import JournalEntry
 from counterfoil.orders.models import SalesOrderLine, SalesOrderStatus
+from counterfoil.platform.aggregates import sum_of
+from counterfoil.platform.fields import quantity_field
 from counterfoil.procurement.models import (
     PurchaseOrder,
     PurchaseOrderLine,
@@ -19,6 +22,7 @@ from counterfoil.procurement.models import (
     VendorBill,
     VendorBillLine,
     VendorPayment,
+    VendorPaymentApplication,
 )
 
 NOTHING = Decimal(0)
@@ -247,6 +251,45 @@ def vendor_bills(*, vendor_id: int | None = None, only_open: bool = False, searc
     return [
         VendorBillRow(bill, balances[bill.pk], bill.pk in posted) for bill in rows if balances[bill.pk] or not only_open
     ]
+
+
+def orders_to_bill() -> QuerySet[PurchaseOrder]:
+    """Purchase orders of which more has arrived than the vendor has billed, oldest first."""
+    lines = PurchaseOrderLine.objects.annotate(
+        received=sum_of(PurchaseOrderLine, "receipt_lines__quantity", quantity_field()),
+        billed=sum_of(PurchaseOrderLine, "bill_lines__quantity", quantity_field()),
+    ).filter(received__gt=F("billed"))
+    return PurchaseOrder.objects.filter(pk__in=lines.values("purchase_order")).select_related("vendor").order_by("id")
+
+
+def orders_to_receive(*, search: str = "") -> QuerySet[PurchaseOrder]:
+    """Sent purchase orders, with ``awaited``: how many units have not arrived and are not cancelled."""
+    return purchase_orders(status=PurchaseOrderStatus.SENT, search=search).annotate(
+        awaited=sum_of(PurchaseOrder, "lines__quantity", quantity_field())
+        - sum_of(PurchaseOrder, "lines__quantity_cancelled", quantity_field())
+        - sum_of(PurchaseOrder, "lines__receipt_lines__quantity", quantity_field())
+    )
+
+
+def bills(*, vendor_id: int | None = None, search: str = "", as_of: date | None = None) -> QuerySet[VendorBill]:
+    """Vendors' bills, newest first, each with ``paid`` and ``balance`` and whether it is ``posted``."""
+    paid = VendorPaymentApplication.objects.filter(bill=OuterRef("pk")).order_by()
+    if as_of is not None:
+        paid = paid.filter(payment__date__lte=as_of)
+    entries = JournalEntry.objects.filter(source_type="vendor_bill", source_id=OuterRef("pk"))
+    found = VendorBill.objects.select_related("vendor").annotate(
+        paid=Coalesce(Subquery(paid.values("bill").annotate(sum=Sum("amount")).values("sum")), ZERO),
+        balance=F("total") - F("paid"),
+        posted=Exists(entries),
+    )
+    if vendor_id is not None:
+        found = found.filter(vendor=vendor_id)
+    if search.strip():
+        words = search.strip()
+        found = found.filter(
+            Q(number__icontains=words) | Q(vendor_invoice_number__icontains=words) | Q(vendor__name__icontains=words)
+        )
+    return found.order_by("-id")
 
 
 def lines_of_bill(bill_id: int) -> QuerySet[VendorBillLine]:

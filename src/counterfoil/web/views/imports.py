@@ -1,0 +1,103 @@
+"""Pages: importing companies and products from a file."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import path
+
+from counterfoil.catalog import imports as product_imports
+from counterfoil.companies import imports as company_imports
+from counterfoil.core.errors import DomainError
+from counterfoil.platform.imports import sample_csv
+from counterfoil.web.actions import actor_of
+from counterfoil.web.forms import (
+    may,
+    require,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What can be imported: its columns, what a file would do, and doing it."""
+
+    kind: str
+    label: str
+    columns: Sequence[Any]
+    preview: Callable[..., Any]
+    run: Callable[..., Any]
+    then: str
+
+
+IMPORTS: Final = {
+    "companies": Import(
+        "companies", "Companies", company_imports.columns(), company_imports.preview_companies,
+        company_imports.import_companies, "web:companies",
+    ),
+    "products": Import(
+        "products", "Products", product_imports.columns(), product_imports.preview_products,
+        product_imports.import_products, "web:products",
+    ),
+}  # fmt: skip
+
+#: The largest file that is read, in bytes.
+LARGEST_FILE = 5 * 1024 * 1024
+
+
+def imports(request: HttpRequest) -> HttpResponse:
+    """Choose what to import, upload a file, look at what it would do, confirm."""
+    chosen = IMPORTS.get(request.GET.get("kind", "companies"))
+    if chosen is None:
+        raise Http404
+    context: dict[str, Any] = {"imports": IMPORTS.values(), "chosen": chosen, "may": may(request, run=chosen.run)}
+    if request.GET.get("sample"):
+        answer = HttpResponse(sample_csv(chosen.columns), content_type="text/csv; charset=utf-8")
+        answer["Content-Disposition"] = f'attachment; filename="{chosen.kind}.csv"'
+        return answer
+    if request.method != "POST":
+        return render(request, "web/setup/imports.html", context)
+    require(request, chosen.run)
+    try:
+        filename, content = _uploaded(request)
+        if "confirmed" in request.POST:
+            result = chosen.run(actor=actor_of(request), content=content, filename=filename)
+            messages.success(
+                request,
+                f"{chosen.label} imported: {result.created} new, {result.updated} changed, {result.unchanged} unchanged.",
+            )
+            return redirect(chosen.then)
+        context |= {
+            "preview": chosen.preview(content=content),
+            "filename": filename,
+            "content": base64.b64encode(content).decode(),
+        }
+    except DomainError as refusal:
+        return render(request, "web/setup/imports.html", {**context, "refusal": refusal}, status=422)
+    return render(request, "web/setup/imports.html", context, status=422 if context["preview"].errors else 200)
+
+
+def _uploaded(request: HttpRequest) -> tuple[str, bytes]:
+    """The file's name and bytes: uploaded, or carried along from its preview."""
+    if "content" in request.POST:
+        try:
+            return request.POST.get("filename", "")[:200], base64.b64decode(request.POST["content"], validate=True)
+        except binascii.Error as error:
+            raise DomainError("invalid", "The file was damaged on its way.", hint="Upload it again.") from error
+    file = request.FILES.get("file")
+    if file is None:
+        raise DomainError("required", "Choose a CSV file.", field="file")
+    if (file.size or 0) > LARGEST_FILE:
+        raise DomainError("invalid", "The file is larger than 5 MB.", field="file", hint="Split it.")
+    return file.name or "", file.read()
+
+
+urlpatterns = [
+    path("imports/", imports, name="imports"),
+]
