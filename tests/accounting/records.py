@@ -14,7 +14,7 @@ from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceTax
 from counterfoil.catalog.models import Product
 from counterfoil.companies.models import Company
 from counterfoil.core.money import extend
-from counterfoil.inventory.models import MovementKind, Receipt, ReceiptLine, StockBalance, StockMovement
+from counterfoil.inventory.models import MovementKind, Receipt, ReceiptLine, SerialNumber, StockBalance, StockMovement
 from counterfoil.platform.numbering import take_number
 from counterfoil.procurement.models import PurchaseOrder, PurchaseOrderLine, VendorBill, VendorBillLine
 
@@ -72,6 +72,17 @@ def make_receipt(line: PurchaseOrderLine, *, quantity: str | None = None, cost: 
             quantity=amount,
             value=worth,
             receipt_line=row,
+        )
+    if row.is_stocked and line.product.serialized:
+        SerialNumber.objects.bulk_create(
+            SerialNumber(
+                product=line.product,
+                serial=f"{receipt.number}-{unit}",
+                status="in_stock",
+                bin=line.bin,
+                receipt_line=row,
+            )
+            for unit in range(int(amount))
         )
     return receipt
 

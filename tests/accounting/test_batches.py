@@ -337,6 +337,29 @@ class TestTransfer:
         assert JournalEntry.objects.count() == 0
         assert Batch.objects.get().status == "open"
 
+    def test_document_whose_total_its_lines_do_not_give_is_refused(self, world: World) -> None:
+        invoice = make_invoice(world, on=JAN)
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("ALTER TABLE billing_invoice DISABLE TRIGGER USER")
+            cursor.execute("UPDATE billing_invoice SET total = total + 1, subtotal = subtotal + 1")
+        with pytest.raises(DomainError) as refused:
+            create_batch(actor=FINANCE, invoice_ids=[invoice.pk])
+        assert refused.value.code == "unbalanced"
+        assert "total is 160.00, but its parts add up to 159.00" in refused.value.message
+
+    def test_bill_that_was_deleted_from_under_its_batch(self, world: World) -> None:
+        line = make_order(world, world.server_inventory)
+        receipt, bill = make_receipt(line, on=JAN), make_bill([(line, "1", "3600")], on=FEB)
+        batch = create_batch(actor=FINANCE, receipt_ids=[receipt.pk], vendor_bill_ids=[bill.pk])
+        number, pk = bill.number, bill.pk
+        bill.delete()
+        assert [entry.ready for entry in batch_entries(batch.pk).entries] == [True, False]
+        with pytest.raises(DomainError, match=f"{number} cannot be booked"):
+            transfer(batch)
+        remove_from_batch(actor=FINANCE, batch_id=batch.pk, source_type="vendor_bill", source_id=pk)
+        assert transfer(batch).status == "transferred"
+
     def test_batch_that_was_emptied(self, world: World) -> None:
         invoice = make_invoice(world, on=JAN)
         batch = create_batch(actor=FINANCE, invoice_ids=[invoice.pk])

@@ -45,7 +45,10 @@ DOCUMENTS = (SourceType.RECEIPT, SourceType.VENDOR_BILL, SourceType.INVOICE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """What every document has. ``date`` is the date it is booked on; ``amount`` is its total."""
+    """What every document has.
+
+    ``date`` is the date it is booked on; ``amount`` is the total it states, ``parts`` what its lines add up to.
+    """
 
     source_id: int
     number: str
@@ -74,6 +77,11 @@ class ReceiptDocument(Document):
             lines=self.lines,
             memo=self.memo,
         )
+
+    @property
+    def parts(self) -> Decimal:
+        """Cost of all lines."""
+        return sum_money(line.cost for line in self.lines)
 
     @property
     def books(self) -> str:
@@ -133,6 +141,11 @@ class BillDocument(Document):
         )
 
     @property
+    def parts(self) -> Decimal:
+        """What all lines bill, freight and tax."""
+        return sum_money([*(line.billed for line in self.lines), self.freight, self.tax])
+
+    @property
     def books(self) -> str:
         """What it will book, in a word."""
         return _in_words((self.amount, "to accounts payable"))
@@ -162,6 +175,11 @@ class InvoiceDocument(Document):
             taxes=self.taxes,
             memo=self.memo,
         )
+
+    @property
+    def parts(self) -> Decimal:
+        """All lines and taxes."""
+        return sum_money([*(line.amount for line in self.lines), *(tax.amount for tax in self.taxes)])
 
     @property
     def books(self) -> str:

@@ -10,6 +10,7 @@ from counterfoil.accounting.documents import AnyDocument, BillDocument
 from counterfoil.accounting.mapping import CollectingAccounts, load_accounts
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
+from counterfoil.core.money import format_money
 from counterfoil.core.posting import JournalDraft
 from counterfoil.ledger.models import AccountingPeriod, PeriodStatus
 
@@ -67,12 +68,24 @@ def assess(documents: Sequence[AnyDocument]) -> list[Assessed]:
         reasons = (
             *(Reason(x.code, x.message, x.hint or "", "gl_mapping") for x in collecting.missing),
             *failures,
+            *_total_reasons(document),
             *(_period_reasons(document.date, periods) if draft or collecting.missing else ()),
             *(_receipt_reasons(document) if isinstance(document, BillDocument) else ()),
             *_company_notes(document),
         )
         assessed.append(Assessed(document, draft, reasons))
     return assessed
+
+
+def _total_reasons(document: AnyDocument) -> Iterable[Reason]:
+    if document.parts != document.amount:
+        yield Reason(
+            "unbalanced",
+            f"Its total is {format_money(document.amount)}, but its parts add up to {format_money(document.parts)}.",
+            "Run counterfoil verify: something changed it past the guards of the database.",
+            document.source_type.value,
+            document.source_id,
+        )
 
 
 def _period_reasons(on: date, periods: Sequence[AccountingPeriod]) -> Iterable[Reason]:

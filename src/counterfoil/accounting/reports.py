@@ -400,7 +400,7 @@ def _receivables(values: Values) -> Table:
         Row((r.customer, r.current, r.days_30, r.days_60, r.days_90, r.older, r.total), link=("company", r.company_id))
         for r in receivables(as_of=values["as_of"])
     )
-    heading = _heading(f"as of {format_date(values['as_of'])}, by days past due")
+    heading = _heading(f"as of {format_date(values['as_of'])}, all closed invoices by days past due")
     return Table("receivables", "Accounts receivable by customer", heading, columns, body, total_row(columns, body))
 
 
