@@ -75,7 +75,8 @@ def documented(method: str, path: str, status: int) -> Any:
             answers = item[method.lower()]["responses"]
             if status == 500:
                 break
-            content = answers[str(status)].get("content", {"application/json": {"schema": {"type": "null"}}})
+            answer = document["components"]["responses"]["Refused"] if status >= 400 else answers[str(status)]
+            content = answer.get("content", {"application/json": {"schema": {"type": "null"}}})
             schema = {"components": document["components"], **content["application/json"]["schema"]}
             return jsonschema_rs.Draft202012Validator(schema)
     assert status >= 400, f"{method} {path} is not documented"

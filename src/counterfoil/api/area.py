@@ -25,7 +25,6 @@ from pydantic import Field, TypeAdapter
 
 from counterfoil.api import bodies, pagination
 from counterfoil.api.auth import ApiToken, actor_of
-from counterfoil.api.errors import Refusal
 from counterfoil.api.fields import Id
 from counterfoil.api.idempotency import HEADER, MAX_LENGTH, OpenAnswer, once
 from counterfoil.api.shapes import Out, Shape
@@ -34,7 +33,8 @@ from counterfoil.platform.imports import ImportPreview, ImportResult
 from counterfoil.platform.lookup import existing
 
 JSON: Final = "application/json; charset=utf-8"
-READ_REFUSALS: Final = (400, 401, 403, 404, 409, 422)
+#: How each route may refuse, by status; ``Refused`` stands once in the document.
+REFUSALS: Final = {str(status): {"$ref": "#/components/responses/Refused"} for status in (400, 401, 403, 404, 409, 422)}
 KEY_PARAMETER: Final = {
     "name": HEADER,
     "in": "header",
@@ -65,7 +65,9 @@ class Area:
             records = shape.prepare(query(**asked), parts=False)
             return _rendered(adapter, _page(*pagination.take(request, records, limit, cursor)))
 
-        self._add("GET", path, view, _described(query), adapter, _paged(_asked(query)), roles)
+        plural = str(shape.model._meta.verbose_name_plural)
+        described = (f"list_{query.__name__}", f"List {plural}", f"{plural.capitalize()}, in the order of their ids.")
+        self._add("GET", path, view, described, adapter, _paged(_asked(query)), roles)
 
     def rows(self, path: str, row: type[Out], query: Callable[..., Iterable[Any]], key: Callable[[Any], Any]) -> None:
         """The rows that ``query`` computes, page by page in the order of ``key``."""
@@ -180,6 +182,8 @@ class Area:
                 return HttpResponse(status=204)
             if shape and isinstance(result, Model):
                 result = shape.prepare(shape.source(), parts=True).get(pk=result.pk)
+            elif shape and result is None:  # it changed the parts of the record in the path
+                result = shape.prepare(shape.source(), parts=True).get(pk=next(iter(ids.values())))
             response = _rendered(adapter, show(result) if show else result, status)
             return _shown_once(response, secret) if secret else response
 
@@ -219,17 +223,16 @@ class Area:
         request = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD)
         view.__name__ = name
         view.__signature__ = inspect.Signature([request, *in_path, *parameters])  # type: ignore[attr-defined]
-        refusals = dict.fromkeys(READ_REFUSALS, Refusal)
         self.router.add_api_operation(
             re.sub(r"\{(\w+_id)\}", r"{int:\1}", path),
             [method],
             view,
             auth=ApiToken(roles, name),
-            response={status: None if status == 204 else adapter._type} | refusals,
+            response={status: None if status == 204 else adapter._type},
             operation_id=operation_id,
             summary=summary,
             description=description,
-            openapi_extra={"parameters": [KEY_PARAMETER]} if method == "POST" else None,
+            openapi_extra={"responses": REFUSALS} | ({"parameters": [KEY_PARAMETER]} if method == "POST" else {}),
         )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+import functools
+from typing import Any, Final
 
 from django.urls import URLPattern, URLResolver, path, re_path
 from ninja import NinjaAPI
+from ninja.openapi.schema import OpenAPISchema
 
 from counterfoil import __version__
 from counterfoil.api import errors
@@ -31,7 +33,22 @@ are taken as strings or JSON numbers and never pass through a float.
 
 
 class Api(NinjaAPI):
-    """The API, with all refusals in one form."""
+    """The API, with all refusals in one form, and its document made once."""
+
+    @functools.cached_property
+    def document(self) -> OpenAPISchema:
+        """The OpenAPI document."""
+        document = super().get_openapi_schema()
+        refused = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
+        document["components"]["schemas"]["Refusal"] = errors.Refusal.model_json_schema()
+        document["components"]["responses"] = {"Refused": {"description": "Refused, and why.", "content": refused}}
+        return document
+
+    def get_openapi_schema(
+        self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
+    ) -> OpenAPISchema:
+        """See :attr:`document`."""
+        return self.document
 
     def _get_urls(self) -> list[URLResolver | URLPattern]:
         patterns = super()._get_urls()

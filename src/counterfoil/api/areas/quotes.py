@@ -50,6 +50,7 @@ area.act("/opportunities/{opportunity_id}/lose", commands.lose_opportunity, oppo
 area.act("/opportunities/{opportunity_id}/reopen", commands.reopen_opportunity, opportunities)
 
 area.post("/opportunities/{opportunity_id}/lines", commands.add_quote_line, lines)
+area.put("/opportunities/{opportunity_id}/line-order", commands.reorder_quote_lines, opportunities)
 area.detail("/quote-lines/{line_id}", lines)
 area.patch("/quote-lines/{line_id}", commands.update_quote_line, lines)
 area.delete("/quote-lines/{line_id}", commands.remove_quote_line)
