@@ -69,6 +69,7 @@ def prepare() -> None:
     set_up(migrated=not embedded)
 
     from django.db import connections
+    from django.urls import get_resolver
 
     from counterfoil.platform.database.migrations import migrate, pending_migrations
     from counterfoil.platform.static_files import collect
@@ -77,8 +78,10 @@ def prepare() -> None:
         say("Bringing the database up to date ...")
         migrate()
     collect()
+    # Workers are forked from here: what is loaded now they share, and a broken page keeps the server from starting.
+    _ = get_resolver().url_patterns
     for connection in connections.all():
-        # Workers are forked from here: a connection, or a pool's threads, would not survive that.
+        # A connection, or a pool's threads, would not survive the fork.
         connection.close()
         if hasattr(connection, "close_pool"):
             connection.close_pool()

@@ -12,7 +12,7 @@ from pathlib import Path
 from counterfoil.platform.config import ConfigError
 
 #: Threads of a worker; the pool of database connections has room for all of them.
-THREADS = 8
+THREADS = 4
 
 
 class ServerError(ConfigError):
@@ -112,7 +112,7 @@ def run(listen: Listen) -> None:
         workers=listen.workers,
         blocking_threads=THREADS,
         websockets=False,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
         ssl_cert=listen.tls_cert,
         ssl_key=listen.tls_key,
         respawn_failed_workers=True,
