@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from django.db import models
@@ -138,3 +138,29 @@ def trail_of(*objects: models.Model) -> models.QuerySet[AuditEntry]:
     for obj in objects:
         wanted |= models.Q(object_type=obj._meta.label_lower, object_id=obj.pk)
     return AuditEntry.objects.filter(wanted).order_by("-seq")
+
+
+def entries(
+    *, search: str = "", verb: str = "", actor_name: str = "", since: date | None = None, until: date | None = None
+) -> models.QuerySet[AuditEntry]:
+    """The whole trail, newest first.
+
+    Args:
+        search: words of the sentence or the verb.
+        verb: one deed (``billing.invoice.closed``), or the beginning of several (``billing.``).
+        actor_name: who did it.
+        since: first day, in the current time zone.
+        until: last day.
+    """
+    found = AuditEntry.objects.order_by("-seq")
+    for word in search.split():
+        found = found.filter(models.Q(sentence__icontains=word) | models.Q(verb__icontains=word))
+    if verb:
+        found = found.filter(verb__startswith=verb) if verb.endswith(".") else found.filter(verb=verb)
+    if actor_name:
+        found = found.filter(actor_name=actor_name)
+    if since is not None:
+        found = found.filter(at__date__gte=since)
+    if until is not None:
+        found = found.filter(at__date__lte=until)
+    return found

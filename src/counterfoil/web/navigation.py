@@ -118,6 +118,7 @@ SECTIONS: Final = (
             Item("Accounting periods", "web:periods"),
             Item("Tax codes", "web:tax_codes"),
             Item("People", "web:users", roles=OWNER),
+            Item("API tokens", "web:api_tokens"),
             Item("Audit trail", "web:audit"),
         ),
     ),
@@ -153,6 +154,15 @@ def counts() -> dict[str, int]:
     return {key: number for counter in _counters for key, number in counter().items()}
 
 
+def counts_for(request: HttpRequest) -> dict[str, int]:
+    """What waits now, counted once a request."""
+    counted: dict[str, int] | None = getattr(request, "counterfoil_waits", None)
+    if counted is None:
+        counted = counts()
+        request.counterfoil_waits = counted  # type: ignore[attr-defined]
+    return counted
+
+
 def links_for(path: str, roles: Roles, waits: dict[str, int]) -> list[Link]:
     """The navigation as somebody with ``roles`` sees it on the page at ``path``."""
     sections = [section for section in _visible_sections(roles, waits) if section.links]
@@ -180,7 +190,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
 def _navigation(request: HttpRequest) -> list[Link]:
     if not request.user.is_authenticated:
         return []
-    return links_for(request.path, request.user.actor().roles, counts())
+    return links_for(request.path, request.user.actor().roles, counts_for(request))
 
 
 def _company_name() -> str:

@@ -157,6 +157,8 @@
     body.dispatchEvent(new Event("change", { bubbles: true }));
   }
 
+  document.addEventListener("focusin", (event) => { if (event.target.matches?.("input[data-select]")) event.target.select(); });
+
   /* ---- popovers, sliders, toasts, tick-all ---- */
 
   function closePopovers(except) {
