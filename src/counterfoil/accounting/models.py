@@ -129,9 +129,12 @@ class BatchItem(models.Model):
             pgtrigger.Trigger(
                 name="transferred_batch_item",
                 when=pgtrigger.Before,
-                operation=pgtrigger.Update | pgtrigger.Delete,
+                operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
                 func="""
-                    IF EXISTS (SELECT 1 FROM accounting_batch WHERE id = OLD.batch_id AND status = 'transferred') THEN
+                    IF EXISTS (
+                        SELECT 1 FROM accounting_batch
+                        WHERE id IN (OLD.batch_id, NEW.batch_id) AND status = 'transferred'
+                    ) THEN
                         RAISE EXCEPTION 'counterfoil:already_transferred: The batch is in the books.';
                     END IF;
                     IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
@@ -172,4 +175,5 @@ class BatchExport(models.Model):
                 operation=pgtrigger.Update,
                 condition=pgtrigger.AnyChange("content", "sha256", "filename"),
             ),
+            pgtrigger.Protect(name="export_is_kept", operation=pgtrigger.Delete),
         ]

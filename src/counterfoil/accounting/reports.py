@@ -213,26 +213,23 @@ def _general_ledger(values: Values) -> Table:
     day_before = values["from"] - timedelta(days=1)
     # The lines of one company are only a part of an account: they start from nothing.
     opening = {} if company else ledger.account_balances(through=day_before)
-    accounts = Account.objects.filter(pk=account.pk) if account else Account.objects.all()
+    accounts = [account] if account else list(Account.objects.all())
     by_account: dict[int, list[Row]] = {
         row.pk: [_opening(row, values["from"], opening[row.pk])] for row in accounts if opening.get(row.pk)
     }
     balances = dict(opening)
-    for line in lines:
-        balances[line.account_id] = sum_money((balances.get(line.account_id, ZERO), line.debit, -line.credit))
+    names = {row.pk: str(row) for row in accounts}
+    # Plain rows: this is the longest report, and it needs no model instances.
+    fields = ("entry__date", "entry__number", "entry__source_label", "company__name", "memo", "entry__memo")
+    for pk, entry_id, debit, credit, *about in lines.values_list("account", "entry", "debit", "credit", *fields):
+        on, number, source, company_name, memo, entry_memo = about
+        balances[pk] = sum_money((balances.get(pk, ZERO), debit, -credit))
         cells: tuple[Cell, ...] = (
-            str(line.account),
-            line.entry.date,
-            line.entry.number,
-            line.entry.source_label,
-            line.company.name if line.company else "",
-            line.memo or line.entry.memo,
-            line.debit,
-            line.credit,
-            balances[line.account_id],
+            *(names[pk], on, number, source, company_name or "", memo or entry_memo),
+            *(debit, credit, balances[pk]),
         )
-        by_account.setdefault(line.account_id, []).append(Row(cells, link=("journal_entry", line.entry_id)))
-    body = tuple(row for pk in accounts.values_list("pk", flat=True) for row in by_account.get(pk, ()))
+        by_account.setdefault(pk, []).append(Row(cells, link=("journal_entry", entry_id)))
+    body = tuple(row for pk in names for row in by_account.get(pk, ()))
     heading = _heading(f"{format_date(values['from'])} to {format_date(values['to'])}")
     return Table("general-ledger", "General ledger", heading, columns, body, total_row(columns, body))
 

@@ -271,8 +271,8 @@ def sales_tax_ties() -> Check:
 
     def label(key: tuple[str, int]) -> str:
         source_type, source_id = key
-        invoiced = InvoiceTax.objects.filter(invoice=source_id if source_type == "invoice" else None)
-        remitted = TaxRemittance.objects.filter(pk=source_id if source_type == "tax_remittance" else None)
+        invoiced = InvoiceTax.objects.filter(invoice=source_id if source_type == "invoice" else 0)
+        remitted = TaxRemittance.objects.filter(pk=source_id if source_type == "tax_remittance" else 0)
         agencies = sorted({*invoiced.values_list("agency", flat=True), *remitted.values_list("agency", flat=True)})
         return f"{document_name(key)} ({', '.join(agencies) or 'no agency'})"
 
