@@ -156,7 +156,7 @@ class InvoiceLine(models.Model):
             models.CheckConstraint(condition=Q(cost__gte=0), name="invoice_line_cost_not_negative"),
         ]
         triggers = [
-            part_of_closed_invoice(pgtrigger.Insert, "NEW"),
+            part_of_closed_invoice(pgtrigger.Insert | pgtrigger.Update, "NEW"),
             part_of_closed_invoice(pgtrigger.Update | pgtrigger.Delete, "OLD"),
         ]
 
@@ -179,7 +179,7 @@ class InvoiceTax(models.Model):
         ordering = ["invoice", "position"]
         constraints = [models.UniqueConstraint(fields=["invoice", "position"], name="invoice_tax_position_once")]
         triggers = [
-            part_of_closed_invoice(pgtrigger.Insert, "NEW"),
+            part_of_closed_invoice(pgtrigger.Insert | pgtrigger.Update, "NEW"),
             part_of_closed_invoice(pgtrigger.Update | pgtrigger.Delete, "OLD"),
         ]
 

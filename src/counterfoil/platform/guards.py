@@ -6,7 +6,7 @@ import pgtrigger
 
 
 def locked_once_posted(source_type: str, document: str, key: str = "id") -> pgtrigger.Trigger:
-    """Refuse changes to a ``document`` row once a journal entry books it.
+    """Refuse changes to a ``document`` row, and further lines of it, once a journal entry books it.
 
     Args:
         source_type: the entry's ``source_type``.
@@ -16,11 +16,11 @@ def locked_once_posted(source_type: str, document: str, key: str = "id") -> pgtr
     return pgtrigger.Trigger(
         name="locked_once_posted",
         when=pgtrigger.Before,
-        operation=pgtrigger.Update | pgtrigger.Delete,
+        operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
         func=f"""
             IF EXISTS (
                 SELECT 1 FROM ledger_journalentry
-                WHERE source_type = '{source_type}' AND source_id = OLD.{key}
+                WHERE source_type = '{source_type}' AND source_id IN (OLD.{key}, NEW.{key})
             ) THEN
                 RAISE EXCEPTION 'counterfoil:posted_is_locked: This {document} is in the books and cannot be changed.';
             END IF;
