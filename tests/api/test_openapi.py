@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,10 +16,23 @@ from django.test import Client
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import CHECKS
 from tests.api.client import Api, key_of
+from tests.api.test_story import Msp, bill_first_month, sell_and_buy
 from tests.world import World
 
+from counterfoil.accounting.models import Batch, GLMapping
+from counterfoil.agreements.models import Addition, Agreement, AgreementType
 from counterfoil.api.urls import api as the_api
+from counterfoil.billing.models import Invoice
+from counterfoil.catalog.models import Category, Product
+from counterfoil.companies.models import BillingTerms, Company, Contact, Site
+from counterfoil.inventory.models import Bin, Receipt, Shipment, Warehouse
+from counterfoil.ledger.models import Account, AccountingPeriod, JournalEntry
+from counterfoil.orders.models import SalesOrder, SalesOrderLine
 from counterfoil.platform.identity import Role
+from counterfoil.platform.models import User
+from counterfoil.procurement.models import PurchaseOrder, PurchaseOrderLine, VendorBill
+from counterfoil.quotes.models import Opportunity
+from counterfoil.tax.models import TaxCode
 
 pytestmark = pytest.mark.django_db
 
@@ -90,20 +102,54 @@ def test_no_amount_is_a_number(document: dict[str, Any]) -> None:
         assert "'type': 'number'" not in str(document["components"]["schemas"][name]), name
 
 
-@pytest.fixture
-def one_connection() -> Iterator[None]:
-    """Django closes its connection after every request; the test's transaction lives on it."""
+def newest_ids() -> dict[str, int]:
+    """Of every kind of record the newest, by what the API calls its id."""
+    named = {
+        "account": Account, "addition": Addition, "agreement": Agreement, "agreement_type": AgreementType,
+        "batch": Batch, "bill": VendorBill, "bin": Bin, "category": Category, "company": Company, "contact": Contact,
+        "customer": Company, "entry": JournalEntry, "invoice": Invoice, "mapping": GLMapping,
+        "opportunity": Opportunity, "order": SalesOrder, "order_line": SalesOrderLine, "period": AccountingPeriod,
+        "product": Product, "purchase_order": PurchaseOrder, "purchase_order_line": PurchaseOrderLine,
+        "receipt": Receipt, "shipment": Shipment, "site": Site, "tax_code": TaxCode, "terms": BillingTerms,
+        "user": User, "warehouse": Warehouse,
+    }  # fmt: skip
+    newest = {f"{name}_id": model._default_manager.order_by("pk").last() for name, model in named.items()}
+    found = {name: record.pk for name, record in newest.items() if record is not None}
+    return found | {"vendor_id": Company.objects.get(kind="vendor").pk, "line_id": found["order_line_id"]}
+
+
+def made_real(value: Any, ids: dict[str, int]) -> Any:
+    """The same with ids that exist, where a field is called after a record; the first of a list of ids as well."""
+    if isinstance(value, dict):
+        return {
+            name: ids[name] if name in ids and isinstance(item, int)
+            else [ids[name[:-1]]] if name[:-1] in ids and isinstance(item, list) and item
+            else made_real(item, ids)
+            for name, item in value.items()
+        }  # fmt: skip
+    return [made_real(item, ids) for item in value] if isinstance(value, list) else value
+
+
+def stay_connected() -> None:
+    """Django closes its connection after every request; the test's transaction lives on it.
+
+    Django's own test client does the same around its requests, and connects the signals again.
+    """
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
-    yield
-    for signal in (request_started, request_finished):
-        signal.connect(close_old_connections)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("one_connection")
-def test_made_up_requests_are_answered_as_documented(world: World) -> None:
-    """No request brings the API down, and every answer is one the document names (status, type and schema)."""
+def test_made_up_requests_are_answered_as_documented() -> None:
+    """No request brings the API down, and every answer is one the document names (status, type and schema).
+
+    The requests are made up from the document, about the records of a lease that is well under way.
+    """
+    lived_in = Msp(Api(key_of(Role.OWNER)))
+    agreement, _ = sell_and_buy(lived_in, lived_in.stocked, ["SN-1"], lived_in.bin)
+    bill_first_month(lived_in, agreement)
+    ids = newest_ids()
+    stay_connected()
     schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app=get_wsgi_application())
     headers = {"Authorization": f"Bearer {key_of(Role.OWNER)}"}
     checks = CHECKS.get_by_names(
@@ -126,6 +172,8 @@ def test_made_up_requests_are_answered_as_documented(world: World) -> None:
             tried += 1
             with transaction.atomic():
                 try:
+                    case.path_parameters = made_real(case.path_parameters, ids)
+                    case.body = made_real(case.body, ids)
                     answer = case.call_and_validate(headers=headers, checks=checks)
                     answered[answer.status_code // 100] += 1
                 finally:
@@ -138,13 +186,13 @@ def test_made_up_requests_are_answered_as_documented(world: World) -> None:
         except Exception as error:
             failures.append(f"{operation.label}: {error}"[:2000])
 
-    for examples in (2, 4, 8):
+    for examples in (2, 4, 8):  # at least once over all, then as long as the time allows
         for operation in every:
-            if time.monotonic() - began > BUDGET:
+            if examples > 2 and time.monotonic() - began > BUDGET:
                 break
             attempt(operation, examples)
     assert failures == []
-    assert tried > len(every), f"{tried} requests in {BUDGET} seconds"
+    assert tried >= len(every)
     assert answered[2] > 100, f"hardly anything was accepted: {answered}"
 
 
