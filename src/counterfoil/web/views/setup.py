@@ -343,7 +343,7 @@ class PercentField(PriceField):
         """The rate as a share of one."""
         text = value.strip().removesuffix("%").strip() if isinstance(value, str) else value
         percent = super().clean(text)
-        return None if percent is None else percent.scaleb(-2)
+        return None if percent is None else percent.scaleb(-2).normalize()
 
 
 class TaxCodeForm(PageForm):
