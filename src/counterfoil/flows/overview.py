@@ -42,7 +42,7 @@ def money_this_month(on: date) -> Money:
         n=Count("pk"), sum=Sum("subtotal")
     )
     collected = Payment.objects.filter(this_month).aggregate(n=Count("pk"), sum=Sum("amount"))
-    late = open_invoices().filter(due_date__lt=on).order_by().values_list("bill_to_id", "balance")
+    late = [(row.bill_to_id, row.balance) for row in open_invoices().filter(due_date__lt=on)]
     unbilled = unbilled_periods(through=on)
     return Money(
         billed=billed["sum"] or ZERO,

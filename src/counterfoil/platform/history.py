@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final, TypeVar
 
 import pghistory
 from django.db import models
+from django.utils import timezone
+
+from counterfoil.core.calendar import format_date
 
 ModelT = TypeVar("ModelT", bound=type[models.Model])
 
@@ -118,6 +121,11 @@ def _shown(field: Any, row: Any, names: dict[tuple[type[models.Model], Any], str
         return names.get((field.related_model, value), str(value))
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, datetime):
+        local = timezone.localtime(value)
+        return f"{format_date(local.date())}, {local:%H:%M:%S}"
+    if isinstance(value, date):
+        return format_date(value)
     if isinstance(field, models.DecimalField):
         return f"{value.normalize():f}"
     return str(dict(field.flatchoices).get(value, value))

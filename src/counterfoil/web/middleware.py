@@ -11,7 +11,7 @@ from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.core.cache import cache
 from django.db.models.signals import post_save
 from django.dispatch import receiver
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -19,7 +19,7 @@ from counterfoil.companies.models import MspSettings
 from counterfoil.core.errors import DomainError
 from counterfoil.web.actions import msp_zone, refused
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 ZONE_KEY = "counterfoil.msp-time-zone"
 ZONE_SECONDS = 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from django.core.cache import cache
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_POST
 
@@ -27,13 +28,19 @@ VERBS_SECONDS: Final = 300
 TRAIL: Final = ListSpec(
     name="Audit trail",
     columns=(
-        Column("seq", "No.", kind="quantity", sort="seq"),
         Column("at", "When", kind="moment", sort="at", card="note"),
-        Column("who", "Who", "actor_name", sort="actor_name", card="title"),
-        Column("sentence", "What", url=lambda row: address_of(row.object_type, row.object_id), card="wide"),
-        Column("verb", "Deed", sort="verb"),
-        Column("record", "Record", lambda row: _record_words(row), url=lambda row: _trail_address(row)),
-        Column("channel", "Door"),
+        Column("who", "Who", "actor_name", sort="actor_name", note="channel", card="title"),
+        Column(
+            "sentence",
+            "What",
+            note="verb",
+            url=lambda row: address_of(row.object_type, row.object_id),
+            card="wide",
+        ),
+        Column("record", "Trail of", lambda row: _record_words(row), url=lambda row: _trail_address(row)),
+        Column("seq", "No.", kind="quantity", sort="seq"),
+        Column("verb", "Deed", hidden=True),
+        Column("channel", "Door", hidden=True),
         Column("hash", "Hash", hidden=True),
         Column("previous_hash", "Hash before", hidden=True),
     ),
@@ -43,11 +50,16 @@ TRAIL: Final = ListSpec(
 
 
 def _record_words(entry: AuditEntry) -> str:
-    return f"{entry.object_type.rpartition('.')[2]} {entry.object_id}" if entry.object_id is not None else ""
+    if entry.object_id is None:
+        return ""
+    app, _, name = entry.object_type.partition(".")
+    with suppress(LookupError):  # a model of an earlier version keeps its label
+        name = str(apps.get_model(app, name)._meta.verbose_name)
+    return f"{name} {entry.object_id}"
 
 
 def _trail_address(entry: AuditEntry) -> str | None:
-    return f"/audit/{entry.object_type}/{entry.object_id}/" if entry.object_id is not None else None
+    return reverse("web:audit_of", args=[entry.object_type, entry.object_id]) if entry.object_id is not None else None
 
 
 def trail(request: HttpRequest, check: list[str] | None = None) -> HttpResponse:

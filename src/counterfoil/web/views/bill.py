@@ -136,6 +136,7 @@ def invoice(request: HttpRequest, pk: int) -> HttpResponse:
     """An invoice as the customer gets it, with what was paid and how it is booked."""
     found = _find(pk)
     mine = my_company()
+    site = mine.sites.first() if mine else None
     context = {
         "invoice": found,
         "number": found.number or f"Draft {found.pk}",
@@ -143,7 +144,7 @@ def invoice(request: HttpRequest, pk: int) -> HttpResponse:
         "lines": queries.lines_of_invoice(pk),
         "taxes": list(found.taxes.all()),
         "sender": mine,
-        "sender_address": mine.sites.first().address_lines if mine and mine.sites.first() else [],
+        "sender_address": site.address_lines if site else [],
         "payments": list(queries.payments_of_invoice(pk)),
         "entries": posted_entries(entries_of("invoice", pk).prefetch_related("lines__company")),
         "is_draft": found.status == InvoiceStatus.DRAFT,

@@ -97,7 +97,7 @@ def home(request: HttpRequest) -> HttpResponse:
     on = local.date()
     steps = overview.first_steps()
     context: dict[str, Any] = {
-        "greeting": _greeting(local, request.user.get_full_name()),
+        "greeting": _greeting(local, actor_of(request).name),
         "today": on,
         "waiting": _waiting(request),
         "activity": [
@@ -130,7 +130,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 def _greeting(local: datetime, name: str) -> str:
     part = "morning" if local.hour < 12 else "afternoon" if local.hour < 18 else "evening"
-    return f"Good {part}, {name.split()[0]}" if name.strip() else f"Good {part}"
+    return f"Good {part}, {name.split()[0]}"
 
 
 def _waiting(request: HttpRequest) -> list[Waiting]:

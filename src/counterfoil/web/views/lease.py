@@ -311,7 +311,8 @@ def economics(request: HttpRequest) -> HttpResponse:
     if result is None and is_part:
         # The figures on the page stay: only the errors are sent, and each lands beside its field.
         answer = render(request, "web/lease/errors.html", {"form": form, "oob": True}, status=422)
-        answer.headers.update(KEEP)
+        for name, value in KEEP.items():
+            answer[name] = value
         return answer
     status = 200
     if result is None:

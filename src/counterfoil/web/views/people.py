@@ -174,7 +174,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     rows = ApiToken.objects.select_related("user")
     if not actor.may():
-        rows = rows.filter(user_id=actor.user_id)
+        rows = rows.filter(user_id=actor.user_id or 0)
     context = {"tokens": _tokens(rows), "all": actor.may()}
     return render(request, "web/people/tokens.html", context)
 
