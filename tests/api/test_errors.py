@@ -106,6 +106,7 @@ def test_a_method_that_a_route_does_not_know(owner: Api) -> None:
     response = owner.send("PUT", "/companies", {})
     assert response.status_code == 405
     assert response.json()["code"] == "method_not_allowed"
+    assert response["Cache-Control"] == "no-store"
     assert "POST" in response["Allow"]
 
 

@@ -68,6 +68,13 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
             assert any(each["name"] == "Idempotency-Key" for each in operation["parameters"]), where
 
 
+def test_fields_say_what_the_commands_say_of_them(document: dict[str, Any]) -> None:
+    body = document["components"]["schemas"]["CreateBatch"]["properties"]
+    assert body["invoice_ids"]["description"] == "Closed invoices."
+    assert "actor" not in body
+    assert document["components"]["schemas"]["ConvertToAgreement"]["required"] == ["line_ids", "agreement_type_id"]
+
+
 def test_a_name_means_one_type(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two types of one name would hide each other in the document."""
     from ninja.openapi.schema import OpenAPISchema

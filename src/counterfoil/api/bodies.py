@@ -8,7 +8,9 @@ the MSP, unless the client says so.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
+import re
 import types
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -29,6 +31,7 @@ MAX_ITEMS: Final = 1000
 
 Command = Callable[..., Any]
 _models: dict[type, type[Body]] = {}
+_kinds: dict[type[BaseModel], type] = {}
 
 
 class Body(BaseModel):
@@ -43,11 +46,7 @@ def body_of(command: Command, besides: Sequence[str] = ()) -> type[Body] | None:
     >>> body_of(close_period, ("period_id",)) is None
     True
     """
-    taken = {
-        name: _field(name, hint, default)
-        for name, hint, default in keywords(command)
-        if name not in OURS and name not in besides
-    }
+    taken = {name: field for name, field in _fields(command).items() if name not in OURS and name not in besides}
     if not taken:
         return None
     title = "".join(word.capitalize() for word in command.__name__.split("_"))
@@ -60,6 +59,7 @@ def roles_of(command: Command) -> frozenset[Role]:
     return roles
 
 
+@functools.cache
 def keywords(command: Command) -> list[tuple[str, Any, Any]]:
     """Name, type and default of every keyword of a command or query."""
     hints = get_type_hints(command, include_extras=True)
@@ -67,13 +67,36 @@ def keywords(command: Command) -> list[tuple[str, Any, Any]]:
     return [(p.name, hints[p.name], p.default) for p in parameters if p.name in hints]
 
 
-def _field(name: str, hint: Any, default: Any) -> Any:
+def _fields(taker: Command) -> dict[str, Any]:
+    """The fields for the keywords of a command or input dataclass, with what its docstring says of each."""
+    said = _arguments_in_words(taker.__doc__ or "")
+    return {
+        name: _field(name, hint, default, said.get(name))
+        for name, hint, default in keywords(taker)
+        if name not in OURS and name != "return"
+    }
+
+
+def _field(name: str, hint: Any, default: Any, said: str | None) -> Any:
     kind = taken_as(name, hint)
     if default is inspect.Parameter.empty and name == "on":
-        return (kind | None, Field(default=None, description="Today, if it is not given."))
+        return (kind | None, Field(default=None, description=f"{said or 'The day.'} Today, if it is not given."))
     if default is inspect.Parameter.empty:
-        return (kind, ...)
-    return (kind, Field(default=_shown(default)))
+        return (kind, Field(description=said))
+    return (kind, Field(default=_shown(default), description=said))
+
+
+def _arguments_in_words(text: str) -> dict[str, str]:
+    """What a docstring says under ``Args`` or ``Attributes``, by name."""
+    section = re.search(r"\n\n(?:Args|Attributes):\n(.*?)(?:\n\n|\Z)", inspect.cleandoc(text), re.DOTALL)
+    if section is None:
+        return {}
+    found = re.findall(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", section.group(1), re.DOTALL | re.MULTILINE)
+    return {name: _sentence(" ".join(words.split()).replace("``", "`")) for name, words in found}
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _shown(default: Any) -> Any:
@@ -110,8 +133,8 @@ def taken_as(name: str, hint: Any) -> Any:
 def _part(kind: type) -> type[Body]:
     """The JSON form of an input dataclass, such as a line."""
     if kind not in _models:
-        taken = {name: _field(name, hint, default) for name, hint, default in keywords(kind)}
-        _models[kind] = create_model(kind.__name__, __base__=Body, **taken)
+        _models[kind] = create_model(kind.__name__, __base__=Body, **_fields(kind))
+        _kinds[_models[kind]] = kind
     return _models[kind]
 
 
@@ -128,8 +151,8 @@ def arguments(command: Command, body: BaseModel | None) -> dict[str, Any]:
 
 def _as_taken(hint: Any, value: Any) -> Any:
     if isinstance(value, Body):
-        kind = next(kind for kind, model in _models.items() if isinstance(value, model))
-        hints = get_type_hints(kind)
+        kind = _kinds[type(value)]
+        hints = {name: hint for name, hint, _ in keywords(kind)}
         return kind(**{name: _as_taken(hints[name], getattr(value, name)) for name in value.model_fields_set})
     if isinstance(value, list):
         return tuple(_as_taken(hint, item) for item in value)

@@ -122,13 +122,14 @@ def in_our_form(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResp
         try:
             response = view(request, *args, **kwargs)
         except Exception as error:
-            return answer_of(error)
-        if response.status_code != 405:
-            return response
-        allowed = response.headers.get("Allow", "")
-        answer = refusal(405, METHOD_NOT_ALLOWED, f"{request.method} is not known here.", hint=f"Known: {allowed}.")
-        answer["Allow"] = allowed
-        return answer
+            response = answer_of(error)
+        if response.status_code == 405:
+            allowed = response.headers.get("Allow", "")
+            hint = f"Known: {allowed}."
+            response = refusal(405, METHOD_NOT_ALLOWED, f"{request.method} is not known here.", hint=hint)
+            response["Allow"] = allowed
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
 
     return run
 
