@@ -70,6 +70,16 @@ def test_verify_holds_and_reports_are_made(data: Path, tmp_path: Path) -> None:
     assert (tmp_path / "u.xlsx").read_bytes().startswith(b"PK")
 
 
+def test_the_ledger_is_exported(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "ledger.beancount"
+    counterfoil(data, "export", "ledger", "beancount", "--through", "2026-12-31", "--out", str(file))
+    assert file.read_text().startswith('option "title" "Northwind IT"')
+    assert counterfoil(data, "export", "ledger", "hledger").stdout.startswith("; Northwind IT")
+    refused = counterfoil(data, "export", "batch", "BAT-0001", "--out", str(tmp_path), check=False)
+    assert (refused.returncode, list(tmp_path.glob("*.iif"))) == (1, [])
+    assert "There is no batch BAT-0001" in refused.stderr
+
+
 def test_refusals_are_words_for_people_and_json_for_programs(data: Path) -> None:
     refused = counterfoil(data, "report", "no-such-report", check=False)
     assert refused.returncode == 1
@@ -212,7 +222,7 @@ def commands() -> list[list[str]]:
 
 def test_all_commands_are_there() -> None:
     assert {path[0] for path in commands()} >= {
-        "init", "demo", "serve", "worker", "import", "report", "verify", "doctor", "backup", "restore", "db",
+        "init", "demo", "serve", "worker", "import", "report", "export", "verify", "doctor", "backup", "restore", "db",
     }  # fmt: skip
 
 

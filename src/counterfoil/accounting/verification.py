@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import Coalesce
 
@@ -42,6 +42,7 @@ from counterfoil.inventory.models import (
 )
 from counterfoil.ledger.models import AccountType, JournalEntry, JournalLine
 from counterfoil.platform.audit import broken_links
+from counterfoil.platform.database.snapshot import snapshot
 from counterfoil.platform.models import AuditEntry, NumberSequence
 from counterfoil.procurement.models import PurchaseOrderLine, VendorBill, VendorBillLine, VendorPayment
 from counterfoil.tax.models import TaxRemittance
@@ -53,8 +54,7 @@ def verify() -> list[Check]:
     """Run every check on one snapshot of the database, so that a system in use can be verified. Changes nothing."""
     if connection.in_atomic_block:
         return _run_all()
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    with snapshot():
         return _run_all()
 
 

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from counterfoil.cli import books, data, demo, development, imports, running, setup
+from counterfoil.cli import books, data, demo, development, exports, imports, running, setup
 from counterfoil.cli.output import complain
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ demo.register(app)
 running.register(app)
 imports.register(app)
 books.register(app)
+exports.register(app)
 data.register(app)
 development.register(app)
 
