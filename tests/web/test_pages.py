@@ -7,31 +7,26 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
-
-from counterfoil.platform.identity import Role
-from counterfoil.platform.models import User
 from tests.web import deal as deals
 from tests.web.deal import Deal
+from tests.web.pages import sign_in
 from tests.world import World
+
+from counterfoil.platform.identity import Role
 
 #: Session, user, navigation with its counts and settings included.
 MOST_QUERIES = 60
 
 LISTS = (
     "opportunities", "agreements", "sales_orders", "demand", "purchase_orders", "receiving", "receipts", "vendor_bills",
-    "stock", "serials", "shipping", "shipments", "warehouses", "companies", "products", "imports", "tax_codes", "search",
+    "stock", "serials", "shipping", "shipments", "warehouses", "companies", "products", "imports", "tax_codes",
+    "search",
 )  # fmt: skip
 
 FORMS = (
     "opportunity_new", "agreement_new", "sales_order_new", "purchase_order_new", "vendor_bill_new", "warehouse_new",
     "company_new", "product_new", "category_new", "tax_code_new",
 )  # fmt: skip
-
-
-def sign_in(client: Client, *roles: Role) -> User:
-    user = User.objects.create_user(f"{'-'.join(roles)}@example.com", name="Robin", roles=list(roles))
-    client.force_login(user)
-    return user
 
 
 @pytest.fixture

@@ -203,7 +203,9 @@ def _agreement(found: Lineage, agreement: Agreement) -> ThreadEvent:
         on=agreement.start_date,
         amount=period_amount(agreement, nth_period(agreement.bill_start_date, cycle, 0)),
         state=agreement.status,
-        note=cycle.label.lower() + (f", {found.agreement_invoices} invoices" if found.agreement_invoices else ""),
+        note=", ".join(
+            [cycle.label.lower(), *([_invoices(found.agreement_invoices)] if found.agreement_invoices else [])]
+        ),
     )
 
 
@@ -443,7 +445,7 @@ def _money(found: Lineage) -> Iterable[Station]:
         missing_agreement = bool(found.agreements) and not found.agreement_closed
         is_done = bool(first) and invoiced >= ordered and not drafts and not missing_agreement
         count = len([i for i in found.invoices if not i.agreement_id]) + found.agreement_invoices
-        note = f"{count} invoice{'s' if count != 1 else ''}" if count else ""
+        note = _invoices(count) if count else ""
         yield "Billed", Decimal(is_done), Decimal(1), first, note + (", draft" if drafts and count == 1 else "")
     documents = [
         *(("receipt", pk) for pk in {line.receipt_id for line in found.receipt_lines}),
@@ -459,6 +461,10 @@ def _money(found: Lineage) -> Iterable[Station]:
         posted = sum(row["booked"] for row in found.depreciation.values())
         note = _part(Decimal(posted), Decimal(months), "months")
         yield "Depreciated", Decimal(posted), Decimal(months or 1), found.assets[0], note
+
+
+def _invoices(count: int) -> str:
+    return f"{count} invoice{'s' if count != 1 else ''}"
 
 
 def _total(quantities: Iterable[Decimal]) -> Decimal:

@@ -464,7 +464,10 @@ def _ship_stock(
             f" {format_date(shipment.date)} are left there. In stock now: {whereabouts(product)}.",
             field=f"{where}.quantity",
         )
-    issues = issue("serial" if product.serialized else "fifo", layers, quantity, named)
+    try:
+        issues = issue("serial" if product.serialized else "fifo", layers, quantity, named)
+    except DomainError as refusal:
+        raise DomainError(refusal.code, refusal.message, f"{where}.{refusal.field}", refusal.hint) from refusal
     row = ShipmentLine.objects.create(
         shipment=shipment,
         position=index + 1,

@@ -112,7 +112,7 @@ class _Picker(forms.TextInput):
     """A text input that offers what matches while one types (``pickers.js``)."""
 
     def __init__(self, source: Any, attrs: dict[str, Any] | None = None) -> None:
-        super().__init__(attrs={"autocomplete": "off", "data-pick": source, **(attrs or {})})
+        super().__init__(attrs={"autocomplete": "off", "class": "is-name", "data-pick": source, **(attrs or {})})
 
 
 class RecordField(forms.CharField):
@@ -397,7 +397,11 @@ def posted(request: HttpRequest) -> Any:
 
 
 def _placed(refusal: DomainError, form: forms.Form, lines: LineEditor | None) -> bool:
-    for name in (refusal.field or "", f"{refusal.field}_id"):
+    """Whether the refusal is shown beside its field; on a page of one line, ``lines[0].quantity`` is its quantity."""
+    field = refusal.field or ""
+    if lines is None:
+        field = re.sub(r"^lines\[0\]\.", "", field)
+    for name in (field, f"{field}_id"):
         if name in form.fields:
             form.add_error(name, _in_words(refusal))
             return True

@@ -122,9 +122,14 @@ class AdditionLine(LineForm):
 
     product_id = ProductField(label="Product")
     description = forms.CharField(
-        label="Description", required=False, max_length=200, widget=forms.TextInput(attrs={"data-fill": "description"})
+        label="Description",
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"data-fill": "description", "class": "is-words"}),
     )
-    quantity = QuantityField(label="Quantity", required=False, widget=forms.TextInput(attrs={"placeholder": "1"}))
+    quantity = QuantityField(
+        label="Quantity", required=False, widget=forms.TextInput(attrs={"placeholder": "1", "class": "is-short"})
+    )
     unit_price = PriceField(
         label="Price a cycle", required=False, widget=forms.TextInput(attrs={"data-fill": "unit_price"})
     )

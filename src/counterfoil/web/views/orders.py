@@ -97,9 +97,14 @@ class OrderLineForm(LineForm):
 
     product_id = ProductField(label="Product")
     description = forms.CharField(
-        label="Description", required=False, max_length=200, widget=forms.TextInput(attrs={"data-fill": "description"})
+        label="Description",
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"data-fill": "description", "class": "is-words"}),
     )
-    quantity = QuantityField(label="Quantity", required=False, widget=forms.TextInput(attrs={"placeholder": "1"}))
+    quantity = QuantityField(
+        label="Quantity", required=False, widget=forms.TextInput(attrs={"placeholder": "1", "class": "is-short"})
+    )
     unit_cost = PriceField(label="Unit cost", required=False, widget=forms.TextInput(attrs={"data-fill": "unit_cost"}))
     unit_price = PriceField(
         label="Unit price", required=False, widget=forms.TextInput(attrs={"data-fill": "unit_price"})
@@ -178,11 +183,9 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "ship": is_open and can["ship"] and any(row.to_ship for row in goods),
         "invoice": is_open and can["invoice"] and any(row.to_invoice for row in rows),
     }
-    # The one thing that comes next is the primary button.
     arrived = any(row.received > row.shipped for row in goods)
-    next_step = (
-        "ship" if able["ship"] and arrived else "buy" if able["buy"] else "invoice" if able["invoice"] else "ship"
-    )
+    wanted = ("ship", "buy", "invoice") if arrived else ("buy", "invoice", "ship")
+    next_step = next((step for step in wanted if able[step]), "close")  # the primary button
     context = {
         "order": order,
         "rows": rows,

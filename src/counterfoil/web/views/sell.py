@@ -84,9 +84,14 @@ class QuoteLineForm(LineForm):
 
     product_id = ProductField(label="Product")
     description = forms.CharField(
-        label="Description", required=False, max_length=200, widget=forms.TextInput(attrs={"data-fill": "description"})
+        label="Description",
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"data-fill": "description", "class": "is-words"}),
     )
-    quantity = QuantityField(label="Quantity", required=False, widget=forms.TextInput(attrs={"placeholder": "1"}))
+    quantity = QuantityField(
+        label="Quantity", required=False, widget=forms.TextInput(attrs={"placeholder": "1", "class": "is-short"})
+    )
     unit_cost = PriceField(label="Unit cost", required=False, widget=forms.TextInput(attrs={"data-fill": "unit_cost"}))
     unit_price = PriceField(
         label="Unit price", required=False, widget=forms.TextInput(attrs={"data-fill": "unit_price"})
@@ -101,7 +106,7 @@ class QuoteLineForm(LineForm):
         label="Times",
         required=False,
         min_value=1,
-        widget=forms.TextInput(attrs={"inputmode": "numeric", "placeholder": "open"}),
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "placeholder": "open", "class": "is-short"}),
     )
     start_date = DayField(label="First day", required=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Final
 
 from django import forms
@@ -13,6 +14,7 @@ from django.views.decorators.http import require_POST
 from counterfoil.companies import commands as company_commands
 from counterfoil.companies import queries as companies
 from counterfoil.companies.models import Company, CompanyKind, Site
+from counterfoil.core.money import multiply, parse_decimal
 from counterfoil.platform.audit import trail_of
 from counterfoil.tax import commands as tax_commands
 from counterfoil.tax import queries as tax
@@ -23,8 +25,8 @@ from counterfoil.web.forms import (
     Deed,
     LineEditor,
     LineForm,
+    NumberField,
     PageForm,
-    PriceField,
     form_page,
     may,
     posted,
@@ -332,18 +334,24 @@ TAX_CODES = ListSpec(
 )
 
 
-class PercentField(PriceField):
-    """A rate, entered in per cent: 6 is 0.06."""
+def parse_percent(text: str, field: str) -> Decimal:
+    """Read a rate in per cent (``6``, ``4.875%``) as a share of one.
+
+    Raises:
+        DomainError: ``required`` or ``invalid``.
+    """
+    percent = parse_decimal(text.strip().removesuffix("%"), field, places=6, digits=3)
+    return multiply(percent, Decimal("0.01"))
+
+
+class PercentField(NumberField):
+    """A rate, written in per cent: 6 is 0.06."""
+
+    parse = staticmethod(parse_percent)
 
     def prepare_value(self, value: Any) -> Any:
         """A stored rate in per cent; what was typed as it is."""
-        return super().prepare_value(value.scaleb(2) if hasattr(value, "scaleb") else value)
-
-    def clean(self, value: Any) -> Any:
-        """The rate as a share of one."""
-        text = value.strip().removesuffix("%").strip() if isinstance(value, str) else value
-        percent = super().clean(text)
-        return None if percent is None else percent.scaleb(-2).normalize()
+        return super().prepare_value(multiply(value, Decimal(100)) if isinstance(value, Decimal) else value)
 
 
 class TaxCodeForm(PageForm):

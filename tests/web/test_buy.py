@@ -1,0 +1,184 @@
+"""Buying through the pages: demand, purchase orders, receiving, vendors' bills."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+from tests.web import deal as deals
+from tests.web.deal import Deal
+from tests.web.pages import done, errors_beside, lines, post, refused, sign_in, text_of
+from tests.world import World
+
+from counterfoil.inventory.models import Receipt, SerialNumber
+from counterfoil.platform.identity import Role
+from counterfoil.procurement.models import PurchaseOrder, VendorBill
+
+
+@pytest.fixture(autouse=True)
+def procurement(client: Client, world: World) -> None:
+    sign_in(client, Role.PROCUREMENT)
+
+
+@pytest.fixture
+def ordered(world: World) -> Deal:
+    return deals.convert(deals.quote(world))
+
+
+@pytest.fixture
+def sent(ordered: Deal) -> Deal:
+    return deals.buy(ordered)
+
+
+def receipt_line(deal: Deal, **given: Any) -> dict[str, Any]:
+    assert deal.purchase_order is not None
+    return lines(
+        {
+            "purchase_order_line_id": deal.purchase_order.lines.get().pk, "quantity": "1",
+            "bin_id": deal.world.acme_bin.pk, "serials": "SN-9", **given,
+        },
+        initial=1,
+    )  # fmt: skip
+
+
+def test_demand_becomes_a_purchase_order_into_the_customers_bin(client: Client, ordered: Deal) -> None:
+    assert ordered.order is not None
+    line = ordered.order.lines.get()
+    page = text_of(client.get("/demand/"))
+    assert "Ingram Micro" in page
+    assert ordered.order.number in page
+    form = client.get(f"/purchase-orders/new/?line={line.pk}").content.decode()
+    assert 'value="Ingram Micro"' in form
+    assert f'<option value="{ordered.world.acme_bin.pk}" selected>' in form
+    where = done(
+        post(
+            client, f"/purchase-orders/new/?line={line.pk}",
+            lines({"order_line_id": line.pk, "quantity": "1", "unit_cost": "3,650.00",
+                   "bin_id": ordered.world.acme_bin.pk}, initial=1),
+            vendor_id="Ingram Micro", order_date="2026-01-05",
+        )
+    )  # fmt: skip
+    made = PurchaseOrder.objects.get()
+    assert where == f"/purchase-orders/{made.pk}/"
+    assert made.lines.get().unit_cost == Decimal(3650)
+    assert "50.00 more: ordered by the customer at 3,600.00" in text_of(client.get(where))
+    assert "Nothing to buy" in text_of(client.get("/demand/"))
+
+
+def test_more_than_is_needed_is_refused_in_its_line(client: Client, ordered: Deal) -> None:
+    assert ordered.order is not None
+    line = ordered.order.lines.get()
+    page = refused(
+        post(
+            client, f"/purchase-orders/new/?line={line.pk}",
+            lines({"order_line_id": line.pk, "quantity": "5", "unit_cost": "1"}, initial=1),
+            vendor_id="Ingram Micro", order_date="2026-01-05",
+        )
+    )  # fmt: skip
+    assert errors_beside(page, "lines-0-quantity")
+    assert not PurchaseOrder.objects.exists()
+
+
+def test_a_draft_is_changed_sent_and_cancelled(client: Client, ordered: Deal) -> None:
+    deals.buy(ordered, send=False)
+    assert ordered.purchase_order is not None
+    home = f"/purchase-orders/{ordered.purchase_order.pk}/"
+    line = ordered.purchase_order.lines.get()
+    done(
+        post(client, home + f"lines/{line.pk}/", quantity="1", unit_cost="3500", bin_id=ordered.world.acme_bin.pk,
+             description="Rack server", vendor_sku="SRV-9")
+    )  # fmt: skip
+    done(post(client, home + "lines/new/", product_id="SRV-NI", quantity="2"))
+    done(post(client, home + f"lines/{ordered.purchase_order.lines.get(position=2).pk}/remove/"))
+    done(post(client, home + "edit/", order_date="2026-01-06", vendor_order_number="V-1"))
+    assert "Send" in text_of(client.get(home))
+    done(post(client, home + "send/"))
+    refused(post(client, home + "send/"), "That was not done", status=409)
+    done(post(client, home + "cancel/", reason="Too dear"))
+    ordered.purchase_order.refresh_from_db()
+    assert ordered.purchase_order.status == "cancelled"
+
+
+def test_goods_are_received_with_their_serial_numbers(client: Client, sent: Deal) -> None:
+    assert sent.purchase_order is not None
+    assert sent.purchase_order.number in text_of(client.get("/receiving/"))
+    home = f"/receiving/{sent.purchase_order.pk}/"
+    page = refused(post(client, home, receipt_line(sent, serials=""), on="2026-01-08"), "serial number")
+    assert "is serialized" in errors_beside(page, "lines-0-serials")
+    done(post(client, home, receipt_line(sent), on="2026-01-08", packing_slip="PS-1"))
+    receipt = Receipt.objects.get()
+    assert "SN-9" in text_of(client.get(f"/receiving/receipts/{receipt.pk}/"))
+    assert "Nothing is awaited" in text_of(client.get("/receiving/"))
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "said"),
+    [
+        ({"quantity": "2", "serials": "A\nB"}, "quantity", "2 cannot be received"),
+        ({"serials": "A\nB"}, "serials", "2 given"),
+    ],
+)
+def test_what_cannot_be_received_is_said_in_its_line(
+    client: Client, sent: Deal, given: dict[str, str], field: str, said: str
+) -> None:
+    assert sent.purchase_order is not None
+    answer = post(client, f"/receiving/{sent.purchase_order.pk}/", receipt_line(sent, **given), on="2026-01-08")
+    assert said in errors_beside(refused(answer), f"lines-0-{field}")
+    assert not Receipt.objects.exists()
+
+
+def test_receiving_with_the_vendors_invoice_enters_the_bill_too(client: Client, sent: Deal) -> None:
+    assert sent.purchase_order is not None
+    done(
+        post(
+            client, f"/receiving/{sent.purchase_order.pk}/", receipt_line(sent), on="2026-01-08",
+            vendor_invoice_number="IM-100", vendor_invoice_date="2026-01-07",
+        )
+    )  # fmt: skip
+    bill = VendorBill.objects.get()
+    assert (bill.vendor_invoice_number, bill.date, bill.total) == ("IM-100", date(2026, 1, 7), Decimal(3600))
+
+
+def test_a_refused_bill_leaves_no_receipt_behind(client: Client, world: World, sent: Deal) -> None:
+    deals.receive(sent)
+    other = deals.buy(deals.convert(deals.quote(world)))
+    assert other.purchase_order is not None
+    assert sent.bill is not None
+    answer = post(
+        client, f"/receiving/{other.purchase_order.pk}/", receipt_line(other), on="2026-01-08",
+        vendor_invoice_number=sent.bill.vendor_invoice_number,
+    )  # fmt: skip
+    assert errors_beside(refused(answer), "vendor_invoice_number")
+    assert Receipt.objects.count() == 1
+    assert SerialNumber.objects.count() == 1
+
+
+def test_a_bill_is_entered_and_paid(client: Client, world: World, sent: Deal) -> None:
+    deals.receive(sent)
+    assert sent.bill is not None
+    sent.bill.delete()
+    assert "Received and not billed yet" in text_of(client.get("/vendor-bills/"))
+    assert sent.purchase_order is not None
+    address = f"/vendor-bills/new/?vendor={world.ingram.pk}"
+    line = {"purchase_order_line_id": sent.purchase_order.lines.get().pk, "quantity": "1", "unit_cost": "3700"}
+    where = done(
+        post(client, address, lines(line, initial=1), vendor_invoice_number="X-1", date="2026-01-09", freight="20")
+    )
+    page = text_of(client.get(where))
+    assert "100.00 more: ordered at 3,600.00" in page
+    assert "3,720.00" in page
+    refused(post(client, where + "pay/", on="2026-02-01"), "it takes the role", status=403)
+    sign_in(client, Role.FINANCE)
+    done(post(client, where + "pay/", on="2026-02-01", reference="Check 7"))
+    assert "Check 7" in text_of(client.get(where))
+    assert VendorBill.objects.get().applications.get().amount == Decimal(3720)
+
+
+def test_a_bill_entered_by_mistake_is_deleted(client: Client, sent: Deal) -> None:
+    deals.receive(sent)
+    assert sent.bill is not None
+    assert done(post(client, f"/vendor-bills/{sent.bill.pk}/delete/")) == "/vendor-bills/"
+    assert not VendorBill.objects.exists()
