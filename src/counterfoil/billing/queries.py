@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any
 
 from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
@@ -26,19 +26,9 @@ from counterfoil.orders.models import SalesOrderLine
 from counterfoil.platform.fields import money_field
 from counterfoil.tax.models import TaxRemittance
 
-if TYPE_CHECKING:
-    from django_stubs_ext import WithAnnotations
-
 __all__ = ["UnbilledPeriod", "unbilled_periods"]
 
 NOTHING = Decimal(0)
-
-
-class Settled(TypedDict):
-    """What was paid of an invoice, and what is open."""
-
-    paid: Decimal
-    balance: Decimal
 
 
 def invoices(
@@ -50,7 +40,7 @@ def invoices(
     order_id: int | None = None,
     search: str = "",
     as_of: date | None = None,
-) -> QuerySet[WithAnnotations[Invoice, Settled]]:
+) -> QuerySet[Invoice]:
     """Invoices, newest first, each with its ``balance``: what is open of it (through ``as_of``); a draft owes nothing.
 
     ``company_id`` finds those of the company and those billed to it.
@@ -97,9 +87,7 @@ def lines_of_invoice(invoice_id: int) -> QuerySet[InvoiceLine]:
     )
 
 
-def open_invoices(
-    *, company_id: int | None = None, as_of: date | None = None
-) -> QuerySet[WithAnnotations[Invoice, Settled]]:
+def open_invoices(*, company_id: int | None = None, as_of: date | None = None) -> QuerySet[Invoice]:
     """Closed invoices dated through ``as_of`` with a ``balance``, the one due first in front."""
     found = (
         Invoice.objects.filter(status=InvoiceStatus.CLOSED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Sum
 
@@ -42,7 +43,8 @@ def money_this_month(on: date) -> Money:
         n=Count("pk"), sum=Sum("subtotal")
     )
     collected = Payment.objects.filter(this_month).aggregate(n=Count("pk"), sum=Sum("amount"))
-    late = [(row.bill_to_id, row.balance) for row in open_invoices().filter(due_date__lt=on)]
+    overdue: Any = open_invoices().filter(due_date__lt=on)  # each with its balance
+    late = [(row.bill_to_id, row.balance) for row in overdue]
     unbilled = unbilled_periods(through=on)
     return Money(
         billed=billed["sum"] or ZERO,

@@ -485,7 +485,7 @@ def new_payment(request: HttpRequest) -> HttpResponse:
     if customer is None:
         rows = [row for row in queries.receivables(as_of=date.max) if row.total]
         return render(request, "web/bill/payment_from.html", {"rows": rows, "total": sum_money(r.total for r in rows)})
-    owed = list(queries.open_invoices(company_id=customer.pk))
+    owed: list[Any] = list(queries.open_invoices(company_id=customer.pk))  # each with its balance
     form = PaymentForm(posted(request), owed, initial={"on": today()})
 
     def record() -> Payment:
