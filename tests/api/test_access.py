@@ -107,6 +107,12 @@ def test_a_reading_token_reads(make_api: MakeApi) -> None:
             assert response.status_code in {200, 404, 409, 422}, f"{path}: {response.content!r}"
 
 
+def test_people_and_tokens_are_the_owners_to_read(make_api: MakeApi) -> None:
+    assert make_api(Role.OWNER, scopes=("read",)).get("/users")["items"]
+    assert make_api(Role.FINANCE).get("/users", status=403)["code"] == "role_required"
+    assert make_api(Role.VIEWER, scopes=("read",)).get("/tokens", status=403)["code"] == "role_required"
+
+
 def test_a_revoked_or_expired_token_or_one_of_somebody_who_left_is_none() -> None:
     now = datetime.now(UTC)
     user = user_with(Role.SALES)

@@ -227,7 +227,7 @@ class Area:
             re.sub(r"\{(\w+_id)\}", r"{int:\1}", path),
             [method],
             view,
-            auth=ApiToken(roles, name),
+            auth=ApiToken(roles, name, reads=method == "GET"),
             response={status: None if status == 204 else adapter._type},
             operation_id=operation_id,
             summary=summary,
@@ -281,7 +281,6 @@ def _asked(query: Callable[..., Any]) -> list[inspect.Parameter]:
     return [
         _parameter(name, Annotated[bodies.taken_as(name, hint), Field()], default)
         for name, hint, default in bodies.keywords(query)
-        if name != "return"
     ]
 
 

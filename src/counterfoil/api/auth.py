@@ -19,13 +19,15 @@ from counterfoil.platform.users import find_token, token_actor
 class ApiToken(HttpBearer):
     """Who may use a route: anybody with a token, or holders of ``roles`` for ``deed``.
 
-    Roles are checked before anything of the request is read; the command checks them again.
+    Roles are checked before anything of the request is read; the command checks them again. To read, the person's own
+    roles count, to write, those that the token's scopes leave.
     """
 
-    def __init__(self, roles: Collection[Role] | None = None, deed: str = "") -> None:
+    def __init__(self, roles: Collection[Role] | None, deed: str, *, reads: bool) -> None:
         super().__init__()
         self.roles = None if roles is None else frozenset(roles)
         self.deed = deed
+        self.reads = reads
 
     def __call__(self, request: HttpRequest) -> Actor:
         """The actor of the request's token.
@@ -45,6 +47,9 @@ class ApiToken(HttpBearer):
             raise not_signed_in()
         actor = token_actor(found)
         if self.roles is None:
+            return actor
+        if self.reads:
+            check_role(found.user.actor("api"), self.roles, self.deed)
             return actor
         if set(found.scopes) <= {"read"}:
             raise DomainError(

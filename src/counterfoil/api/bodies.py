@@ -61,8 +61,14 @@ def roles_of(command: Command) -> frozenset[Role]:
 
 @functools.cache
 def keywords(command: Command) -> list[tuple[str, Any, Any]]:
-    """Name, type and default of every keyword of a command or query."""
-    hints = get_type_hints(command, include_extras=True)
+    """Name, type and default of every keyword of a command or query, or of every field of an input dataclass."""
+    plain = inspect.unwrap(command)
+    if isinstance(plain, types.FunctionType):
+        # What it returns may be known to type checkers alone.
+        taken = {name: hint for name, hint in plain.__annotations__.items() if name != "return"}
+        hints = get_type_hints(types.SimpleNamespace(__annotations__=taken), plain.__globals__)
+    else:
+        hints = get_type_hints(plain)
     parameters = inspect.signature(command).parameters.values()
     return [(p.name, hints[p.name], p.default) for p in parameters if p.name in hints]
 
@@ -71,9 +77,7 @@ def _fields(taker: Command) -> dict[str, Any]:
     """The fields for the keywords of a command or input dataclass, with what its docstring says of each."""
     said = _arguments_in_words(taker.__doc__ or "")
     return {
-        name: _field(name, hint, default, said.get(name))
-        for name, hint, default in keywords(taker)
-        if name not in OURS and name != "return"
+        name: _field(name, hint, default, said.get(name)) for name, hint, default in keywords(taker) if name not in OURS
     }
 
 
