@@ -37,7 +37,10 @@ def page_of(client: Client, name: str, *args: Any, **query: str) -> str:
 
 
 def ticks(deal: Deal) -> list[str]:
-    assert deal.receipt and deal.bill and deal.invoice and deal.rent
+    assert deal.receipt
+    assert deal.bill
+    assert deal.invoice
+    assert deal.rent
     return [
         f"receipt:{deal.receipt.pk}",
         f"vendor_bill:{deal.bill.pk}",
@@ -51,7 +54,9 @@ def ticks(deal: Deal) -> list[str]:
 
 def test_the_queues_show_what_waits(client: Client, waiting: Deal, django_assert_max_num_queries: Any) -> None:
     sign_in(client, Role.FINANCE)
-    assert waiting.receipt and waiting.bill and waiting.rent
+    assert waiting.receipt
+    assert waiting.bill
+    assert waiting.rent
     with django_assert_max_num_queries(MOST_QUERIES):
         procurement = page_of(client, "unposted")
     assert waiting.receipt.number in procurement

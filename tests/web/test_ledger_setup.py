@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -138,7 +139,7 @@ def test_the_next_year_is_opened(client: Client, world: World) -> None:
     client.post(reverse("web:periods_open"))
     assert AccountingPeriod.objects.count() == before + 12
     starts = list(AccountingPeriod.objects.order_by("start"))
-    assert all(a.end == b.start for a, b in zip(starts, starts[1:], strict=False))
+    assert all(a.end == b.start for a, b in itertools.pairwise(starts))
 
 
 def test_the_date_receipts_are_booked_on_is_chosen(client: Client, world: World) -> None:

@@ -38,6 +38,9 @@ from counterfoil.web.lists import Column, ListSpec, page_of, show_list, sorting_
 
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
+#: How many rows of a report a page shows; its files hold all of them, and the totals are those of all.
+MOST_ROWS: Final = 500
+
 #: Reports in the order of the index: what they answer, and the icon.
 QUESTIONS: Final = {
     "profit-and-loss": ("What did we earn, and on what?", "chart-bar"),
@@ -140,7 +143,8 @@ def _report_context(request: HttpRequest, asked: Report, form: forms.Form, table
         "report": asked,
         "table": table,
         "form": form,
-        "rows": [_shown(table, row, link) for row in table.rows],
+        "rows": [_shown(table, row, link) for row in table.rows[:MOST_ROWS]],
+        "cut": max(len(table.rows) - MOST_ROWS, 0),
         "totals": _shown(table, table.totals, lambda *_: "") if table.totals else None,
         "wide": asked.name in WIDE,
         "presets": _presets(asked),
