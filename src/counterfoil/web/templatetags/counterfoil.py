@@ -5,7 +5,7 @@ Loaded in every template (a builtin of the template engine), so pages need no ``
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -167,6 +167,71 @@ def icon(name: str, css: str = "") -> SafeString:
 def sprite() -> str:
     """Address of the icon sprite."""
     return static("vendor/tabler/icons.svg")
+
+
+_NONE: Final = SafeString('<span class="cf-none" aria-label="none">–</span>')
+
+
+@register.filter
+def amount(value: Decimal | int | None, quiet: str = "") -> SafeString:
+    """An amount as ``<c-amount>`` shows it, for tables with hundreds of them; ``|amount:"quiet"`` makes zeros faint."""
+    css = "cf-amount is-negative" if is_negative(value) else "cf-amount"
+    if quiet and is_zero(value):
+        css += " is-zero"
+    return format_html('<span class="{}">{}</span>', css, _NONE if value is None or value == "" else money(value))
+
+
+@register.filter
+def cell_html(cell: Any) -> SafeString:
+    """A :class:`counterfoil.web.lists.Cell`. A page has hundreds, so no template is rendered for each."""
+    column = cell.column
+    shown = _CELLS[column.kind](cell.value)
+    if cell.url:
+        shown = format_html(
+            '<a{} href="{}">{}</a>', SafeString(' class="cf-key"' if column.kind == "key" else ""), cell.url, shown
+        )
+    note = format_html("<small>{}</small>", cell.note) if cell.note else ""
+    card = ""
+    if column.card_place:
+        card = format_html(' data-card="{}" data-label="{}"', column.card_place, column.label)
+    return format_html('<td class="{}"{}>{}{}</td>', "is-num" if column.is_numeric else "", card, shown, note)
+
+
+def _date_cell(value: date | None) -> SafeString:
+    return (
+        format_html('<time class="cf-date" datetime="{}">{}</time>', value.isoformat(), day(value)) if value else _NONE
+    )
+
+
+def _state_cell(value: Any) -> SafeString | str:
+    if not value:
+        return ""
+    said = state_words(value)
+    return format_html('<span class="cf-badge is-{}">{}</span>', tone(value), said[:1].upper() + said[1:])
+
+
+def _yes_cell(value: Any) -> SafeString | str:
+    return format_html('{}<span class="visually-hidden">yes</span>', icon("check")) if value else ""
+
+
+def _text_cell(value: Any) -> Any:
+    return "" if value is None else value
+
+
+#: How a list writes a value, by the kind of its column.
+_CELLS: Final[dict[str, Callable[[Any], Any]]] = {
+    "text": _text_cell,
+    "key": _text_cell,
+    "state": _state_cell,
+    "money": amount,
+    "price": unit_price,
+    "quantity": quantity,
+    "percent": percent,
+    "date": _date_cell,
+    "month": month,
+    "moment": moment,
+    "yes": _yes_cell,
+}
 
 
 @register.filter
