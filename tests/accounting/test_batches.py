@@ -382,14 +382,14 @@ class TestTransfer:
         statements(1)  # the first one also makes the number sequences
         assert statements(2) == statements(20)
 
-    def test_two_hundred_documents_in_under_two_seconds(self, world: World) -> None:
+    def test_two_hundred_documents_take_less_than_a_second_of_our_own_time(self, world: World) -> None:
         for _ in range(100):
             make_receipt(make_order(world, world.server_inventory), on=JAN)
             make_invoice(world, on=JAN)
         batch = create_batch(actor=FINANCE, through=FEB)
-        began = time.perf_counter()
+        began = time.process_time()  # the clock on the wall also runs for whoever else is busy on the machine
         transfer(batch)
-        assert time.perf_counter() - began < 2
+        assert time.process_time() - began < 1
         assert JournalEntry.objects.count() == 200
 
 
