@@ -73,7 +73,7 @@ def _claim(user_id: int, key: str, fingerprint: str) -> RememberedAnswer | None:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(PATIENCE)])
             claim.save()
-            cursor.execute("SELECT set_config('lock_timeout', '0', true)")
+            cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
     except IntegrityError:
         return None
     return claim
