@@ -277,6 +277,11 @@ class LineEditor:
         self.error = ""
 
     @property
+    def has_errors(self) -> bool:
+        """Whether something in the lines has to be mended."""
+        return bool(self.error) or (self.formset.is_bound and any(form.errors for form in self.formset))
+
+    @property
     def filled(self) -> list[LineForm]:
         """The lines that count, in order: a refusal of ``lines[1]`` is about the second of them."""
         return [form for form in self.formset if form.is_valid() and form.is_wanted()]

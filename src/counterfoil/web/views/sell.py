@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Final
 
 from django import forms
@@ -53,8 +54,8 @@ OPPORTUNITIES = ListSpec(
         Column("status", "State", kind="state", sort="status", card="note"),
         Column("expected_close", "Expected", kind="date", sort="expected_close"),
         Column("unconverted", "Lines to convert", "unconverted_count", kind="quantity", sort="unconverted_count"),
-        Column("monthly", "A month", lambda o: _worth(o).monthly_revenue, kind="money"),
-        Column("value", "Value", lambda o: _worth(o).revenue, kind="money", card="figure"),
+        Column("monthly", "A month", lambda o: _worth(o)[0], kind="money"),
+        Column("value", "Value", lambda o: _worth(o)[1], kind="money", card="figure"),
     ),
     chips=(Chips("status", OpportunityStatus.choices),),
     sort="-number",
@@ -63,8 +64,13 @@ OPPORTUNITIES = ListSpec(
 )
 
 
-def _worth(opportunity: Opportunity) -> queries.Totals:
-    return queries.totals_of(opportunity.lines.all())
+def _worth(opportunity: Any) -> tuple[Decimal, Decimal]:
+    """What it brings a month, and once and over its term; worked out once for each row."""
+    if not hasattr(opportunity, "worth"):
+        totals = queries.totals_of(opportunity.lines.all())
+        opportunity.worth = (totals.monthly_revenue, totals.revenue)
+    worth: tuple[Decimal, Decimal] = opportunity.worth
+    return worth
 
 
 class OpportunityForm(PageForm):
@@ -170,11 +176,20 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         order=convert_to_sales_order,
         lose=commands.lose_opportunity,
     )
+    totals = queries.totals_of([row.line for row in rows])
+    # Without an end in sight, what counts is the month.
+    value = (
+        ("Every month", totals.monthly_revenue)
+        if totals.open_ended and not totals.revenue
+        else ("Value", totals.revenue)
+    )
     is_lost = opportunity.status == OpportunityStatus.LOST
     context = {
         "opportunity": opportunity,
         "rows": [(row, address_of(*_target(row))) for row in rows],
-        "totals": queries.totals_of([row.line for row in rows]),
+        "totals": totals,
+        "value_label": value[0],
+        "value": value[1],
         "remaining": queries.totals_of([row.line for row in open_rows]),
         "open_count": len(open_rows),
         "can_agree": can["agree"] and not is_lost and any(_is_agreed(row.line) for row in open_rows),
