@@ -7,7 +7,7 @@ from django.db import connection
 
 
 def snapshot() -> dict[str, tuple[int, str]]:
-    """(rows, checksum over all columns) of every table of the product: numbers taken, audit trail and history as well."""
+    """(rows, checksum of all columns) of every table of the product: numbers taken, audit trail and history too."""
     tables = sorted(
         model._meta.db_table
         for model in apps.get_models(include_auto_created=True)

@@ -271,7 +271,7 @@ def collect_and_remit(invoice: Invoice, people: People, *, on: date) -> None:
         amount=invoice.total,
         applications=(InvoicePayment(invoice.pk, invoice.total),),
     )
-    for tax in invoice.taxes.all():
+    for tax in invoice.taxes.filter(amount__gt=0):  # a small rate on a small price rounds to nothing
         remit_sales_tax(actor=people.finance, agency=tax.agency, on=on, amount=tax.amount)
 
 

@@ -32,7 +32,7 @@ FINANCE = (Role.FINANCE,)
 refuse_as(
     "one_posting_per_document_and_step", "already_transferred", "It is in the books already; nothing was posted twice."
 )
-refuse_as("account_code_key", "duplicate", "There is an account with that code already.")
+refuse_as("ledger_account_code_key", "duplicate", "There is an account with that code already.")
 
 
 @dataclass(frozen=True, slots=True)

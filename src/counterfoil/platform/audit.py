@@ -128,6 +128,8 @@ def broken_links() -> Iterator[str]:
             yield f"audit entry {entry.seq} was changed after it was written: {entry.sentence!r}"
         previous = entry.hash
     head = AuditHead.objects.filter(id=1).first()
+    if head is None and seq:
+        yield "the head of the audit trail is missing: nobody can tell how many entries were written"
     if head is not None and (head.seq, head.hash) != (seq, previous):
         yield f"the audit trail ends at entry {seq}, but {head.seq} were written"
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db import connection, transaction
 
 from counterfoil.core.errors import DomainError
 from counterfoil.platform import audit
@@ -29,9 +30,14 @@ def create_first_owner(*, email: str, name: str, password: str) -> User:
     Raises:
         DomainError: ``conflict`` when there is an owner already; ``invalid``, ``required`` for bad input.
     """
-    if User.objects.filter(roles__contains=[Role.OWNER.value], is_active=True).exists():
-        raise DomainError("conflict", "There is an owner already; the owner adds further people under Setup, People.")
-    return create_user(actor=SYSTEM, email=email, name=name, roles=(Role.OWNER,), password=password)
+    with transaction.atomic(), connection.cursor() as cursor:
+        # There is no row to lock yet; of two who claim an empty installation at once, one becomes its owner.
+        cursor.execute(f"LOCK TABLE {User._meta.db_table} IN SHARE ROW EXCLUSIVE MODE")
+        if User.objects.filter(roles__contains=[Role.OWNER.value], is_active=True).exists():
+            raise DomainError(
+                "conflict", "There is an owner already; the owner adds further people under Setup, People."
+            )
+        return create_user(actor=SYSTEM, email=email, name=name, roles=(Role.OWNER,), password=password)
 
 
 @command(roles=(Role.OWNER,))
@@ -112,14 +118,25 @@ def create_api_token(
         The token and its key. The key is not kept: this is the only time it can be read.
 
     Raises:
-        DomainError: ``role_required``, ``not_found``, ``required``, ``invalid`` (unknown scope, past expiry).
+        DomainError: ``role_required``, ``not_found``, ``required``, ``invalid`` (unknown scope, past expiry);
+            ``scope_required`` when a key would make one that opens more than itself.
     """
-    user = _token_user(actor, user_id)
+    _check_own_or_owner(actor, user_id)
+    user = User.objects.filter(pk=user_id, is_active=True).first()
+    if user is None:
+        raise DomainError("not_found", "There is no such person.", field="user")
     if not name.strip():
         raise DomainError("required", "Say what the key is for.", field="name")
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
         raise DomainError("invalid", f"Scopes are {', '.join(SCOPES)}.", field="scopes")
+    if actor.channel == "api" and not all(scope == "read" or actor.may(Role(scope)) for scope in scopes):
+        raise DomainError(
+            "scope_required",
+            "A key cannot make one that opens more than itself.",
+            field="scopes",
+            hint="Make the key on the page of your own keys, signed in.",
+        )
     if expires_at is not None and expires_at <= now:
         raise DomainError("invalid", "The key would have expired already.", field="expires_at")
     key = TOKEN_PREFIX + secrets.token_urlsafe(32)
@@ -148,7 +165,7 @@ def revoke_api_token(*, actor: Actor, token_id: int, now: datetime) -> ApiToken:
     token = ApiToken.objects.select_for_update(of=("self",)).select_related("user").filter(pk=token_id).first()
     if token is None:
         raise DomainError("not_found", "There is no such API key.")
-    _token_user(actor, token.user_id)
+    _check_own_or_owner(actor, token.user_id)
     if token.revoked_at is not None:
         raise DomainError("wrong_state", f"The key {token} has been revoked already.")
     token.revoked_at = now
@@ -157,14 +174,10 @@ def revoke_api_token(*, actor: Actor, token_id: int, now: datetime) -> ApiToken:
     return token
 
 
-def _token_user(actor: Actor, user_id: int) -> User:
-    """The user a token is for; only the owner may act for somebody else."""
+def _check_own_or_owner(actor: Actor, user_id: int) -> None:
+    """Only the owner may act for somebody else."""
     if actor.user_id != user_id and not actor.may():
         raise DomainError("role_required", "Only the owner may handle the API keys of other people.")
-    user = User.objects.filter(pk=user_id, is_active=True).first()
-    if user is None:
-        raise DomainError("not_found", "There is no such person.", field="user")
-    return user
 
 
 def hash_key(key: str) -> str:
