@@ -50,7 +50,7 @@ def test_the_trail_is_searched_and_filtered(world: World, viewer: Client) -> Non
     whole = text(viewer.get("/audit/").content)
     assert "changed the bill-to" in whole
     assert "opened OPP-0001" in whole
-    assert "opened OPP-0001" not in text(viewer.get("/audit/?person=Finn+Finance").content).split("Trail of", 1)[1]
+    assert "opened OPP-0001" not in text(viewer.get("/audit/?person=Finn+Finance").content)
     only = viewer.get("/audit/?verb=billing.invoice.bill_to_changed").content
     assert "1 entries" in text(only)
     assert "Nothing matches" in text(viewer.get("/audit/?until=2020-01-01").content)

@@ -30,14 +30,13 @@ TRAIL: Final = ListSpec(
     columns=(
         Column("at", "When", kind="moment", sort="at", card="note"),
         Column("who", "Who", "actor_name", sort="actor_name", note="channel", card="title"),
+        Column("sentence", "What", note="verb", card="wide"),
         Column(
-            "sentence",
-            "What",
-            note="verb",
-            url=lambda row: address_of(row.object_type, row.object_id),
-            card="wide",
+            "record",
+            "Record",
+            lambda row: _record_words(row),
+            url=lambda row: address_of(row.object_type, row.object_id) or None,
         ),
-        Column("record", "Trail of", lambda row: _record_words(row), url=lambda row: _trail_address(row)),
         Column("seq", "No.", kind="quantity", sort="seq"),
         Column("verb", "Deed", hidden=True),
         Column("channel", "Door", hidden=True),
@@ -45,6 +44,7 @@ TRAIL: Final = ListSpec(
         Column("previous_hash", "Hash before", hidden=True),
     ),
     sort="-seq",
+    url=lambda row: _trail_address(row),
     noun="entries",
 )
 

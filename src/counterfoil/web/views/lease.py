@@ -45,7 +45,7 @@ METHODS: Final = (
     (Method.MACRS_20, "US MACRS, 20-year property"),
 )
 CONVENTIONS: Final = (
-    ("", "As usual for the method"),
+    ("", "As usual"),
     (Convention.FULL_MONTH, "Full month"),
     (Convention.NEXT_MONTH, "From the next month"),
     (Convention.MID_MONTH, "Mid-month"),

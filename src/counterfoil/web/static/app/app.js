@@ -176,9 +176,10 @@
   document.addEventListener("input", (event) => {
     const slider = event.target.closest("[data-slider]");
     if (!slider) return;
-    const [number, range] = [$("input[type=number]", slider), $("input[type=range]", slider)];
+    const [number, range] = [$("input:not([type=range])", slider), $("input[type=range]", slider)];
+    const typed = number.value.replaceAll(/[,\s$]/g, "");
     if (event.target === range) number.value = range.value;
-    else range.value = number.value;
+    else if (typed && !isNaN(typed)) range.value = typed;
   });
 
   document.addEventListener("change", (event) => {
