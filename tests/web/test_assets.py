@@ -118,6 +118,8 @@ def test_shipped_stock_is_capitalised_without_an_invoice(client: Client, world: 
         ({"salvage": "600"}, ["1,000.00", "600.00 is left"]),
         ({"method": "macrs_5"}, ["720.00", "1,152.00", "207.36"]),  # 20 %, 32 %, and 5.76 % in the sixth year
         ({"salvage": "4000"}, ["salvage"]),
+        ({"quantity": "0.5"}, ["600.00", "1,800.00"]),
+        ({"quantity": "2"}, ["There are 1 to capitalise."]),
         ({"method": "units_of_use"}, ["each month follows the units you record"]),
         ({"life_months": "none"}, ["when the form is filled in"]),
     ],
@@ -126,7 +128,7 @@ def test_the_schedule_is_previewed_and_nothing_is_written(
     client: Client, deal: Deal, changed: dict[str, str], shown: list[str]
 ) -> None:
     sign_in(client, Role.FINANCE)
-    page = page_of(client, "schedule_preview", **terms(deal.world, cost="3600.00", **changed))
+    page = page_of(client, "schedule_preview", **terms(deal.world, cost="3600.00", available="1", **changed))
     for text in shown:
         assert text in page
     assert not Asset.objects.exists()

@@ -30,7 +30,11 @@ MAPPABLE: Final = (
 #: Roles whose account may differ by agreement type.
 BY_AGREEMENT_TYPE: Final = frozenset({GlRole.AGREEMENT_REVENUE})
 
-_WORDS: Final = {GlRole.COGS: "cost of goods sold", GlRole.GRNI: "goods received, not invoiced"}
+_WORDS: Final = {
+    GlRole.COGS: "cost of goods sold",
+    GlRole.GRNI: "goods received, not invoiced",
+    GlRole.GAIN_LOSS_ON_DISPOSAL: "gain or loss on disposal",
+}
 
 
 def role_in_words(role: GlRole) -> str:

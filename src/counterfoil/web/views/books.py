@@ -49,7 +49,7 @@ from counterfoil.web.forms import may, require, run_deed
 from counterfoil.web.lists import Chips, Column, ListPage, ListSpec, page_of, search_of, show_list
 
 #: How many rows and entries a page shows; a batch through a date takes all of them.
-MOST_ROWS: Final = 200
+MOST_ROWS: Final = 100
 MOST_ENTRIES: Final = 40
 
 
@@ -415,7 +415,7 @@ def _batch_context(request: HttpRequest, pk: int) -> dict[str, Any]:
     entries = [drafted(entry) for entry in found.entries if entry.lines]
     return {
         "batch": record,
-        "items": [_item(entry) for entry in found.entries],
+        "items": [_item(entry) for entry in found.entries[: MOST_ROWS if shown else None]],
         "found": found,
         "entries": entries[:shown],
         "entry_count": len(entries),

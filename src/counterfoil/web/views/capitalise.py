@@ -19,10 +19,11 @@ from counterfoil.assets.sources import cost_in_cogs
 from counterfoil.billing.models import InvoiceLine
 from counterfoil.core.depreciation import Method, YearLine, schedule, yearly
 from counterfoil.core.errors import DomainError
-from counterfoil.core.money import ZERO, format_money, parse_money, sum_money
+from counterfoil.core.money import ZERO, allocate, format_money, parse_money, parse_quantity, sum_money
 from counterfoil.inventory.queries import shipped_not_relieved, unrelieved
 from counterfoil.orders.models import SalesOrderLine
 from counterfoil.platform.lookup import existing
+from counterfoil.platform.records import plain_number
 from counterfoil.web.actions import actor_of, today
 from counterfoil.web.forms import (
     ChoiceOf,
@@ -128,6 +129,7 @@ def capitalise_invoice_line(request: HttpRequest, pk: int) -> HttpResponse:
     del form.fields["quantity"]
     context = {
         "cost": source.amount,
+        "available": line.quantity,
         "what": line.description,
         "where": f"{line.invoice}, at {line.invoice.company.name}",
         "explanation": f"Debits the fixed asset and credits {source.account}, where the invoice booked the cost.",
@@ -160,6 +162,7 @@ def capitalise_order_line(request: HttpRequest, pk: int) -> HttpResponse:
     )
     context = {
         "cost": rest.cost,
+        "available": rest.quantity,
         "what": line.description,
         "where": f"{line.order}, at {line.order.company.name}",
         "explanation": "Debits the fixed asset and credits inventory, with no detour through cost of goods sold.",
@@ -179,17 +182,32 @@ def capitalise_order_line(request: HttpRequest, pk: int) -> HttpResponse:
 def preview(request: HttpRequest) -> HttpResponse:
     """The schedule that an asset would get, as a part of the form's page; nothing is written."""
     form = CapitaliseForm(request.GET, company_id=0)
-    for name in ("agreement_id", "on", "quantity", "description"):
+    for name in ("agreement_id", "on", "description"):
         del form.fields[name]
     context: dict[str, Any] = {}
     try:
         cost = parse_money(request.GET.get("cost", ""), "cost")
-        context = (
-            _previewed(form, cost) if form.is_valid() else {"waits": "The schedule appears when the form is filled in."}
-        )
+        available = parse_quantity(request.GET.get("available", ""), "quantity")
+        if form.is_valid():
+            context = _previewed(form, _share(cost, available, form.cleaned_data["quantity"]))
+        else:
+            context = {"waits": "The schedule appears when the form is filled in."}
     except DomainError as refusal:
         context = {"waits": " ".join(part for part in (refusal.message, refusal.hint) if part)}
     return render(request, "web/assets/preview.html", context)
+
+
+def _share(cost: Decimal, available: Decimal, quantity: Decimal | None) -> Decimal:
+    """What ``quantity`` of the ``available`` units cost, as the command shares it out.
+
+    Raises:
+        DomainError: ``invalid`` for more than there are, or none.
+    """
+    if quantity is None:
+        return cost
+    if not 0 < quantity <= available:
+        raise DomainError("invalid", f"There are {plain_number(available)} to capitalise.", field="quantity")
+    return allocate(cost, [quantity, available - quantity])[0]
 
 
 def _previewed(form: CapitaliseForm, cost: Decimal) -> dict[str, Any]:
