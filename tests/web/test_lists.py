@@ -12,12 +12,12 @@ from urllib.parse import parse_qs
 import openpyxl
 import pytest
 from django.test import RequestFactory
+from tests.world import World
 
 from counterfoil.catalog.models import Category, Product
 from counterfoil.companies import queries as companies
 from counterfoil.companies.models import Company, CompanyKind
 from counterfoil.web.lists import Chips, Column, ListPage, ListSpec, as_csv, as_xlsx, page_of, show_list
-from tests.world import World
 
 PRODUCTS = ListSpec(
     name="Products",

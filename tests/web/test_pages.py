@@ -9,13 +9,15 @@ from django.test import Client
 from django.urls import reverse
 from tests.web import deal as deals
 from tests.web.deal import Deal
-from tests.web.pages import sign_in
+from tests.web.pages import post, refused, sign_in
 from tests.world import World
 
+from counterfoil.core.errors import DomainError
 from counterfoil.platform.identity import Role
+from counterfoil.web.actions import MENDS, mend_of
 
 #: Session, user, navigation with its counts and settings included.
-MOST_QUERIES = 60
+MOST_QUERIES = 48
 
 LISTS = (
     "opportunities", "agreements", "sales_orders", "demand", "purchase_orders", "receiving", "receipts", "vendor_bills",
@@ -151,3 +153,18 @@ def test_a_picker_offers_products_with_what_the_catalog_says(client: Client, wor
     assert offered["fill"]["billing_cycle"] == "month:1"
     names = [row["value"] for row in client.get(reverse("web:pick", args=["customers"])).json()["results"]]
     assert "Northwind IT" not in names  # My Company is never sold to
+
+
+@pytest.mark.parametrize("code", sorted(MENDS))
+def test_what_can_be_mended_elsewhere_links_there(code: str) -> None:
+    mend = mend_of(DomainError(code, "No."))
+    assert mend["mend_url"].startswith("/")
+    assert mend["mend_link"]
+
+
+def test_a_refusal_links_to_the_page_where_it_is_mended(client: Client, world: World) -> None:
+    deal = deals.receive(deals.buy(deals.convert(deals.quote(world))))
+    sign_in(client, Role.OWNER)
+    assert deal.bill is not None
+    page = refused(post(client, reverse("web:vendor_bill_pay", args=[deal.bill.pk]), on="2031-01-01"), "2031")
+    assert f'href="{reverse("web:periods")}"' in page[page.index("<main") :]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from counterfoil.companies.models import MspSettings
@@ -60,9 +61,33 @@ def attempt(form: forms.Form, deed: Callable[[], T]) -> tuple[T | None, DomainEr
         return None, refusal
 
 
+#: Code of a refusal -> the page where it is mended, and what the link says.
+MENDS: Final[dict[str, tuple[str, str]]] = {
+    "bin_required": ("web:warehouses", "Warehouses and bins"),
+    "gl_mapping_missing": ("web:gl_mappings", "Map it"),
+    "my_company_not_billable": ("web:company_new", "Make an internal company"),
+    "not_in_stock": ("web:stock", "See what is on hand"),
+    "not_shipped": ("web:shipping", "See what can be shipped"),
+    "period_closed": ("web:periods", "Accounting periods"),
+    "period_missing": ("web:periods", "Open the books for it"),
+    "serial_in_stock": ("web:serials", "Look the serial number up"),
+}
+
+
+def mend_of(refusal: DomainError | None) -> dict[str, str]:
+    """``mend_url`` and ``mend_link`` for the templates: where a refusal is mended, if that is a page of its own."""
+    name, words = MENDS.get(refusal.code if refusal else "", ("", ""))
+    try:
+        return {"mend_url": reverse(name) if name else "", "mend_link": words}
+    except NoReverseMatch:
+        return {"mend_url": "", "mend_link": ""}
+
+
 def refused(request: HttpRequest, refusal: DomainError, *, back: str) -> HttpResponse:
     """The page for a refusal that has no form to stand beside."""
-    return render(request, "refusal.html", {"refusal": refusal, "back": back}, status=refusal.status)
+    return render(
+        request, "refusal.html", {"refusal": refusal, "back": back, **mend_of(refusal)}, status=refusal.status
+    )
 
 
 def shown_again(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:

@@ -25,7 +25,7 @@ from counterfoil.core.errors import DomainError
 from counterfoil.core.money import parse_money, parse_quantity, parse_unit_price
 from counterfoil.platform.commands import check_role
 from counterfoil.platform.records import plain_number
-from counterfoil.web.actions import actor_of
+from counterfoil.web.actions import actor_of, mend_of
 
 T = TypeVar("T")
 Command = Callable[..., Any]
@@ -370,7 +370,7 @@ def form_page(
             else:
                 messages.success(request, deed.said(result))
                 return redirect(deed.then(result))
-    shown = {"form": form, "lines": lines, "deed": deed, "refusal": refusal, **(context or {})}
+    shown = {"form": form, "lines": lines, "deed": deed, "refusal": refusal, **mend_of(refusal), **(context or {})}
     return render(request, template, shown, status=422 if request.method == "POST" else 200)
 
 
