@@ -11,11 +11,11 @@ from tests.world import FINANCE, World, build_world
 from counterfoil.billing.commands import InvoicePayment, close_invoice, invoice_sales_order, record_payment
 from counterfoil.billing.models import Invoice, Payment
 from counterfoil.billing.queries import balances_of_invoices, open_invoices, receivables
+from counterfoil.billing.remittances import remit_sales_tax
 from counterfoil.core.errors import DomainError
 from counterfoil.ledger.commands import close_period
 from counterfoil.ledger.models import AccountingPeriod
-from counterfoil.tax.models import TaxRemittance
-from counterfoil.tax.remittances import remit_sales_tax
+from counterfoil.tax.models import TaxLevel, TaxRemittance
 
 pytestmark = pytest.mark.django_db
 JAN_1, JAN_31 = date(2026, 1, 1), date(2026, 1, 31)
@@ -148,7 +148,9 @@ def test_sales_tax_is_remitted_no_more_than_the_books_owe(world: World) -> None:
 
     with pytest.raises(DomainError) as refused:
         remit("9.00")
-    assert refused.value.message == "0.00 of sales tax is owed on 31 Jan 2026; 9.00 cannot be paid."
+    assert refused.value.message == (
+        "0.00 of sales tax is owed to MI Dept of Treasury on 31 Jan 2026; 9.00 cannot be paid."
+    )
     transfer()
     with pytest.raises(DomainError) as refused:
         remit("9.00", "Somebody")
@@ -163,3 +165,13 @@ def test_sales_tax_is_remitted_no_more_than_the_books_owe(world: World) -> None:
     ]
     with pytest.raises(DomainError):
         remit("0.01")
+
+
+def test_an_agency_is_not_paid_what_is_owed_to_another(world: World) -> None:
+    TaxLevel.objects.create(tax_code=world.tax6, position=2, name="City", rate=D("0.01"), agency="City of Detroit")
+    closed(world, "100")
+    transfer()
+
+    with pytest.raises(DomainError, match=r"1\.00 of sales tax is owed to City of Detroit"):
+        remit_sales_tax(actor=FINANCE, agency="City of Detroit", on=JAN_31, amount=D("6.00"))
+    remit_sales_tax(actor=FINANCE, agency="City of Detroit", on=JAN_31, amount=D("1.00"))

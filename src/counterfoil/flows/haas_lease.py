@@ -30,6 +30,7 @@ from counterfoil.billing.commands import (
     record_payment,
 )
 from counterfoil.billing.models import Invoice
+from counterfoil.billing.remittances import remit_sales_tax
 from counterfoil.core.calendar import add_months, month_end
 from counterfoil.core.money import ZERO
 from counterfoil.flows.conversion import convert_to_agreement, convert_to_sales_order
@@ -48,7 +49,6 @@ from counterfoil.procurement.commands import (
 from counterfoil.procurement.models import PurchaseOrder, VendorBill
 from counterfoil.quotes.commands import QuoteLineInput, create_opportunity
 from counterfoil.quotes.models import Opportunity
-from counterfoil.tax.remittances import remit_sales_tax
 
 
 class LeaseOption(StrEnum):

@@ -7,7 +7,8 @@ from django.db.models import QuerySet
 from counterfoil.api.area import Area
 from counterfoil.api.fields import Number
 from counterfoil.api.shapes import shape
-from counterfoil.tax import commands, queries, remittances
+from counterfoil.billing import remittances
+from counterfoil.tax import commands, queries
 from counterfoil.tax.models import TaxCode, TaxLevel, TaxRemittance
 
 area = Area("Sales tax")

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_POST
 from counterfoil.billing import commands, queries
 from counterfoil.billing.commands import InvoicePayment, InvoicingRun, Parked
 from counterfoil.billing.models import Invoice, InvoiceStatus, Payment
+from counterfoil.billing.remittances import remit_sales_tax
 from counterfoil.companies.queries import company as find_company
 from counterfoil.companies.queries import my_company
 from counterfoil.core.errors import DomainError
@@ -29,7 +30,6 @@ from counterfoil.ledger.queries import accounts_by_type, balance_of_types, entri
 from counterfoil.platform.audit import trail_of
 from counterfoil.tax.models import TaxRemittance
 from counterfoil.tax.queries import remittances
-from counterfoil.tax.remittances import remit_sales_tax
 from counterfoil.web import navigation
 from counterfoil.web.actions import actor_of, now, today
 from counterfoil.web.bookkeeping import posted as posted_entries

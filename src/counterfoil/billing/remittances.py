@@ -1,18 +1,17 @@
-"""Paying sales tax to its agencies."""
+"""Paying the sales tax of invoices to its agencies."""
 
 from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
 
+from counterfoil.billing.queries import tax_owed
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
-from counterfoil.core.money import format_money
+from counterfoil.core.money import ZERO, format_money
 from counterfoil.core.posting import TaxAmount, post_tax_remittance
 from counterfoil.ledger.banks import bank_account, paid_through
 from counterfoil.ledger.commands import Posting, post_drafts
-from counterfoil.ledger.models import AccountType
-from counterfoil.ledger.queries import balance_of_types
 from counterfoil.platform import audit
 from counterfoil.platform.amounts import check_amount
 from counterfoil.platform.commands import command
@@ -37,7 +36,7 @@ def remit_sales_tax(
         actor: who pays.
         agency: whom it is paid to, as on the levels of the tax codes.
         on: the day it is paid.
-        amount: no more than the books owe on that day.
+        amount: no more than the books owe the agency on that day.
         bank_account_id: where it is paid from; ``None`` is the default bank account.
         reference: the confirmation number or the like.
 
@@ -51,11 +50,12 @@ def remit_sales_tax(
     check_amount(amount, "amount")
     bank = bank_account(bank_account_id)
     number = take_number("tax_remittance")  # holds the sequence: remittances follow one another
-    owed = -balance_of_types(AccountType.SALES_TAX, through=on)
+    owed = next((row.owed for row in tax_owed(through=on) if row.agency == agency), ZERO)
     if amount > owed:
         raise DomainError(
             "invalid",
-            f"{format_money(owed)} of sales tax is owed on {format_date(on)}; {format_money(amount)} cannot be paid.",
+            f"{format_money(owed)} of sales tax is owed to {agency} on {format_date(on)};"
+            f" {format_money(amount)} cannot be paid.",
             field="amount",
             hint="Transfer the unposted invoices first, so that their tax is in the books.",
         )
