@@ -189,6 +189,24 @@ def test_a_transferred_batch_says_what_happened_to_each(client: Client, batch: B
     assert "Take out" not in page
 
 
+def test_a_long_batch_is_shown_in_part_until_asked_for_in_full(
+    client: Client, waiting: Deal, batch: Batch, monkeypatch: Any
+) -> None:
+    from counterfoil.web.views import books
+
+    monkeypatch.setattr(books, "MOST_ROWS", 3)
+    monkeypatch.setattr(books, "MOST_ENTRIES", 2)
+    sign_in(client, Role.FINANCE)
+    page = page_of(client, "batch", batch.pk)
+    assert page.count("Take out</button>") == 3
+    assert "Show all 4 records" in page
+    assert "Show all 4 entries" in page
+    assert "10,959.00" in page
+    assert page_of(client, "batch", batch.pk, entries="all").count("Take out</button>") == 4
+    monkeypatch.setattr(books, "MOST_ROWS", 1)
+    assert "1 more wait." in page_of(client, "unposted")
+
+
 def test_a_batch_is_not_transferred_twice(client: Client, batch: Batch) -> None:
     sign_in(client, Role.FINANCE)
     accounting.transfer_batch(actor=OWNER, batch_id=batch.pk, now=NOW)
