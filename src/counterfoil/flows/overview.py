@@ -15,6 +15,7 @@ from counterfoil.billing.models import Invoice, InvoiceStatus, Payment
 from counterfoil.billing.queries import open_invoices, unbilled_periods
 from counterfoil.catalog.models import Product
 from counterfoil.companies.models import Company, CompanyKind, Site
+from counterfoil.companies.queries import my_company
 from counterfoil.core.calendar import add_months, month_end, month_start
 from counterfoil.core.money import ZERO, sum_money
 from counterfoil.ledger.queries import profit_and_loss
@@ -107,8 +108,9 @@ def open_opportunities() -> int:
 
 @dataclass(frozen=True, slots=True)
 class FirstSteps:
-    """What a new installation has already."""
+    """What a new installation has already; ``my_company_id`` is whose details come first."""
 
+    my_company_id: int | None
     address: bool
     products: bool
     companies: bool
@@ -124,8 +126,10 @@ def first_steps() -> FirstSteps | None:
     """How far a new installation has come; ``None`` as soon as it has an agreement or an invoice."""
     if Agreement.objects.exists() or Invoice.objects.exists():
         return None
+    mine = my_company()
     return FirstSteps(
-        address=Site.objects.filter(company__kind=CompanyKind.MY_COMPANY).exclude(line1="").exists(),
+        my_company_id=mine.pk if mine else None,
+        address=Site.objects.filter(company=mine).exclude(line1="").exists(),
         products=Product.objects.exists(),
         companies=Company.objects.exclude(kind=CompanyKind.MY_COMPANY).exists(),
         opportunity=Opportunity.objects.exists(),

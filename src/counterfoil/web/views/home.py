@@ -165,12 +165,13 @@ def _plot(months: Sequence[date], *series: tuple[str, str, list[Decimal], str, s
 
 
 def _steps(found: overview.FirstSteps) -> list[StepToTake]:
-    companies, imports = _url("web:companies"), _url("web:imports")
+    imports = _url("web:imports")
+    mine = _url("web:company", found.my_company_id) if found.my_company_id else _url("web:companies")
     return [
         StepToTake(
             "Your company's details",
             "Its name and address print on every invoice. Accounts, periods and the usual terms are there already.",
-            f"{companies}?kind=my_company",
+            mine,
             "My Company",
             found.address,
         ),
