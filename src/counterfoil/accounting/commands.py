@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
+from django.db.models import QuerySet
+
 from counterfoil.accounting.documents import (
     AnyDocument,
     load_bills,
@@ -263,9 +265,6 @@ def _refuse_batched(chosen: dict[SourceType, set[int]]) -> None:
 
 def _ready_through(through: date, kinds: Sequence[SourceType], chosen_receipts: set[int]) -> dict[SourceType, set[int]]:
     """What is ready, in no batch, and booked on or before ``through``; bills may count on receipts taken as well."""
-    held: dict[str, set[int]] = {kind: set() for kind in SourceType.values}
-    for kind, pk in BatchItem.objects.filter(source_type__in=kinds).values_list("source_type", "source_id"):
-        held[kind].add(pk)
 
     def ready(documents: Sequence[AnyDocument]) -> set[int]:
         return {x.document.source_id for x in assess(documents) if x.ready and x.document.date <= through}
@@ -273,17 +272,22 @@ def _ready_through(through: date, kinds: Sequence[SourceType], chosen_receipts: 
     found: dict[SourceType, set[int]] = {}
     if SourceType.RECEIPT in kinds:
         found[SourceType.RECEIPT] = ready(
-            load_receipts(unposted_receipts().exclude(pk__in=held[SourceType.RECEIPT.value]))
+            load_receipts(unposted_receipts().exclude(pk__in=_batched(SourceType.RECEIPT)))
         )
         together = found[SourceType.RECEIPT] | chosen_receipts
-        free = unposted_bills().exclude(pk__in=held[SourceType.VENDOR_BILL.value])
+        free = unposted_bills().exclude(pk__in=_batched(SourceType.VENDOR_BILL))
         groups = dict.fromkeys(free.values_list("pk", flat=True), together)
         found[SourceType.VENDOR_BILL] = ready(load_bills(free, groups))
     if SourceType.INVOICE in kinds:
         found[SourceType.INVOICE] = ready(
-            load_invoices(unposted_closed_invoices().exclude(pk__in=held[SourceType.INVOICE.value]))
+            load_invoices(unposted_closed_invoices().exclude(pk__in=_batched(SourceType.INVOICE)))
         )
     return found
+
+
+def _batched(kind: SourceType) -> QuerySet[BatchItem, int]:
+    """Ids of the records of a kind that are in a batch."""
+    return BatchItem.objects.filter(source_type=kind).values_list("source_id", flat=True)
 
 
 def _load(wanted: dict[SourceType, set[int]]) -> list[AnyDocument]:

@@ -1,4 +1,4 @@
-"""Which records lie on one thread: up from a document to the lines it is about, and down again to all that came of them.
+"""Which records lie on one thread: up from a document to the lines it is about, down again to what came of them.
 
 A fixed number of queries, however many lines there are.
 """
