@@ -168,3 +168,12 @@ def test_a_refusal_links_to_the_page_where_it_is_mended(client: Client, world: W
     assert deal.bill is not None
     page = refused(post(client, reverse("web:vendor_bill_pay", args=[deal.bill.pk]), on="2031-01-01"), "2031")
     assert f'href="{reverse("web:periods")}"' in page[page.index("<main") :]
+
+
+@pytest.mark.parametrize("name", ["opportunity_new", "agreement_new", "sales_order_new"])
+def test_a_form_opened_from_a_company_names_it(client: Client, world: World, name: str) -> None:
+    sign_in(client, Role.OWNER)
+    page = client.get(reverse(f"web:{name}"), {"company": world.acme.pk}).content.decode()
+    assert 'value="Acme Corp"' in page
+    assert client.get(reverse(f"web:{name}"), {"company": "9" * 40}).status_code == 200
+    assert client.get(reverse(f"web:{name}"), {"company": "x"}).status_code == 200

@@ -396,6 +396,12 @@ def may(request: HttpRequest, **commands: Command) -> dict[str, bool]:
     return {name: actor.may(*command.roles) for name, command in commands.items()}  # type: ignore[attr-defined]
 
 
+def asked_id(request: HttpRequest, name: str) -> int | None:
+    """The id that the address asks for (``?company=3``), if it is one."""
+    value = request.GET.get(name, "")
+    return int(value) if value.isdecimal() and len(value) < 19 else None
+
+
 def posted(request: HttpRequest) -> Any:
     """What a form is bound to: the sent data, or nothing yet."""
     return request.POST if request.method == "POST" else None

@@ -34,6 +34,7 @@ from counterfoil.web.forms import (
     PriceField,
     ProductField,
     QuantityField,
+    asked_id,
     form_page,
     may,
     posted,
@@ -174,7 +175,7 @@ def agreements(request: HttpRequest) -> HttpResponse:
 
 def new(request: HttpRequest) -> HttpResponse:
     """A new agreement with its additions."""
-    form = AgreementForm(posted(request), initial={"start_date": today(), "company_id": request.GET.get("company")})
+    form = AgreementForm(posted(request), initial={"start_date": today(), "company_id": asked_id(request, "company")})
     form.offer()
     lines = LineEditor(
         request, AdditionLine, title="Additions", add="Add an addition", blank=1,

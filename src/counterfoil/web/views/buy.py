@@ -35,6 +35,7 @@ from counterfoil.web.forms import (
     ProductField,
     QuantityField,
     SerialsField,
+    asked_id,
     form_page,
     may,
     posted,
@@ -59,8 +60,8 @@ def purchasing_waits() -> dict[str, int]:
 
 def demand(request: HttpRequest) -> HttpResponse:
     """What open orders need and nobody has bought, vendor by vendor."""
-    order_id = request.GET.get("order", "")
-    rows = queries.demand(order_id=int(order_id) if order_id.isdecimal() else None)
+    order_id = asked_id(request, "order")
+    rows = queries.demand(order_id=order_id)
     groups: dict[int | None, list[queries.DemandRow]] = {}
     for row in sorted(rows, key=lambda row: (not row.vendor, row.vendor)):
         groups.setdefault(row.vendor_id, []).append(row)
@@ -383,7 +384,7 @@ RECEIPTS = ListSpec(
     ),
     sort="-number",
     url=lambda receipt: reverse("web:receipt", args=[receipt.pk]),
-    placeholder="Number, packing slip or vendor",
+    placeholder="Number or vendor",
 )
 
 
@@ -503,7 +504,7 @@ BILLS = ListSpec(
     ),
     sort="-number",
     url=lambda bill: reverse("web:vendor_bill", args=[bill.pk]),
-    placeholder="Number, vendor or their invoice number",
+    placeholder="Number or vendor",
 )  # fmt: skip
 
 
@@ -558,10 +559,10 @@ class VendorForm(PageForm):
 
 def bill_new(request: HttpRequest) -> HttpResponse:
     """Enter a vendor's bill of what has arrived (``?vendor=``)."""
-    wanted = request.GET.get("vendor", "")
-    if not wanted.isdecimal():
+    wanted = asked_id(request, "vendor")
+    if wanted is None:
         return _choose_vendor(request)
-    rows = queries.billable_lines(int(wanted))
+    rows = queries.billable_lines(wanted)
     form = BillForm(posted(request), initial={"date": today()})
     initial = [
         {"purchase_order_line_id": row.line.pk, "quantity": row.received - row.billed, "unit_cost": row.line.unit_cost}
@@ -576,7 +577,7 @@ def bill_new(request: HttpRequest) -> HttpResponse:
         form,
         lambda: commands.enter_vendor_bill(
             actor=actor_of(request),
-            vendor_id=int(wanted),
+            vendor_id=wanted,
             lines=[commands.BillLine(**line) for line in lines.given()],
             **form.given(),
         ),

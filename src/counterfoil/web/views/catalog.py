@@ -51,7 +51,7 @@ PRODUCTS = ListSpec(
     chips=(Chips("product_class", ProductClass.choices), Chips("active", (("True", "Active"), ("False", "Inactive")))),
     sort="identifier",
     url=lambda product: reverse("web:product", args=[product.pk]),
-    placeholder="Product, description or vendor SKU",
+    placeholder="Product or vendor SKU",
 )
 
 

@@ -68,10 +68,8 @@ def imports(request: HttpRequest) -> HttpResponse:
         filename, content = _uploaded(request)
         if "confirmed" in request.POST:
             result = chosen.run(actor=actor_of(request), content=content, filename=filename)
-            messages.success(
-                request,
-                f"{chosen.label} imported: {result.created} new, {result.updated} changed, {result.unchanged} unchanged.",
-            )
+            said = f"{result.created} new, {result.updated} changed, {result.unchanged} unchanged"
+            messages.success(request, f"{chosen.label} imported: {said}.")
             return redirect(chosen.then)
         context |= {
             "preview": chosen.preview(content=content),

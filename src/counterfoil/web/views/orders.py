@@ -36,6 +36,7 @@ from counterfoil.web.forms import (
     ProductField,
     QuantityField,
     SerialsField,
+    asked_id,
     form_page,
     may,
     posted,
@@ -131,7 +132,7 @@ def sales_orders(request: HttpRequest) -> HttpResponse:
 
 def new(request: HttpRequest) -> HttpResponse:
     """A new order with its lines."""
-    form = OrderForm(posted(request), initial={"on": today(), "company_id": request.GET.get("company")})
+    form = OrderForm(posted(request), initial={"on": today(), "company_id": asked_id(request, "company")})
     form.offer()
     lines = LineEditor(
         request, OrderLineForm, blank=2, note="Cost and price come from the catalog unless you write others"

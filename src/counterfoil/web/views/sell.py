@@ -34,6 +34,7 @@ from counterfoil.web.forms import (
     PriceField,
     ProductField,
     QuantityField,
+    asked_id,
     form_page,
     may,
     posted,
@@ -131,7 +132,7 @@ def opportunities(request: HttpRequest) -> HttpResponse:
 
 def new(request: HttpRequest) -> HttpResponse:
     """A new deal with its lines."""
-    form = OpportunityForm(posted(request), initial={"company_id": request.GET.get("company")})
+    form = OpportunityForm(posted(request), initial={"company_id": asked_id(request, "company")})
     lines = LineEditor(
         request, QuoteLineForm, title="Lines", blank=2,
         note="Cost, price and recurrence come from the catalog unless you write others",

@@ -51,7 +51,7 @@ COMPANIES = ListSpec(
     chips=(Chips("kind", CompanyKind.choices), Chips("active", (("True", "Active"), ("False", "Inactive")))),
     sort="name",
     url=lambda company: reverse("web:company", args=[company.pk]),
-    placeholder="Name, identifier or account number",
+    placeholder="Name or identifier",
 )
 
 #: What each kind of company is for, as the form says it.

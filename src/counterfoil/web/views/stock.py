@@ -82,7 +82,7 @@ SHIPMENTS = ListSpec(
     ),
     sort="-number",
     url=lambda shipment: reverse("web:shipment", args=[shipment.pk]),
-    placeholder="Number, tracking number or customer",
+    placeholder="Number or customer",
 )
 
 WAREHOUSES = ListSpec(
