@@ -86,7 +86,7 @@ def test_macrs_takes_its_own_convention_unless_another_is_asked_for(viewer: Clie
 
 
 def error_beside(field: str, page: str) -> str:
-    found = re.search(rf'id="{field}_error"[^>]*>(.*?)</div>\s*(?:</div>|<)', page, re.S)
+    found = re.search(rf'id="id_{field}_error"[^>]*>(.*?)</div>\s*(?:</div>|<)', page, re.S)
     assert found
     return text(found[1])
 
@@ -129,7 +129,7 @@ def test_a_change_sends_the_result_alone_and_lifts_old_errors(viewer: Client) ->
 
     assert "<html" not in page
     assert series(page, "option1")[35] == 900
-    assert re.search(r'id="cost_error"[^>]*hx-swap-oob="true"></div>', page)
+    assert re.search(r'id="id_cost_error"[^>]*hx-swap-oob="true"></div>', page)
 
 
 def test_the_table_is_downloaded_with_the_same_figures(viewer: Client) -> None:
