@@ -28,7 +28,7 @@ from tests.trade import (
     received,
     stock,
 )
-from tests.world import FINANCE, PROCUREMENT, SALES, World
+from tests.world import FINANCE, OWNER, PROCUREMENT, SALES, World
 
 from counterfoil.accounting.commands import (
     create_batch,
@@ -56,6 +56,8 @@ from counterfoil.billing.commands import (
 )
 from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceTax, Payment, PaymentApplication
 from counterfoil.catalog.models import Product
+from counterfoil.companies.commands import update_company
+from counterfoil.companies.imports import import_companies
 from counterfoil.core.errors import DomainError
 from counterfoil.core.posting import GlRole
 from counterfoil.flows.conversion import convert_to_agreement, convert_to_sales_order
@@ -182,6 +184,20 @@ def test_my_company_is_never_billed(world: World) -> None:
         "Northwind IT",
         "internal company",
     )
+
+
+def test_my_company_stays_my_company(world: World) -> None:
+    """As a customer or an internal company it could be billed after all."""
+    for kind in ("customer", "internal", "vendor", "both"):
+        refused(
+            lambda kind=kind: update_company(actor=OWNER, company_id=world.my_company.pk, kind=kind),
+            "conflict",
+            "Northwind IT is My Company",
+            "another company",
+        )
+    rows = b"identifier,name,kind\nNorthwindIT,Northwind IT,customer\n"
+    refusal = refused(lambda: import_companies(actor=OWNER, content=rows), "import_rows_invalid")
+    assert "My Company" in refusal.details[0]["message"]
 
 
 def test_the_database_does_not_take_an_invoice_to_my_company(world: World) -> None:

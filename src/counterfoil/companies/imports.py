@@ -411,6 +411,8 @@ def _check_kinds(rows: list[_Row]) -> None:
     }
     for row in moving:
         old = Company(kind=row.changes["kind"][0])
+        if old.is_my_company:
+            row.cells.wrong("kind", policies.stays_my_company(row.company.name))
         lost = policies.relations_lost(old, row.company)
         if has := [words for relation, words in lost.items() if row.company.pk in in_use[relation]]:
             row.cells.wrong("kind", policies.stays(row.company.name, has, old))

@@ -105,6 +105,8 @@ def ensure_kind_change(company: Company, kind: str) -> None:
     """
     if kind == company.kind:
         return
+    if company.is_my_company:
+        raise DomainError("conflict", stays_my_company(company.name), field="kind")
     lost = relations_lost(company, Company(kind=kind))
     if has := [words for relation, words in lost.items() if getattr(company, relation).exists()]:
         raise DomainError("conflict", stays(company.name, has, company), field="kind")
@@ -118,6 +120,11 @@ def relations_lost(old: Company, new: Company) -> dict[str, str]:
     if (old.is_customer and not new.is_customer) or (old.is_internal and not new.is_internal):
         lost |= AS_CUSTOMER
     return lost
+
+
+def stays_my_company(name: str) -> str:
+    """Why My Company keeps its kind."""
+    return f"{name} is My Company and stays it, or it could be billed. Make another company for the other purpose."
 
 
 def stays(name: str, has: list[str], old: Company) -> str:
