@@ -247,7 +247,7 @@ class Result:
                 _series("option1", "Option 1, profit so far", one, "cumulative_profit", "line", "plot-1"),
                 _series("option2", "Option 2, profit so far", two, "cumulative_profit", "line", "plot-2"),
                 _series("net_book_value", "Net book value", two, "net_book_value", "area", "plot-2"),
-                _series("cash", "Cash so far", one, "cash", "dash", "plot-cash"),
+                _series("cash", "Cash so far", one, "cash", "dash", "plot-cash", order=0),
             ],
         }
 
@@ -442,7 +442,7 @@ def _booked_plot(months: list[Compared], plan: LeaseEconomics | None, *, is_asse
     key, other = ("option2", "option1") if is_asset else ("option1", "option2")
     series = [
         _series(key, "Profit so far, booked", booked, "cumulative_profit", "line", "plot-2" if is_asset else "plot-1"),
-        _series("foretold", "Profit so far, foretold", foretold, "cumulative_profit", "dash", "plot-cash"),
+        _series("foretold", "Profit so far, foretold", foretold, "cumulative_profit", "dash", "plot-cash", order=2),
         _series("net_book_value", "Net book value, booked", booked, "net_book_value", "area", "plot-2"),
         _series("cash", "Cash so far, booked", booked, "cash", "line", "good", hidden=True),
     ]

@@ -2,7 +2,7 @@
 
    {"labels": ["Jan 2026", ...], "kind": "line" | "bar", "currency": "USD", "stacked": false,
     "series": [{"key": "option1", "label": "Option 1", "values": ["-3450.00", ...], "style": "line" | "area" | "dash" | "bar",
-                "colour": "plot-1", "hidden": false}]}                                                             */
+                "colour": "plot-1", "hidden": false, "order": 1}]}  (lower orders lie on top) */
 (function () {
   "use strict";
 
@@ -41,7 +41,7 @@
       pointHoverRadius: area ? 0 : 4,
       pointHoverBackgroundColor: colour,
       tension: 0,
-      order: area ? 2 : style === "dash" ? 0 : 1,
+      order: series.order ?? (area ? 2 : 1),
     };
   }
 
