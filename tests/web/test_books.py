@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from tests.web import deal as deals
 from tests.web.deal import NOW, Deal
-from tests.web.test_pages import sign_in
+from tests.web.pages import sign_in
 from tests.world import OWNER, World
 
 from counterfoil.accounting import commands as accounting

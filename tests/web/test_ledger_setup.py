@@ -9,8 +9,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from tests.web import deal as deals
+from tests.web.pages import sign_in
 from tests.web.test_books import MOST_QUERIES, page_of
-from tests.web.test_pages import sign_in
 from tests.world import World
 
 from counterfoil.accounting.documents import procurement_date

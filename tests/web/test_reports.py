@@ -11,8 +11,8 @@ from django.test import Client
 from django.urls import reverse
 from tests.web import deal as deals
 from tests.web.deal import Deal
+from tests.web.pages import sign_in
 from tests.web.test_books import MOST_QUERIES, page_of
-from tests.web.test_pages import sign_in
 from tests.world import World
 
 from counterfoil.accounting.reports import REPORTS
