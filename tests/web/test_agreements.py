@@ -40,13 +40,18 @@ def test_the_next_period_is_invoiced_once_and_the_preview_moves_on(client: Clien
     deal = deals.convert(deals.quote(world))
     assert deal.agreement is not None
     home = f"/agreements/{deal.agreement.pk}/"
-    made = done(post(client, home + "invoice/"))
+    assert 'name="period" value="2026-01-01"' in client.get(home).content.decode()
+    made = done(post(client, home + "invoice/", period="2026-01-01"))
     invoice = Invoice.objects.get()
     assert made == f"/invoices/{invoice.pk}/"
     assert (invoice.period_start, invoice.subtotal, invoice.total) == (date(2026, 1, 1), Decimal(150), Decimal(159))
     page = client.get(home).content.decode()
     assert "Invoice 1–28 Feb 2026?" in page
-    done(post(client, home + "invoice/"))
+    twice = post(client, home + "invoice/", period="2026-01-01")
+    assert twice.status_code == 409
+    assert Invoice.objects.count() == 1
+    assert post(client, home + "invoice/").status_code == 422
+    done(post(client, home + "invoice/", period="2026-02-01"))
     assert Invoice.objects.count() == 2
 
 

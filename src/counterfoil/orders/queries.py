@@ -10,7 +10,6 @@ from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce, Greatest
 
 from counterfoil.catalog.models import ProductClass
-from counterfoil.companies.models import Company
 from counterfoil.core.money import extend, sum_money
 from counterfoil.orders.models import SalesOrder, SalesOrderLine, SalesOrderStatus
 from counterfoil.platform.aggregates import count_of, sum_of
@@ -196,27 +195,3 @@ def demand(
     if vendor_id is not None:
         rows = rows.filter(product__vendor_id=vendor_id)
     return rows if order_id is None else rows.filter(order_id=order_id)
-
-
-@dataclass(frozen=True, slots=True)
-class VendorDemand:
-    """What must be bought from one vendor; no vendor where the product names none."""
-
-    vendor: Company | None
-    lines: tuple[WithAnnotations[SalesOrderLine, Demand], ...]
-    cost: Decimal
-
-
-def demand_by_vendor() -> tuple[VendorDemand, ...]:
-    """All demand, grouped by the products' vendor (one query)."""
-    groups: dict[int | None, list[WithAnnotations[SalesOrderLine, Demand]]] = {}
-    for line in demand():
-        groups.setdefault(line.product.vendor_id, []).append(line)
-    return tuple(
-        VendorDemand(
-            group[0].product.vendor,
-            tuple(group),
-            sum_money(extend(line.to_purchase, line.unit_cost) for line in group),
-        )
-        for group in groups.values()
-    )

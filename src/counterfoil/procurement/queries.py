@@ -12,7 +12,8 @@ from django.db.models.functions import Coalesce
 
 from counterfoil.core.money import ZERO, multiply, round_money, sum_money
 from counterfoil.ledger.models import JournalEntry
-from counterfoil.orders.models import SalesOrderLine, SalesOrderStatus
+from counterfoil.orders import queries as orders
+from counterfoil.orders.models import SalesOrderLine
 from counterfoil.platform.aggregates import sum_of
 from counterfoil.platform.fields import quantity_field
 from counterfoil.procurement.models import (
@@ -92,27 +93,12 @@ class DemandRow:
     vendor_sku: str
 
 
-#: Classes that are billed or delivered by people and never bought from the demand of an order.
-_NOT_BOUGHT = ("Agreement", "Bundle", "Service")
-
-
 def demand(*, vendor_id: int | None = None, order_id: int | None = None) -> list[DemandRow]:
-    """What open sales orders need and nobody has bought yet, oldest order first.
+    """What open sales orders need and nobody has bought or shipped from stock yet, by vendor, then order.
 
     ``on_hand`` is the product's stock in all bins: shipping from there needs no buying.
     """
-    lines = (
-        SalesOrderLine.objects.filter(order__status=SalesOrderStatus.OPEN)
-        .exclude(product__product_class__in=_NOT_BOUGHT)
-        .select_related("order__company", "product__vendor")
-        .order_by("order_id", "position")
-    )
-    if vendor_id is not None:
-        lines = lines.filter(product__vendor=vendor_id)
-    if order_id is not None:
-        lines = lines.filter(order=order_id)
-    rows = list(lines)
-    bought = bought_of(rows)
+    rows = list(orders.demand(vendor_id=vendor_id, order_id=order_id))
     on_hand = dict(
         SalesOrderLine.objects.filter(pk__in=[row.pk for row in rows])
         .order_by()
@@ -130,8 +116,8 @@ def demand(*, vendor_id: int | None = None, order_id: int | None = None) -> list
             description=row.description,
             product_class=row.product.product_class,
             ordered=row.quantity,
-            bought=bought[row.pk],
-            to_buy=row.quantity - bought[row.pk],
+            bought=row.on_purchase_orders,
+            to_buy=row.to_purchase,
             on_hand=on_hand.get(row.pk) or NOTHING,
             unit_cost=row.unit_cost or row.product.cost,
             vendor_id=row.product.vendor_id,
@@ -139,7 +125,6 @@ def demand(*, vendor_id: int | None = None, order_id: int | None = None) -> list
             vendor_sku=row.product.vendor_sku,
         )
         for row in rows
-        if bought[row.pk] < row.quantity
     ]
 
 

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import path, reverse
+from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_POST
 
 from counterfoil.agreements import commands, queries
@@ -17,6 +19,7 @@ from counterfoil.billing import commands as billing
 from counterfoil.billing import queries as invoices
 from counterfoil.companies.queries import billing_terms, sellable_companies
 from counterfoil.core.calendar import Cycle
+from counterfoil.core.errors import DomainError
 from counterfoil.core.money import extend, sum_money
 from counterfoil.tax.queries import tax_codes
 from counterfoil.web import navigation
@@ -38,7 +41,6 @@ from counterfoil.web.forms import (
     form_page,
     may,
     posted,
-    run_deed,
 )
 from counterfoil.web.lists import Chips, Column, ListSpec, search_of, show_list
 from counterfoil.web.threads import side_of
@@ -276,14 +278,13 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def invoice(request: HttpRequest, pk: int) -> HttpResponse:
-    """Invoice the next period."""
-    made = billing.invoice_agreement(actor=actor_of(request), agreement_id=pk)
-    return run_deed(
-        request,
-        lambda: made,
-        then=reverse("web:invoice", args=[made.pk]),
-        said="A draft invoice of the next period was made.",
-    )
+    """Invoice the period that the page showed; posting it twice does not bill the period after it."""
+    start = parse_date(request.POST.get("period", ""))
+    if start is None:
+        raise DomainError("required", "Say which period is to be invoiced.", field="period")
+    made = billing.invoice_agreement(actor=actor_of(request), agreement_id=pk, period_start=start)
+    messages.success(request, "A draft invoice of the next period was made.")
+    return redirect("web:invoice", made.pk)
 
 
 class CancelForm(PageForm):
