@@ -146,3 +146,9 @@ def test_what_is_not_a_cycle_is_refused(code: str) -> None:
 def test_a_period_must_have_a_day() -> None:
     with pytest.raises(DomainError):
         Period(date(2026, 1, 1), date(2026, 1, 1))
+
+
+@pytest.mark.parametrize(("day", "months"), [(date(9999, 12, 1), 1), (date(1, 1, 31), -1), (date(2026, 1, 1), 10**6)])
+def test_a_month_beyond_the_calendar_is_refused(day: date, months: int) -> None:
+    with pytest.raises(DomainError, match="the year 1 to 9999"):
+        add_months(day, months)

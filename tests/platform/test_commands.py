@@ -269,6 +269,14 @@ def test_what_a_person_can_try_again_or_mend_is_said_so(world: World, sqlstate: 
     assert caught.value.code == code
 
 
+def test_a_text_that_the_database_cannot_keep_is_refused(world: World) -> None:
+    before = snapshot()
+    with pytest.raises(DomainError, match="NUL") as caught:
+        create_category(actor=OWNER, name="Ra\x00cks")
+    assert caught.value.code == "invalid"
+    assert changed(before) == []
+
+
 def _raise_in_database(sqlstate: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION 'as you wish' USING ERRCODE = '{sqlstate}'; END $$")

@@ -419,7 +419,7 @@ def post_depreciation(*, actor: Actor, through: date, asset_ids: Sequence[int] |
         book__asset__status=AssetStatus.IN_SERVICE,
         entry=None,
         amount__gt=0,
-        end__lte=through + timedelta(days=1),
+        end__lte=min(through, date.max - timedelta(days=1)) + timedelta(days=1),
     )
     ids = set(asset_ids) if asset_ids is not None else set(due.values_list("book__asset_id", flat=True))
     assets = locked_all(WITH_ACCOUNTS, ids, "asset_ids")

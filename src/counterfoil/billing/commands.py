@@ -51,6 +51,7 @@ FINANCE = (Role.FINANCE,)
 refuse_as(
     "one_invoice_per_agreement_and_period", "already_invoiced", "The agreement is invoiced for that period already."
 )
+refuse_as("payment_applied_once_per_invoice", "duplicate", "An invoice is named twice; settle each with one amount.")
 refuse_as("my_company_is_not_billed", "my_company_not_billable", "My Company can never be billed.")
 refuse_as(
     "internal_company_at_zero_price",

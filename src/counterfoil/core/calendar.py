@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import MAXYEAR, MINYEAR, date, timedelta
 from fractions import Fraction
 from typing import Final, Literal, get_args
 
@@ -46,9 +46,15 @@ def next_month_end(day: date) -> date:
 
 
 def add_months(day: date, months: int) -> date:
-    """The same day of the month ``months`` later (or earlier), or that month's last day where there is no such day."""
+    """The same day of the month ``months`` later (or earlier), or that month's last day where there is no such day.
+
+    Raises:
+        DomainError: ``invalid`` beyond the years that dates have, 1 to 9999.
+    """
     index = day.year * 12 + day.month - 1 + months
     year, month = divmod(index, 12)
+    if not MINYEAR <= year <= MAXYEAR:
+        raise DomainError("invalid", f"That reaches into the year {year}; dates go from the year 1 to 9999.")
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 

@@ -27,13 +27,17 @@ from counterfoil.quotes.models import QuoteLine
 
 Monthly = dict[date, Decimal]
 
+#: What an asset category may name as its account of gain or loss on disposal.
+RESULT_OF_DISPOSAL = (AccountType.OTHER_INCOME, AccountType.OTHER_EXPENSE, AccountType.INCOME, AccountType.EXPENSE)
+
 
 @dataclass(frozen=True, slots=True)
 class LeaseBooks:
     """A lease as it is booked. ``months`` run from the first posting to the last; empty when nothing is booked yet.
 
-    In each row cash is what the customer paid, less its sales tax (which is passed on), less what the vendor was paid;
-    accounts payable is what is still owed to the vendor.
+    In each row cash is what the customer paid, less its sales tax (which is passed on), less what the vendor was paid,
+    and what an asset was sold for; accounts payable is what is still owed to the vendor. A loss on disposal stands with
+    the depreciation, a gain is taken off it.
     """
 
     agreement: Agreement
@@ -113,12 +117,17 @@ def lease_books(agreement: Agreement) -> LeaseBooks:
     )
     cogs = _by_month(_cost_lines(thread))
     depreciation = _by_month(
-        _asset_lines(thread).filter(entry__step__startswith="depreciation", debit__gt=0),
+        _asset_lines(thread).filter(
+            Q(entry__step__startswith="depreciation", debit__gt=0)
+            | Q(entry__step="disposal", account__type__in=RESULT_OF_DISPOSAL)
+        )
     )
     book_value = _by_month(
         _asset_lines(thread).filter(account__type__in=(AccountType.FIXED_ASSET, AccountType.ACCUMULATED_DEPRECIATION))
     )
     received = _customer_cash(thread)
+    for month, proceeds in _by_month(_asset_lines(thread).filter(account__type=AccountType.BANK)).items():
+        received[month] += proceeds
     paid, owed = _vendor_cash(thread)
     months = _months(revenue, cogs, depreciation, book_value, received, paid, owed)
     return LeaseBooks(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError, DataError, IntegrityError, transaction
 
 from counterfoil.core.errors import DomainError
 from counterfoil.platform import audit
@@ -122,6 +122,8 @@ def refusal_of(error: DatabaseError) -> DomainError:
         return DomainError("invalid", "A number is larger than can be kept.")
     if sqlstate in {"40001", "40P01", "55P03"}:
         return DomainError("conflict", "Somebody else is changing the same record. Try again in a moment.")
+    if isinstance(error, DataError) and "NUL (0x00)" in message:
+        return DomainError("invalid", "A text holds a NUL character, which cannot be kept.")
     if isinstance(error, IntegrityError) and sqlstate == "23505":
         return DomainError("duplicate", f"That is there already ({getattr(diag, 'message_detail', '') or constraint}).")
     raise error

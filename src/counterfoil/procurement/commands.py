@@ -60,6 +60,7 @@ BUYERS = (Role.PROCUREMENT,)
 BILL_CLERKS = (Role.PROCUREMENT, Role.FINANCE)
 FINANCE = (Role.FINANCE,)
 
+refuse_as("payment_applied_once_per_bill", "duplicate", "A bill is named twice; settle each with one amount.")
 refuse_as("vendor_invoice_number_once", "duplicate", "That vendor invoice number has been entered for this vendor.")
 
 
