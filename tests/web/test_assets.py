@@ -155,6 +155,7 @@ def test_depreciation_of_past_months_waits_in_the_navigation(world: World, asset
 
     for on, waiting in ((date(2026, 1, 31), 0), (date(2026, 2, 1), 1)):
         monkeypatch.setattr(pages, "today", lambda on=on: on)
+        monkeypatch.setattr(navigation, "today", lambda on=on: on)
         assert navigation.counts()["depreciation_due"] == waiting
 
 
