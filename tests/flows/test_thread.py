@@ -6,12 +6,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from tests.web import deal as deals
+from tests.world import OWNER, World
 
 from counterfoil.flows.thread import follow, steps_of, thread_of
 from counterfoil.orders.commands import OrderLineInput, create_sales_order
 from counterfoil.procurement import commands as procurement
-from tests.web import deal as deals
-from tests.world import OWNER, World
 
 QUERIES = 22
 
