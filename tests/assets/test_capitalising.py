@@ -290,7 +290,10 @@ def test_a_closed_month_takes_no_asset(world: World) -> None:
     assert refused.value.code == "period_closed"
     assert not Asset.objects.exists()
 
-    assert from_stock(world, line, on=FEB_1, in_service_date=JAN_15).in_service_date == JAN_15
+    with pytest.raises(DomainError, match="depreciation would be booked before it") as refused:
+        from_stock(world, line, on=FEB_1, in_service_date=JAN_15)
+    assert refused.value.field == "in_service_date"
+    assert from_stock(world, line, on=FEB_1).in_service_date == FEB_1
 
 
 def test_only_finance_capitalises(world: World) -> None:

@@ -70,6 +70,11 @@ def test_reversal_undoes_the_entry_once(world: World) -> None:
             "control account",
         ),
         ((), "unbalanced", "no amounts"),
+        (
+            (ManualLine("6100", debit=Decimal("5.001")), ManualLine("1000", credit=Decimal("5.001"))),
+            "invalid",
+            "a cent",
+        ),
     ],
 )
 def test_bad_manual_entries_are_refused(world: World, lines: tuple[ManualLine, ...], code: str, words: str) -> None:

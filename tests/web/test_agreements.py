@@ -51,6 +51,7 @@ def test_the_next_period_is_invoiced_once_and_the_preview_moves_on(client: Clien
     assert twice.status_code == 409
     assert Invoice.objects.count() == 1
     assert post(client, home + "invoice/").status_code == 422
+    assert post(client, home + "invoice/", period="2026-13-45").status_code == 422
     done(post(client, home + "invoice/", period="2026-02-01"))
     assert Invoice.objects.count() == 2
 

@@ -186,7 +186,7 @@ def capitalise_from_invoice_line(
         category=existing(AssetCategory.objects.all(), category_id, "category"),
         quantity=line.quantity,
         cost=source.amount,
-        in_service_date=in_service_date or on,
+        in_service_date=_service_date(in_service_date, on),
         description=description.strip() or line.description,
         agreement_id=agreement_id,
         capitalised_from=CapitalisedFrom.COGS,
@@ -306,7 +306,7 @@ def capitalise_from_stock(
         category=existing(AssetCategory.objects.all(), category_id, "category"),
         quantity=quantity,
         cost=allocate(rest.cost, [quantity, rest.quantity - quantity])[0],
-        in_service_date=in_service_date or on,
+        in_service_date=_service_date(in_service_date, on),
         description=description.strip() or line.description,
         agreement_id=agreement_id,
         capitalised_from=CapitalisedFrom.INVENTORY,
@@ -334,6 +334,23 @@ def _together(drafts: Iterable[JournalDraft | None]) -> JournalDraft | None:
     """One draft with the lines of all: goods that were received to several inventory accounts."""
     made = [draft for draft in drafts if draft is not None]
     return replace(made[0], lines=tuple(line for draft in made for line in draft.lines)) if made else None
+
+
+def _service_date(in_service_date: date | None, on: date) -> date:
+    """The day an asset goes into service; not in a month before its cost is on the books.
+
+    Raises:
+        DomainError: ``invalid``: its depreciation would be booked before its cost.
+    """
+    if in_service_date is not None and in_service_date < month_start(on):
+        raise DomainError(
+            "invalid",
+            f"It cannot go into service on {format_date(in_service_date)}: its cost comes to the books on"
+            f" {format_date(on)}, and depreciation would be booked before it.",
+            field="in_service_date",
+            hint=f"Put it into service in {format_month(on)} or later, or capitalise it on an earlier day.",
+        )
+    return in_service_date or on
 
 
 def _new_asset(

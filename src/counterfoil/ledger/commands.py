@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from counterfoil.core.calendar import add_months, format_date, month_start
 from counterfoil.core.errors import DomainError
-from counterfoil.core.money import ZERO, round_money
+from counterfoil.core.money import ZERO
 from counterfoil.core.posting import GlRole, JournalDraft, Key, PostingLine
 from counterfoil.core.states import check_transition
 from counterfoil.ledger.chart import ACCOUNTS, CONTROL_TYPES, DEFAULTS, ROLE_TYPES
@@ -192,9 +192,7 @@ def post_manual_entry(*, actor: Actor, on: date, memo: str, lines: Sequence[Manu
         source_id=int(number.removeprefix("MJ-")),
         step="entry",
         memo=memo.strip(),
-        lines=tuple(
-            PostingLine(line.account, round_money(line.debit), round_money(line.credit), line.memo) for line in lines
-        ),
+        lines=tuple(PostingLine(line.account, line.debit, line.credit, line.memo) for line in lines),
     )
     (entry,) = post_drafts([Posting(draft, source_label=number)], actor=actor)
     audit.record(actor, "ledger.entry.posted", f"posted {entry.number}, {memo.strip()}, {draft.total:.2f}", entry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from django import forms
@@ -10,7 +11,6 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path, reverse
-from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_POST
 
 from counterfoil.agreements import commands, queries
@@ -279,9 +279,10 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def invoice(request: HttpRequest, pk: int) -> HttpResponse:
     """Invoice the period that the page showed; posting it twice does not bill the period after it."""
-    start = parse_date(request.POST.get("period", ""))
-    if start is None:
-        raise DomainError("required", "Say which period is to be invoiced.", field="period")
+    try:
+        start = date.fromisoformat(request.POST.get("period", ""))
+    except ValueError as error:
+        raise DomainError("required", "Say which period is to be invoiced.", field="period") from error
     made = billing.invoice_agreement(actor=actor_of(request), agreement_id=pk, period_start=start)
     messages.success(request, "A draft invoice of the next period was made.")
     return redirect("web:invoice", made.pk)
