@@ -23,6 +23,8 @@ class ContentNamedFiles(CompressedManifestStaticFilesStorage):  # type: ignore[m
 
 def collect() -> bool:
     """Collect the static files if they are not there as they should be; says whether it had to."""
+    if settings.STATIC_ROOT is None:
+        raise RuntimeError("static files are collected by what serves them (counterfoil serve) only")
     root = Path(settings.STATIC_ROOT)
     root.mkdir(parents=True, exist_ok=True)
     with (root.parent / "static.lock").open("w") as lock:
