@@ -18,14 +18,18 @@ import pytest
 from django.db import connection
 from django.db.models import Sum
 from tests.accounting.records import JAN, NOW, make_bill, make_invoice, make_order, make_receipt
-from tests.world import FINANCE, World
+from tests.trade import JAN_15, cable, order_of, shipped, stock
+from tests.world import FINANCE, OWNER, World
 
-from counterfoil.accounting.commands import create_batch, transfer_batch
+from counterfoil.accounting.commands import create_batch, set_mapping, transfer_batch
 from counterfoil.accounting.models import Batch, BatchItem
 from counterfoil.accounting.queries import unposted_counts
 from counterfoil.accounting.verification import verify
+from counterfoil.billing.commands import close_invoice, invoice_sales_order
 from counterfoil.core.errors import DomainError
-from counterfoil.ledger.models import JournalEntry, JournalLine
+from counterfoil.inventory.models import Receipt
+from counterfoil.ledger.commands import create_account
+from counterfoil.ledger.models import AccountType, JournalEntry, JournalLine
 
 ROOT = Path(__file__).parents[2]
 FEB = date(2026, 2, 3)
@@ -90,6 +94,28 @@ def test_two_bills_of_one_line_in_two_batches_clear_it_once(committed_world: Wor
     assert race(*(transfer(batch) for batch in batches)) == ["done", "done"]
     grni = JournalLine.objects.filter(account__code="2050").aggregate(net=Sum("debit") - Sum("credit"))["net"]
     assert grni == 0
+
+
+def test_two_invoices_of_one_line_in_two_batches_empty_both_inventory_accounts(committed_world: World) -> None:
+    """Each of two cables came in to an account of its own; transferred at once, neither account is taken from twice."""
+    world, line = committed_world, order_of(committed_world, cable(committed_world), "2", price="9")
+    transfer_all(stock(world, line.product, "1", "10.01"))
+    other = create_account(actor=OWNER, code="1310", name="Inventory - Cables", type=AccountType.INVENTORY)
+    set_mapping(actor=FINANCE, role="inventory", product_id=line.product_id, account_id=other.pk)
+    transfer_all(stock(world, line.product, "1", "12.34"))
+    batches = []
+    for _ in range(2):
+        shipped(line, "1")
+        invoice = invoice_sales_order(actor=FINANCE, order_id=line.order_id, on=JAN_15)
+        close_invoice(actor=FINANCE, invoice_id=invoice.pk, now=NOW)
+        batches.append(create_batch(actor=FINANCE, invoice_ids=[invoice.pk]))
+    assert race(*(transfer(batch) for batch in batches)) == ["done", "done"]
+    held = JournalLine.objects.filter(account__type=AccountType.INVENTORY).values_list("account__code")
+    assert dict(held.annotate(net=Sum("debit") - Sum("credit"))) == {"1300": 0, "1310": 0}
+
+
+def transfer_all(receipt: Receipt) -> None:
+    transfer(create_batch(actor=FINANCE, receipt_ids=[receipt.pk]))()
 
 
 @pytest.mark.slow

@@ -137,6 +137,20 @@ def agreement_invoice(amount: str, tax: str, role: GlRole = GlRole.AGREEMENT_REV
     )
 
 
+def test_stock_leaves_the_accounts_it_was_received_to_and_the_rest_the_mapped_one() -> None:
+    line = InvoicedLine(
+        key=1,
+        role=GlRole.PRODUCT_REVENUE,
+        amount=D(0),
+        is_inventory=True,
+        cost=D("100.00"),
+        item_key="SRV",
+        stock=(("1310", D("33.33")), ("1320", D("66.66"))),
+    )
+    draft = post_customer_invoice(accounts=accounts, on=JAN, source_id=8, customer="acme", lines=[line], memo="x")
+    assert table(draft) == ["Dr cogs 100.00", "Cr 1310 33.33", "Cr 1320 66.66", "Cr inventory 0.01"]
+
+
 def test_a_months_agreement_invoice_with_six_percent_tax() -> None:
     assert table(agreement_invoice("150.00", "9.00")) == [
         "Dr accounts_receivable 159.00",

@@ -9,10 +9,11 @@ from typing import Any
 from django.db.models import QuerySet
 
 from counterfoil.accounting.documents import (
+    DOCUMENTS,
     AnyDocument,
     load_bills,
-    load_invoices,
     load_receipts,
+    load_unposted_invoices,
     refuse_unknown,
     unposted_bills,
     unposted_closed_invoices,
@@ -202,7 +203,7 @@ def create_batch(
         actor: who.
         receipt_ids: receipts that were chosen; likewise the other ids. What is chosen must be ready.
         vendor_bill_ids: a bill is ready when its receipts are in the books or in the same batch.
-        invoice_ids: closed invoices.
+        invoice_ids: closed invoices; one that sells stock is ready as a bill is.
         journal_entry_ids: entries made directly, which go along to the accounting package.
         through: takes besides everything that is ready and dated through this day; what is not ready stays.
         procurement: whether ``through`` takes receipts and vendor bills.
@@ -264,24 +265,25 @@ def _refuse_batched(chosen: dict[SourceType, set[int]]) -> None:
 
 
 def _ready_through(through: date, kinds: Sequence[SourceType], chosen_receipts: set[int]) -> dict[SourceType, set[int]]:
-    """What is ready, in no batch, and booked on or before ``through``; bills may count on receipts taken as well."""
+    """What is ready, in no batch, and booked by ``through``; bills and invoices may count on receipts taken as well."""
 
     def ready(documents: Sequence[AnyDocument]) -> set[int]:
         return {x.document.source_id for x in assess(documents) if x.ready and x.document.date <= through}
 
     found: dict[SourceType, set[int]] = {}
+    together = chosen_receipts
     if SourceType.RECEIPT in kinds:
         found[SourceType.RECEIPT] = ready(
             load_receipts(unposted_receipts().exclude(pk__in=_batched(SourceType.RECEIPT)))
         )
         together = found[SourceType.RECEIPT] | chosen_receipts
-        free = unposted_bills().exclude(pk__in=_batched(SourceType.VENDOR_BILL))
-        groups = dict.fromkeys(free.values_list("pk", flat=True), together)
-        found[SourceType.VENDOR_BILL] = ready(load_bills(free, groups))
+        bills = unposted_bills().exclude(pk__in=_batched(SourceType.VENDOR_BILL))
+        groups = dict.fromkeys(bills.values_list("pk", flat=True), together)
+        found[SourceType.VENDOR_BILL] = ready(load_bills(bills, groups))
     if SourceType.INVOICE in kinds:
-        found[SourceType.INVOICE] = ready(
-            load_invoices(unposted_closed_invoices().exclude(pk__in=_batched(SourceType.INVOICE)))
-        )
+        closed = unposted_closed_invoices().exclude(pk__in=_batched(SourceType.INVOICE))
+        groups = dict.fromkeys(closed.values_list("pk", flat=True), together)
+        found[SourceType.INVOICE] = ready(load_unposted_invoices(closed, groups))
     return found
 
 
@@ -291,11 +293,11 @@ def _batched(kind: SourceType) -> QuerySet[BatchItem, int]:
 
 
 def _load(wanted: dict[SourceType, set[int]]) -> list[AnyDocument]:
-    receipts, bills = wanted[SourceType.RECEIPT], wanted[SourceType.VENDOR_BILL]
+    receipts, bills, closed = (wanted[kind] for kind in DOCUMENTS)
     return [
         *load_receipts(unposted_receipts().filter(pk__in=receipts)),
         *load_bills(unposted_bills().filter(pk__in=bills), dict.fromkeys(bills, receipts)),
-        *load_invoices(unposted_closed_invoices().filter(pk__in=wanted[SourceType.INVOICE])),
+        *load_unposted_invoices(unposted_closed_invoices().filter(pk__in=closed), dict.fromkeys(closed, receipts)),
     ]
 
 

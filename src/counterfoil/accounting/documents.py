@@ -17,6 +17,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Sum
 
 from counterfoil.accounting.mapping import agreement_key
 from counterfoil.accounting.models import AccountingSettings, BatchItem, BatchStatus, ProcurementDate, SourceType
+from counterfoil.accounting.relief import Taken, relief_of
 from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, InvoiceType
 from counterfoil.catalog.models import ProductClass
 from counterfoil.core.costing import Layer, issue, issued_cost
@@ -158,11 +159,17 @@ class BillDocument(Document):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceDocument(Document):
-    """A closed customer invoice: receivable, revenue and tax; the cost of stock it sells leaves inventory."""
+    """A closed customer invoice: receivable, revenue and tax; the cost of stock it sells leaves inventory.
+
+    ``waits_for`` names the receipts (id and number) of the goods it sells that must be in the books before it;
+    ``booked_later`` what it takes of receipts that are, or would be, booked on a later date than the invoice.
+    """
 
     source_type = SourceType.INVOICE
     lines: tuple[InvoicedLine, ...]
     taxes: tuple[TaxAmount, ...]
+    waits_for: tuple[tuple[int, str], ...] = ()
+    booked_later: tuple[Taken, ...] = ()
 
     def draft(self, accounts: Accounts) -> JournalDraft | None:
         """The journal it makes; ``None`` for a zero invoice that moves no stock."""
@@ -435,8 +442,51 @@ def _cleared(line_of: Mapping[int, int]) -> dict[int, Decimal]:
     return dict(cleared)
 
 
+def load_unposted_invoices(
+    invoices: QuerySet[Invoice], groups: Mapping[int, Collection[int]] | None = None
+) -> list[InvoiceDocument]:
+    """Invoices as documents, by id, with the receipts and the inventory accounts of the goods they sell.
+
+    Args:
+        invoices: which; closed, and not in the books yet.
+        groups: invoice id -> the receipts that will be in the books before it because they are in the same batch.
+    """
+    documents = load_invoices(invoices)
+    relieving = InvoiceLine.objects.filter(
+        invoice__in=[document.source_id for document in documents], relieves_stock=True, order_line__isnull=False
+    )
+    order_lines = {pk for pk in relieving.values_list("order_line", flat=True) if pk is not None}
+    taken = relief_of(order_lines, by_po_date=procurement_date() == ProcurementDate.PO_DATE) if order_lines else {}
+    groups = groups or {}
+    return [_relieving(document, taken, groups.get(document.source_id, ())) for document in documents]
+
+
+def _relieving(
+    document: InvoiceDocument, taken: Mapping[int, tuple[Taken, ...]], with_receipts: Collection[int]
+) -> InvoiceDocument:
+    parts = {line.key: taken.get(line.key, ()) if isinstance(line.key, int) else () for line in document.lines}
+    every = {part.receipt_id: part for line_parts in parts.values() for part in line_parts}
+    return replace(
+        document,
+        lines=tuple(replace(line, stock=_by_account(parts[line.key])) for line in document.lines),
+        waits_for=tuple(
+            (pk, part.number) for pk, part in sorted(every.items()) if not part.account and pk not in with_receipts
+        ),
+        booked_later=tuple(part for _, part in sorted(every.items()) if part.booked_on > document.date),
+    )
+
+
+def _by_account(parts: Iterable[Taken]) -> tuple[tuple[str, Decimal], ...]:
+    """What is taken from each account; what is booked with this batch goes by the mapping, as its receipt does."""
+    costs: dict[str, Decimal] = defaultdict(lambda: ZERO)
+    for part in parts:
+        if part.account:
+            costs[part.account] += part.cost
+    return tuple(costs.items())
+
+
 def load_invoices(invoices: QuerySet[Invoice]) -> list[InvoiceDocument]:
-    """Invoices as documents, by id."""
+    """Invoices as documents, by id, by their own lines alone."""
     rows = invoices.select_related("bill_to", "agreement").prefetch_related("lines__product", "taxes").order_by("pk")
     return [_invoice(row) for row in rows]
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, QuerySet, Sum
 
@@ -14,8 +15,8 @@ from counterfoil.accounting.documents import (
     DOCUMENTS,
     AnyDocument,
     load_bills,
-    load_invoices,
     load_receipts,
+    load_unposted_invoices,
     unposted_bills,
     unposted_closed_invoices,
     unposted_receipts,
@@ -27,6 +28,7 @@ from counterfoil.core.errors import DomainError
 from counterfoil.core.money import ZERO, sum_money
 from counterfoil.core.posting import GlRole, JournalDraft
 from counterfoil.ledger.models import Account, DefaultAccount, JournalEntry, JournalLine
+from counterfoil.orders.models import SalesOrder
 from counterfoil.procurement.models import PurchaseOrder
 
 #: What an entry made directly books, in a word, by its source type.
@@ -73,23 +75,29 @@ class UnpostedRow:
 def unposted_procurement() -> list[UnpostedRow]:
     """Receipts, then vendor bills, that are not in the books, with why each may not go yet."""
     batches = _open_batches(SourceType.RECEIPT, SourceType.VENDOR_BILL)
-    receipts_in: dict[int, set[int]] = defaultdict(set)
-    for (source_type, source_id), (batch_id, _) in batches.items():
-        if source_type == SourceType.RECEIPT:
-            receipts_in[batch_id].add(source_id)
-    groups = {
-        source_id: receipts_in[batch_id]
-        for (source_type, source_id), (batch_id, _) in batches.items()
-        if source_type == SourceType.VENDOR_BILL
-    }
+    groups = _receipts_beside(SourceType.VENDOR_BILL, batches)
     documents: list[AnyDocument] = [*load_receipts(unposted_receipts()), *load_bills(unposted_bills(), groups)]
     return [_row(item, batches) for item in assess(documents)]
 
 
 def unposted_invoices() -> list[UnpostedRow]:
     """Closed invoices that are not in the books, with why each may not go yet."""
-    batches = _open_batches(SourceType.INVOICE)
-    return [_row(item, batches) for item in assess(load_invoices(unposted_closed_invoices()))]
+    batches = _open_batches(SourceType.RECEIPT, SourceType.INVOICE)
+    groups = _receipts_beside(SourceType.INVOICE, batches)
+    return [_row(item, batches) for item in assess(load_unposted_invoices(unposted_closed_invoices(), groups))]
+
+
+def _receipts_beside(kind: SourceType, batches: Mapping[tuple[str, int], tuple[int, str]]) -> dict[int, set[int]]:
+    """The receipts that are in the same open batch as each record of a kind, by its id."""
+    receipts: dict[int, set[int]] = defaultdict(set)
+    for (source_type, source_id), (batch_id, _) in batches.items():
+        if source_type == SourceType.RECEIPT:
+            receipts[batch_id].add(source_id)
+    return {
+        source_id: receipts[batch_id]
+        for (source_type, source_id), (batch_id, _) in batches.items()
+        if source_type == kind
+    }
 
 
 def unposted_journal_entries() -> list[UnpostedRow]:
@@ -278,10 +286,22 @@ def assess_items(items: Sequence[BatchItem], *, lock: bool = False) -> list[Asse
     if lock:
         # The purchase orders too: two bills of one line must not both clear what was received of it.
         orders = PurchaseOrder.objects.filter(lines__bill_lines__bill__in=ids[SourceType.VENDOR_BILL])
-        for rows in (PurchaseOrder.objects.filter(pk__in=orders.values("pk")), receipts, bills, invoices):
+        # The sales orders: two invoices of one line must not both take the same units out of inventory.
+        sold = SalesOrder.objects.filter(invoices__in=ids[SourceType.INVOICE])
+        parents: tuple[QuerySet[Any], ...] = (
+            SalesOrder.objects.filter(pk__in=sold.values("pk")),
+            PurchaseOrder.objects.filter(pk__in=orders.values("pk")),
+        )
+        for rows in (*parents, receipts, bills, invoices):
             list(rows.order_by("pk").select_for_update(of=("self",), no_key=True).values_list("pk", flat=True))
-    together = dict.fromkeys(ids[SourceType.VENDOR_BILL], ids[SourceType.RECEIPT])
-    return assess([*load_receipts(receipts), *load_bills(bills, together), *load_invoices(invoices)])
+    together = {kind: dict.fromkeys(ids[kind], ids[SourceType.RECEIPT]) for kind in DOCUMENTS}
+    return assess(
+        [
+            *load_receipts(receipts),
+            *load_bills(bills, together[SourceType.VENDOR_BILL]),
+            *load_unposted_invoices(invoices, together[SourceType.INVOICE]),
+        ]
+    )
 
 
 def _drafted_entries(items: Sequence[BatchItem], names: Mapping[str, str]) -> list[BatchEntry]:

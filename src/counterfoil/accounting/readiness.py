@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from counterfoil.accounting.documents import AnyDocument, BillDocument
+from counterfoil.accounting.documents import AnyDocument, BillDocument, InvoiceDocument
 from counterfoil.accounting.mapping import CollectingAccounts, load_accounts
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
@@ -71,6 +71,7 @@ def assess(documents: Sequence[AnyDocument]) -> list[Assessed]:
             *_total_reasons(document),
             *(_period_reasons(document.date, periods) if draft or collecting.missing else ()),
             *(_receipt_reasons(document) if isinstance(document, BillDocument) else ()),
+            *(_goods_reasons(document) if isinstance(document, InvoiceDocument) else ()),
             *_company_notes(document),
         )
         assessed.append(Assessed(document, draft, reasons))
@@ -123,6 +124,29 @@ def _receipt_reasons(bill: BillDocument) -> Iterable[Reason]:
             "Receive the goods first, or correct the bill.",
             "vendor_bill",
             bill.source_id,
+        )
+
+
+def _goods_reasons(invoice: InvoiceDocument) -> Iterable[Reason]:
+    for receipt_id, number in invoice.waits_for:
+        yield Reason(
+            "receipt_not_transferred",
+            f"Receipt {number}, whose goods it sells, is not in the books.",
+            "Transfer the receipt first, or put both in one batch.",
+            "receipt",
+            receipt_id,
+        )
+    for part in invoice.booked_later:
+        yield Reason(
+            "conflict",
+            f"Receipt {part.number} is booked on {format_date(part.booked_on)}, after this invoice: inventory would be"
+            " negative until then.",
+            "Both are final, so the invoice stays out of the books."
+            if part.account
+            else "Have receipts booked on their earlier date (PO date or day received) under Books, Periods, before it"
+            " is transferred.",
+            "receipt" if part.account else "periods",
+            part.receipt_id if part.account else None,
         )
 
 

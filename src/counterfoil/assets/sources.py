@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+
+from django.db.models import Sum
 
 from counterfoil.billing.models import InvoiceLine
 from counterfoil.core.errors import DomainError
@@ -53,7 +57,7 @@ def cost_in_cogs(line: InvoiceLine) -> CostSource:
 
 
 def cost_in_inventory(line: SalesOrderLine) -> list[CostSource]:
-    """The inventory accounts that the shipped stock of a sales order line was received to, with what of it each had.
+    """The inventory accounts the shipped stock of a sales order line was received to, with what of it each still has.
 
     Raises:
         DomainError: ``wrong_state`` while one of its receipts is not transferred.
@@ -68,7 +72,7 @@ def cost_in_inventory(line: SalesOrderLine) -> list[CostSource]:
         if received is not None:
             shipped[received.pk] = sum_money([shipped.get(received.pk, ZERO), -move.value])
             numbers[received.pk] = received.receipt.number
-    booked = _inventory_debits(set(shipped))
+    booked = inventory_debits(set(shipped))
     sources: dict[str, CostSource] = {}
     for key, value in shipped.items():
         if key not in booked:
@@ -81,10 +85,26 @@ def cost_in_inventory(line: SalesOrderLine) -> list[CostSource]:
         account, on = booked[key]
         former = sources.get(account, CostSource(account, ZERO, on))
         sources[account] = CostSource(account, sum_money([former.amount, value]), max(former.booked_on, on))
-    return list(sources.values())
+    taken = _taken_out(line)
+    left = [replace(x, amount=sum_money([x.amount, -taken.get(x.account, ZERO)])) for x in sources.values()]
+    return [source for source in left if source.amount > 0] or list(sources.values())
 
 
-def _inventory_debits(receipt_line_ids: set[int]) -> dict[int, tuple[str, date]]:
+def _taken_out(line: SalesOrderLine) -> dict[str, Decimal]:
+    """What invoices and assets in the books took of a sales order line out of inventory, by account."""
+    invoiced = set(line.invoice_lines.filter(relieves_stock=True).values_list("pk", flat=True))
+    assets = set(line.assets.values_list("pk", flat=True))
+    taken: dict[str, Decimal] = defaultdict(lambda: ZERO)
+    for parts in (
+        *inventory_credits("invoice", "source_line_id", invoiced).values(),
+        *inventory_credits("asset", "entry__source_id", assets).values(),
+    ):
+        for account, (amount, _) in parts.items():
+            taken[account] += amount
+    return taken
+
+
+def inventory_debits(receipt_line_ids: set[int]) -> dict[int, tuple[str, date]]:
     """Account code and date of the inventory debit of each receipt line that is in the books."""
     rows = JournalLine.objects.filter(
         entry__source_type="receipt",
@@ -95,6 +115,25 @@ def _inventory_debits(receipt_line_ids: set[int]) -> dict[int, tuple[str, date]]
         debit__gt=0,
     ).values_list("source_line_id", "account__code", "entry__date")
     return {key: (code, on) for key, code, on in rows if key is not None}
+
+
+def inventory_credits(
+    source_type: str, key: str, keys: Collection[int]
+) -> Mapping[int, dict[str, tuple[Decimal, date]]]:
+    """What documents took out of inventory, and when, by the field ``key`` of their lines and the account's code."""
+    rows = (
+        JournalLine.objects.filter(
+            entry__source_type=source_type, account__type=AccountType.INVENTORY, **{f"{key}__in": keys}
+        )
+        .order_by()
+        .values_list(key, "account__code", "entry__date")
+        .annotate(net=Sum("credit") - Sum("debit"))
+    )
+    credits: dict[int, dict[str, tuple[Decimal, date]]] = defaultdict(dict)
+    for row, account, on, net in rows:
+        if net > 0:
+            credits[row or 0][account] = (net, on)
+    return credits
 
 
 def serials_left(line: SalesOrderLine, quantity: Decimal) -> str:

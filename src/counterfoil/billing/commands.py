@@ -28,6 +28,7 @@ from counterfoil.billing.models import (
 )
 from counterfoil.billing.queries import balances_of_invoices, invoiced_of, open_invoices
 from counterfoil.billing.recurring import lines_of, period_to_bill, unbilled_periods
+from counterfoil.billing.shipped import check_shipped
 from counterfoil.companies.models import BillingTerms, Company
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
@@ -384,7 +385,8 @@ def close_invoice(*, actor: Actor, invoice_id: int, now: datetime) -> Invoice:
 
     Raises:
         DomainError: ``not_found``; ``wrong_state`` when closed already; ``required`` without lines; ``not_shipped``
-            when a line bills stock that has not left; ``my_company_not_billable``; ``price_on_internal_company``.
+            when a line bills stock that has not left, or had not by the invoice's date; ``my_company_not_billable``;
+            ``price_on_internal_company``.
     """
     invoice = locked(Invoice.objects.select_related("bill_to"), invoice_id)
     check_transition("invoice", str(invoice), invoice.status, InvoiceStatus.CLOSED)
@@ -393,7 +395,7 @@ def close_invoice(*, actor: Actor, invoice_id: int, now: datetime) -> Invoice:
         raise DomainError("required", f"{invoice} has no lines to bill.", field="lines")
     check_billable(invoice.bill_to)
     check_prices(invoice.bill_to, lines)
-    _check_shipped(lines)
+    check_shipped(invoice, lines)
     set_bill_to(invoice, invoice.bill_to)
     invoice.number = take_number("invoice")
     invoice.status, invoice.closed_at = InvoiceStatus.CLOSED, now
@@ -403,20 +405,6 @@ def close_invoice(*, actor: Actor, invoice_id: int, now: datetime) -> Invoice:
     )
     audit.record(actor, "billing.invoice.closed", text, invoice)
     return invoice
-
-
-def _check_shipped(lines: Sequence[InvoiceLine]) -> None:
-    """Refuse lines that take more out of inventory than was shipped."""
-    relieving = {line.order_line_id: line for line in lines if line.relieves_stock and line.order_line_id is not None}
-    rest = unrelieved(locked_all(SalesOrderLine.objects.all(), set(relieving)).values())
-    for pk, line in relieving.items():
-        if rest[pk].quantity < 0 or rest[pk].cost < 0:
-            raise DomainError(
-                "not_shipped",
-                f"{plain(line.quantity)} {line.product} are invoiced, but {plain(-rest[pk].quantity)} of them have not"
-                " been shipped.",
-                field="lines",
-            )
 
 
 def _draft(invoice_id: int) -> Invoice:

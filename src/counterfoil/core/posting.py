@@ -177,7 +177,8 @@ class InvoicedLine:
     """A line of a customer's invoice. ``role`` is the revenue it earns, or ``DEFERRED_REVENUE`` when billed ahead.
 
     ``map_key`` picks the revenue account (a product, an agreement type). ``cost`` is what an inventory line takes out
-    of stock; it is not used for other lines, whose cost was expensed at receipt.
+    of stock; it is not used for other lines, whose cost was expensed at receipt. ``stock`` names accounts the cost was
+    received to, with what of it each has; the rest stands on the mapped account.
     """
 
     key: Key
@@ -188,6 +189,7 @@ class InvoicedLine:
     is_inventory: bool = False
     cost: Decimal = ZERO
     memo: str = ""
+    stock: tuple[tuple[str, Decimal], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +281,8 @@ def post_customer_invoice(
     COGS, per inventory line              cost
     Inventory, per inventory line                cost
     ====================================  =====  ======
+
+    Inventory is credited where the goods were received to, which need not be where they would be received to now.
     """
 
     def entries() -> Iterator[PostingLine]:
@@ -293,7 +297,10 @@ def post_customer_invoice(
             if line.is_inventory:
                 about = (line.memo or memo, customer, line.key, line.item_key)
                 yield from _debit(accounts, GlRole.COGS, line.item_key, line.cost, *about)
-                yield from _credit(accounts, GlRole.INVENTORY, line.item_key, line.cost, *about)
+                for account, cost in line.stock:
+                    yield from _credit(_always(account), GlRole.INVENTORY, line.item_key, cost, *about)
+                rest = sum_money([line.cost, *(-cost for _, cost in line.stock)])
+                yield from _credit(accounts, GlRole.INVENTORY, line.item_key, rest, *about)
 
     return _draft(on, "invoice", source_id, "invoice", memo, entries())
 
@@ -430,6 +437,11 @@ def reverse(draft: JournalDraft, on: date) -> JournalDraft:
     )
     memo = f"Reversal of {draft.memo}"
     return JournalDraft(on, draft.source_type, draft.source_id, f"{draft.step}:reversal", memo, swapped)
+
+
+def _always(account: str) -> Accounts:
+    """Accounts that are known: one that plays every role."""
+    return lambda role, key: account
 
 
 def _debit(

@@ -194,6 +194,11 @@ def received_for(lines: Iterable[SalesOrderLine]) -> dict[int, Done]:
     return _done(lines, "purchase_order_lines__receipt_lines")
 
 
+def capitalised_of(lines: Iterable[SalesOrderLine]) -> dict[int, Done]:
+    """What of each sales order line was capitalised out of stock, by its id."""
+    return _done(lines, "assets", Q(assets__capitalised_from="inventory"))
+
+
 def unrelieved(lines: Iterable[SalesOrderLine]) -> dict[int, Done]:
     """What of each stocked sales order line was shipped and neither invoiced (drafts count) nor capitalised, by its id.
 
@@ -202,7 +207,7 @@ def unrelieved(lines: Iterable[SalesOrderLine]) -> dict[int, Done]:
     rows = list(lines)
     shipped = _done(rows, "shipment_lines")
     invoiced = _done(rows, "invoice_lines", Q(invoice_lines__relieves_stock=True))
-    capitalised = _done(rows, "assets", Q(assets__capitalised_from="inventory"))
+    capitalised = capitalised_of(rows)
     return {
         row.pk: Done(
             shipped[row.pk].quantity - invoiced[row.pk].quantity - capitalised[row.pk].quantity,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -121,7 +122,7 @@ class Waiting:
 
     @property
     def may_go(self) -> bool:
-        """Whether it can be ticked: a bill that only waits for its receipt can go along with it."""
+        """Whether it can be ticked: what only waits for its receipt can go along with it."""
         return self.state == "ready" or self.state == "with_receipt"
 
     @property
@@ -150,7 +151,7 @@ _DOCUMENTS: Final = {
     queue: ListSpec(
         name=f"Unposted {label.lower()}",
         columns=_COLUMNS,
-        chips=(Chips("state", STATES if queue == "procurement" else (STATES[0], *STATES[2:])),),
+        chips=(Chips("state", STATES),),
         placeholder="Number or company",
         noun="records",
     )
@@ -312,6 +313,8 @@ def _make_batch(request: HttpRequest, queue: str) -> HttpResponse:
     if through is not None and not through.is_valid():
         return _queue_page(request, queue, through=through)
     chosen = _chosen(request.POST.getlist("item")) if through is None else {}
+    if queue == "invoices" and chosen:
+        chosen["receipt"] = _receipts_of(chosen.get("invoice", ()))
     scope = through.cleaned_data["scope"] if through else ""
     try:
         batch = create_batch(
@@ -353,6 +356,18 @@ def _chosen(values: list[str]) -> dict[str, list[int]]:
         if kind in SourceType.values and pk.isascii() and pk.isdigit():
             chosen[kind].append(int(pk))
     return chosen
+
+
+def _receipts_of(invoice_ids: Collection[int]) -> list[int]:
+    """The receipts that ticked invoices wait for: they stand in another queue, so they go along unasked."""
+    waited = {
+        reason.target_id
+        for row in unposted_invoices()
+        if row.source_id in invoice_ids
+        for reason in row.reasons
+        if reason.code == "receipt_not_transferred" and reason.target_id is not None
+    }
+    return sorted(waited)
 
 
 # -- batches -----------------------------------------------------------------------------------------------------------
