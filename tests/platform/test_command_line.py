@@ -188,15 +188,18 @@ def test_the_worker_does_what_waits(data: Path) -> None:
     assert "Working" in counterfoil(data, "worker", "--once").stdout
 
 
-def test_the_database_is_looked_after(data: Path) -> None:
+def test_the_database_is_looked_after(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+
     def state() -> dict[str, str]:
         return dict(json.loads(counterfoil(data, "db", "status", "--json").stdout))
 
-    assert "Stopped" in counterfoil(data, "db", "stop").stdout
     assert "up to date" in counterfoil(data, "db", "migrate").stdout
     assert state()["running"] == "no", "nothing runs between commands"
     counterfoil(data, "db", "start")
     assert state()["stays up"] == "yes"
+    assert "Stopped" in counterfoil(data, "db", "stop").stdout
+    assert state()["running"] == "no"
 
 
 def test_serving_the_network_in_the_clear_is_refused(data: Path) -> None:

@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -258,16 +259,17 @@ def test_awkward_folders(tmp_path: Path, name: str) -> None:
 
 
 def test_a_socket_folder_that_somebody_else_put_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     folder = tmp_path / "it's" / "postgres"
-    server = EmbeddedServer(folder, durable=False)
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    (tmp_path / f"{server.name}-{os.geteuid()}").symlink_to(elsewhere)
-    with pytest.raises(DatabaseUnavailable, match="in the way"):
-        server.ensure_running()
+    with tempfile.TemporaryDirectory(prefix="cf-") as short:  # a path too long for a socket would not be taken at all
+        monkeypatch.setenv("TMPDIR", short)
+        monkeypatch.setattr("tempfile.tempdir", None)
+        monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+        server = EmbeddedServer(folder, durable=False)
+        elsewhere = Path(short) / "elsewhere"
+        elsewhere.mkdir()
+        (Path(short) / f"{server.name}-{os.geteuid()}").symlink_to(elsewhere)
+        with pytest.raises(DatabaseUnavailable, match="in the way"):
+            server.ensure_running()
     assert processes_of(folder) == []
 
 

@@ -244,8 +244,9 @@ def capitalise_and_depreciate(desk: Desk) -> None:
 
 
 def read_the_reports(
-    desk: Desk, *, cogs: str | None, depreciation: str | None, profit: str, book_value: str | None
+    desk: Desk, *, profit: str, cogs: str | None = None, depreciation: str | None = None, book_value: str | None = None
 ) -> None:
+    """What the month of January says of the option."""
     desk.go("/reports/profit-and-loss/?first=2026-01-01&last=2026-01-31")
     desk.row("HaaS Revenue", "150.00")
     desk.row("Net profit", profit)
