@@ -194,6 +194,7 @@ def test_the_database_is_looked_after(tmp_path: Path) -> None:
     def state() -> dict[str, str]:
         return dict(json.loads(counterfoil(data, "db", "status", "--json").stdout))
 
+    assert "migrations" in counterfoil(data, "db", "migrate").stdout
     assert "up to date" in counterfoil(data, "db", "migrate").stdout
     assert state()["running"] == "no", "nothing runs between commands"
     counterfoil(data, "db", "start")
