@@ -112,7 +112,7 @@ class Addition(models.Model):
     )
 
     class Meta:
-        ordering = ["agreement", "position"]
+        ordering = ["agreement_id", "position"]
         constraints = [
             models.UniqueConstraint(fields=["agreement", "position"], name="addition_position_once"),
             models.CheckConstraint(

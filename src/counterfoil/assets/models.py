@@ -130,7 +130,7 @@ class DepreciationBook(models.Model):
     total_units = quantity_field(null=True, blank=True, help_text="Expected units, for units of use.")
 
     class Meta:
-        ordering = ["asset", "name"]
+        ordering = ["asset_id", "name"]
         constraints = [models.UniqueConstraint(fields=["asset", "name"], name="one_book_of_a_name_per_asset")]
 
 
@@ -151,7 +151,7 @@ class DepreciationLine(models.Model):
     )
 
     class Meta:
-        ordering = ["book", "sequence"]
+        ordering = ["book_id", "sequence"]
         constraints = [
             models.UniqueConstraint(fields=["book", "sequence"], name="depreciation_sequence_once"),
             models.UniqueConstraint(fields=["book", "start"], name="depreciation_period_once"),

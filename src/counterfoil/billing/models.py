@@ -150,7 +150,7 @@ class InvoiceLine(models.Model):
     )
 
     class Meta:
-        ordering = ["invoice", "position"]
+        ordering = ["invoice_id", "position"]
         constraints = [
             models.UniqueConstraint(fields=["invoice", "position"], name="invoice_line_position_once"),
             models.CheckConstraint(condition=Q(cost__gte=0), name="invoice_line_cost_not_negative"),
@@ -176,7 +176,7 @@ class InvoiceTax(models.Model):
     amount = money_field()
 
     class Meta:
-        ordering = ["invoice", "position"]
+        ordering = ["invoice_id", "position"]
         constraints = [models.UniqueConstraint(fields=["invoice", "position"], name="invoice_tax_position_once")]
         triggers = [
             part_of_closed_invoice(pgtrigger.Insert | pgtrigger.Update, "NEW"),

@@ -83,7 +83,7 @@ class ReceiptLine(models.Model):
     is_stocked = models.BooleanField(help_text="Whether it went into stock (inventory) or was expensed.")
 
     class Meta:
-        ordering = ["receipt", "position"]
+        ordering = ["receipt_id", "position"]
         constraints = [
             models.UniqueConstraint(fields=["receipt", "position"], name="receipt_line_position_once"),
             models.CheckConstraint(condition=Q(quantity__gt=0) & Q(cost__gte=0), name="receipt_line_amounts"),
@@ -101,7 +101,7 @@ class StockBalance(models.Model):
     value = money_field(default=0)
 
     class Meta:
-        ordering = ["bin", "product"]
+        ordering = ["bin_id", "product_id"]
         constraints = [
             models.UniqueConstraint(fields=["product", "bin"], name="one_balance_per_product_and_bin"),
             models.CheckConstraint(condition=Q(quantity__gte=0) & Q(value__gte=0), name="stock_not_negative"),
@@ -145,7 +145,7 @@ class ShipmentLine(models.Model):
     bin = models.ForeignKey(Bin, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
 
     class Meta:
-        ordering = ["shipment", "position"]
+        ordering = ["shipment_id", "position"]
         constraints = [
             models.UniqueConstraint(fields=["shipment", "position"], name="shipment_line_position_once"),
             models.CheckConstraint(condition=Q(quantity__gt=0) & Q(cost__gte=0), name="shipment_line_amounts"),

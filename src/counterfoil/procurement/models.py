@@ -67,7 +67,7 @@ class PurchaseOrderLine(models.Model):
     )
 
     class Meta:
-        ordering = ["purchase_order", "position"]
+        ordering = ["purchase_order_id", "position"]
         constraints = [
             models.UniqueConstraint(fields=["purchase_order", "position"], name="purchase_order_line_position_once"),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="purchase_order_line_quantity_positive"),
@@ -122,7 +122,7 @@ class VendorBillLine(models.Model):
     amount = money_field()
 
     class Meta:
-        ordering = ["bill", "position"]
+        ordering = ["bill_id", "position"]
         constraints = [
             models.UniqueConstraint(fields=["bill", "position"], name="vendor_bill_line_position_once"),
             models.CheckConstraint(condition=Q(quantity__gt=0) & Q(amount__gte=0), name="vendor_bill_line_amounts"),

@@ -69,7 +69,7 @@ class QuoteLine(models.Model):
     start_date = models.DateField(null=True, blank=True, help_text="First day billed, of a recurring line.")
 
     class Meta:
-        ordering = ["opportunity", "position"]
+        ordering = ["opportunity_id", "position"]
         constraints = [
             models.UniqueConstraint(fields=["opportunity", "position"], name="quote_line_position_once"),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="quote_line_quantity_positive"),

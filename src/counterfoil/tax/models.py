@@ -36,7 +36,7 @@ class TaxLevel(models.Model):
     agency = models.CharField(max_length=60, help_text="Whom it is paid to.")
 
     class Meta:
-        ordering = ["tax_code", "position"]
+        ordering = ["tax_code_id", "position"]
         constraints = [
             models.UniqueConstraint(fields=["tax_code", "position"], name="tax_level_once_per_code"),
             models.CheckConstraint(condition=Q(rate__gte=0) & Q(rate__lt=1), name="tax_rate_below_one"),

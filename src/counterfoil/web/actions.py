@@ -30,8 +30,8 @@ def actor_of(request: HttpRequest) -> Actor:
 
 
 def today() -> date:
-    """The day it is where the MSP is."""
-    return timezone.now().astimezone(msp_zone()).date()
+    """The day it is where the MSP is: its time zone is active during a request (``MspTimeZone``)."""
+    return timezone.localdate()
 
 
 def now() -> datetime:
