@@ -156,6 +156,14 @@ def test_an_agreement_with_nothing_to_bill_is_refused(world: World) -> None:
     assert refusal(lease_of(world, additions=[])).code == "invalid"
 
 
+def test_a_slip_of_the_year_bills_nothing(world: World) -> None:
+    lease_of(world)
+    with pytest.raises(DomainError, match="The books do not reach 1 Mar 2206") as refused:
+        invoice_agreements_through(actor=FINANCE, through=date(2206, 3, 1))
+    assert refused.value.field == "through"
+    assert not Invoice.objects.exists()
+
+
 @pytest.mark.parametrize(("through", "periods"), [(MAR_31, 3), (APR_1, 4), (date(2025, 12, 31), 0)])
 def test_we_19_through_a_date_bills_what_has_begun_by_then(world: World, through: date, periods: int) -> None:
     lease_of(world)

@@ -294,3 +294,9 @@ def test_the_pages_need_few_queries(
     ):
         with django_assert_max_num_queries(most):
             assert finance.get(address).status_code == 200, address
+
+
+def test_a_slip_of_the_year_is_said_instead_of_counted(world: World, finance: Client) -> None:
+    answer = finance.get("/invoices/agreements/", {"through": "9026-03-01"})
+    assert answer.status_code == 409
+    assert "The books do not reach 1 Mar 9026" in answer.content.decode()

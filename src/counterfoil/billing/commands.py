@@ -27,7 +27,7 @@ from counterfoil.billing.models import (
     PaymentApplication,
 )
 from counterfoil.billing.queries import balances_of_invoices, invoiced_of, open_invoices
-from counterfoil.billing.recurring import lines_of, period_to_bill, unbilled_periods
+from counterfoil.billing.recurring import lines_of, period_to_bill, refuse_beyond_the_books, unbilled_periods
 from counterfoil.billing.shipped import check_shipped
 from counterfoil.companies.models import BillingTerms, Company
 from counterfoil.core.calendar import format_date
@@ -143,7 +143,11 @@ def invoice_agreements_through(
         through: the last first day of a period that is billed.
         agreement_ids: only these agreements; ``None`` is all.
         invoice_date: one date for all; ``None`` dates each invoice on the first day of its period.
+
+    Raises:
+        DomainError: ``period_missing`` when the books do not reach ``through``: a slip of the year would bill decades.
     """
+    refuse_beyond_the_books(through)
     invoices: list[Invoice] = []
     parked: dict[int, Parked] = {}
     for row in unbilled_periods(through=through):

@@ -13,6 +13,7 @@ from counterfoil.billing.models import Invoice, InvoiceLine
 from counterfoil.core.calendar import Period, format_date
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import extend, format_money, sum_money
+from counterfoil.ledger.queries import books_reach
 from counterfoil.platform.records import plain_number as plain
 
 
@@ -138,3 +139,18 @@ def _through(agreement: Agreement, through: date) -> Iterator[Period]:
         if period.start > through:
             return
         yield period
+
+
+def refuse_beyond_the_books(through: date) -> None:
+    """Refuse to look for periods after the last accounting period: a slip of the year would bill decades.
+
+    Raises:
+        DomainError: ``period_missing``.
+    """
+    if not books_reach(through):
+        raise DomainError(
+            "period_missing",
+            f"The books do not reach {format_date(through)}: there is no accounting period so late.",
+            field="through",
+            hint=f"Check the year, or open the periods of {through.year} under Books, Periods.",
+        )

@@ -310,3 +310,8 @@ def natural_balance(account_type: str, net: Decimal) -> Decimal:
 def period_of(on: date) -> AccountingPeriod | None:
     """The period that holds ``on``, open or closed; ``None`` when there is none."""
     return AccountingPeriod.objects.filter(start__lte=on, end__gt=on).first()
+
+
+def books_reach(on: date) -> bool:
+    """Whether there is an accounting period of ``on`` or later."""
+    return AccountingPeriod.objects.filter(end__gt=on).exists()

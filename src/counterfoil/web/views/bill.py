@@ -20,6 +20,7 @@ from django.views.decorators.http import require_POST
 from counterfoil.billing import commands, queries
 from counterfoil.billing.commands import InvoicePayment, InvoicingRun, Parked
 from counterfoil.billing.models import Invoice, InvoiceStatus, Payment
+from counterfoil.billing.recurring import refuse_beyond_the_books
 from counterfoil.billing.remittances import remit_sales_tax
 from counterfoil.companies.queries import company as find_company
 from counterfoil.companies.queries import my_company
@@ -384,6 +385,7 @@ def parse_day(text: str | None) -> date | None:
 
 
 def _unbilled(through: date, run: InvoicingRun | None = None) -> list[Unbilled]:
+    refuse_beyond_the_books(through)
     parked = {each.agreement_id: each for each in run.parked} if run else {}
     rows = sorted(queries.unbilled_periods(through=through), key=lambda row: row.agreement_id)
     return [
