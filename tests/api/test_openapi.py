@@ -70,7 +70,7 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
 
 def test_fields_say_what_the_commands_say_of_them(document: dict[str, Any]) -> None:
     body = document["components"]["schemas"]["CreateBatch"]["properties"]
-    assert body["invoice_ids"]["description"].startswith("Closed invoices; one that sells stock")
+    assert body["invoice_ids"]["description"] == "Closed invoices; one that sells stock is ready as a bill is."
     assert "actor" not in body
     assert document["components"]["schemas"]["ConvertToAgreement"]["required"] == ["line_ids", "agreement_type_id"]
 
