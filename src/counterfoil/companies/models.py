@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from django.core.validators import RegexValidator
+import re
+
+from django.core.validators import EmailValidator, RegexValidator
 from django.db import models
 
 from counterfoil.platform.history import keep_history
+
+
+def split_addresses(text: str) -> list[str]:
+    """The e-mail addresses of a text in which commas, semicolons or line breaks separate them."""
+    return [part.strip() for part in re.split(r"[,;\n]", text) if part.strip()]
+
+
+def validate_addresses(text: str) -> None:
+    """Refuse a text in which not every part is an e-mail address.
+
+    Raises:
+        ValidationError: naming the first that is none.
+    """
+    for address in split_addresses(text):
+        EmailValidator(f"“{address}” is no e-mail address.")(address)
 
 
 class CompanyKind(models.TextChoices):
@@ -63,6 +80,13 @@ class Company(models.Model):
     terms = models.ForeignKey(BillingTerms, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     tax_code = models.ForeignKey("tax.TaxCode", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     invoice_email = models.EmailField(blank=True)
+    invoice_cc = models.CharField(
+        "copies of invoices",
+        max_length=500,
+        blank=True,
+        validators=[validate_addresses],
+        help_text="Who else gets the invoices by e-mail; several addresses with commas between them.",
+    )
     phone = models.CharField(max_length=40, blank=True)
     website = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -162,12 +186,39 @@ class Contact(models.Model):
         return self.name
 
 
+class LogoType(models.TextChoices):
+    """What kind of picture a logo is; the value is its ending."""
+
+    PNG = "png", "PNG"
+    JPEG = "jpg", "JPEG"
+    SVG = "svg", "SVG"
+
+
+class Paper(models.TextChoices):
+    """What invoices and statements are printed on."""
+
+    LETTER = "us-letter", "US Letter"
+    A4 = "a4", "A4"
+
+
 class MspSettings(models.Model):
-    """What holds for the whole MSP, in a single row."""
+    """What holds for the whole MSP, in a single row: its money, its time, and how its documents look."""
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     currency = models.CharField(max_length=3, default="USD")
     time_zone = models.CharField(max_length=60, default="America/New_York")
+    legal_name = models.CharField(max_length=100, blank=True, help_text="As documents name you; empty is My Company's.")
+    logo = models.BinaryField(default=b"", blank=True)
+    logo_type = models.CharField(max_length=3, choices=LogoType.choices, blank=True)
+    brand_colour = models.CharField(
+        max_length=7, default="#0b5d66", validators=[RegexValidator(r"^#[0-9a-fA-F]{6}$", "Write it as #0b5d66.")]
+    )
+    paper = models.CharField(max_length=9, choices=Paper.choices, default=Paper.LETTER)
+    remit_to = models.TextField(
+        max_length=600, blank=True, help_text="How to pay you: bank account, address for checks, link."
+    )
+    invoice_footer = models.TextField(max_length=400, blank=True, help_text="Stands at the foot of every page.")
+    reply_to = models.EmailField(blank=True, help_text="Where a customer's answer to a mailed invoice goes.")
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(id=1), name="msp_settings_single_row")]
