@@ -104,6 +104,51 @@ def settle(total: Decimal, parts: Sequence[Fraction], minor_units: int = 2) -> l
     return [Decimal(sign * unit).scaleb(-minor_units, _EXACT) for unit in units]
 
 
+def units_of(amount: Decimal, places: int) -> int:
+    """The amount as a whole number of units of that many decimals: 1.25 at 4 places is 12500.
+
+    Raises:
+        DomainError: ``invalid`` when it has more decimals than that.
+    """
+    scaled = amount.scaleb(places, _EXACT)
+    units = int(scaled)
+    if units != scaled:
+        raise DomainError("invalid", f"{amount} has more than {places} decimals.")
+    return units
+
+
+def from_units(units: int, places: int = 2) -> Decimal:
+    """The amount that :func:`units_of` made a whole number of."""
+    return Decimal(units).scaleb(-places, _EXACT)
+
+
+def round_units(units: int, per: int) -> int:
+    """``units`` in coarser ones, ``per`` of them to one: rounded half up, away from zero."""
+    magnitude = (2 * abs(units) + per) // (2 * per)
+    return -magnitude if units < 0 else magnitude
+
+
+def settle_units(total: int, parts: Sequence[int], per: int) -> list[int]:
+    """:func:`settle` in integers: ``parts`` in fine units, ``per`` of them to one of the coarse units of ``total``.
+
+    Raises:
+        DomainError: ``invalid`` when ``total`` is not the parts' rounded sum.
+    """
+    sign = -1 if (sum(parts) or next(filter(None, parts), 0)) < 0 else 1
+    whole, rest = [], []
+    for part in parts:
+        units, remainder = divmod(sign * part, per)
+        whole.append(units)
+        rest.append(-remainder)
+    left = sign * total - sum(whole)
+    if left:
+        if not 0 < left <= len(whole):
+            raise DomainError("invalid", "The total is not the rounded sum of the parts it is to be shared out among.")
+        for i in sorted(range(len(rest)), key=rest.__getitem__)[:left]:  # a stable sort: ties go to the earlier part
+            whole[i] += 1
+    return whole if sign > 0 else [-units for units in whole]
+
+
 def parse_decimal(text: str, field: str, *, places: int, digits: int) -> Decimal:
     """Read a number a person wrote: ``1,234.50``, ``-5``, ``(5.00)``.
 
