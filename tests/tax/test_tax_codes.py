@@ -20,14 +20,15 @@ NEVADA = [
     TaxLevelInput("County", Decimal("0.0225"), "Clark County"),
     TaxLevelInput("City", Decimal("0.01"), "City of Henderson"),
 ]
+STATE = TaxLevel("State", Decimal("0.04"), 1, agency="NV Dept of Taxation")
 
 
 def test_levels_are_what_the_core_reckons_with() -> None:
     code = create_tax_code(actor=FINANCE, identifier="NV", description="Henderson", levels=NEVADA)
     assert queries.tax_levels(code.pk) == (
-        TaxLevel("State", Decimal("0.04")),
-        TaxLevel("County", Decimal("0.0225")),
-        TaxLevel("City", Decimal("0.01")),
+        TaxLevel("State", Decimal("0.04"), 1, agency="NV Dept of Taxation"),
+        TaxLevel("County", Decimal("0.0225"), 2, agency="Clark County"),
+        TaxLevel("City", Decimal("0.01"), 3, agency="City of Henderson"),
     )
     assert queries.tax_levels(None) == ()
     assert queries.tax_codes(search="hender").get().combined_rate == Decimal("0.0725")
@@ -37,12 +38,12 @@ def test_levels_are_what_the_core_reckons_with() -> None:
 def test_levels_are_replaced_together() -> None:
     code = create_tax_code(actor=FINANCE, identifier="NV", levels=NEVADA)
     update_tax_code(actor=FINANCE, tax_code_id=code.pk, levels=NEVADA[:1], description="State only")
-    assert queries.tax_levels(code.pk) == (TaxLevel("State", Decimal("0.04")),)
+    assert queries.tax_levels(code.pk) == (STATE,)
     assert trail_of(code)[0].sentence == (
         "changed the tax code NV: levels now State 4 %, description from none to “State only”"
     )
     update_tax_code(actor=FINANCE, tax_code_id=code.pk, active=False)
-    assert queries.tax_levels(code.pk) == (TaxLevel("State", Decimal("0.04")),)
+    assert queries.tax_levels(code.pk) == (STATE,)
     assert not queries.tax_codes(active=True).exists()
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import cast
 
 from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceTax
 from counterfoil.companies.models import BillingTerms, Company, Site
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import ZERO, format_money, sum_money
-from counterfoil.core.salestax import TaxableLine, TaxLevel, compute_tax
+from counterfoil.core.salestax import Kind
 from counterfoil.tax.models import TaxCode
+from counterfoil.tax.queries import SoldLine, tax_table
 
 
 def check_billable(bill_to: Company) -> None:
@@ -88,12 +90,10 @@ def write_draft(invoice: Invoice, lines: Sequence[InvoiceLine]) -> Invoice:
 
 def reckon(invoice: Invoice) -> Invoice:
     """Compute tax and totals of a draft anew from its lines, and save them."""
-    lines = list(invoice.lines.all())
-    levels = list(invoice.tax_code.levels.all()) if invoice.tax_code else []
-    result = compute_tax(
-        [TaxableLine(line.pk, line.amount, line.taxable) for line in lines],
-        [TaxLevel(level.name, level.rate) for level in levels],
-    )
+    lines = list(invoice.lines.select_related("product", "charge"))
+    codes = [invoice.tax_code_id] if invoice.tax_code_id else []
+    table = tax_table(on=invoice.date, buyer_ids=[invoice.bill_to_id], tax_code_ids=codes)
+    result = table.tax(invoice.tax_code_id, invoice.bill_to_id, [_sold(line) for line in lines])
     for line in lines:
         line.tax_amount = result.by_line[line.pk]
     InvoiceLine.objects.bulk_update(lines, ["tax_amount"])
@@ -101,15 +101,16 @@ def reckon(invoice: Invoice) -> Invoice:
     InvoiceTax.objects.bulk_create(
         InvoiceTax(
             invoice=invoice,
-            position=position,
+            position=tax.position,
             level=tax.name,
-            agency=level.agency,
+            agency=tax.agency,
             rate=tax.rate,
             taxable_amount=tax.taxable_amount,
+            exempt_amount=tax.exempt_amount,
             amount=tax.amount,
         )
-        for position, (level, tax) in enumerate(zip(levels, result.by_level, strict=True), start=1)
-        if tax.taxable_amount or tax.amount
+        for tax in result.by_level
+        if tax.taxable_amount or tax.exempt_amount or tax.amount
     )
     invoice.subtotal = sum_money(line.amount for line in lines)
     invoice.tax_total = result.total if lines else ZERO
@@ -117,3 +118,17 @@ def reckon(invoice: Invoice) -> Invoice:
     invoice.cost_total = sum_money(line.cost for line in lines)
     invoice.save()
     return invoice
+
+
+def _sold(line: InvoiceLine) -> SoldLine:
+    """The line as it is taxed: what an agreement covers of it is not."""
+    return SoldLine(
+        key=line.pk,
+        amount=line.amount,
+        taxable=line.taxable,
+        kind=cast(Kind, line.kind),
+        quantity=(line.quantity - line.covered_quantity) or line.quantity,
+        category_id=line.product.category_id if line.product else None,
+        expense_type_id=line.charge.expense_type_id if line.charge else None,
+        work_role_id=line.charge.work_role_id if line.charge else None,
+    )
