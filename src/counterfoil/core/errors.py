@@ -43,6 +43,8 @@ CODES: Final[dict[str, int]] = {
     "gl_mapping_missing": 409,
     "period_closed": 409,
     "period_missing": 409,
+    "tax_code_not_in_effect": 409,
+    "absurd_amount": 409,
     "posted_is_locked": 409,
     "export_not_confirmed": 409,
     "idempotency_key_reused": 409,
