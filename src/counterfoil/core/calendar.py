@@ -15,6 +15,9 @@ from counterfoil.core.errors import DomainError
 
 Unit = Literal["day", "week", "month", "year"]
 
+#: What the billing periods are counted from: the contract's own first day, or the boundaries of the calendar.
+CycleBase = Literal["contract", "calendar"]
+
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MAX_COUNT: Final = 1200
 _MEAN_MONTH_DAYS: Final = Fraction(146_097, 4_800)  # 400 years have 146,097 days and 4,800 months
@@ -201,6 +204,35 @@ def nth_period(anchor: date, cycle: Cycle, n: int) -> Period:
     31 Jan gives 31 Jan, 28 Feb, 31 Mar.
     """
     return Period(cycle.after(anchor, n), cycle.after(anchor, n + 1))
+
+
+def billing_period(anchor: date, cycle: Cycle, n: int, base: CycleBase = "contract") -> Period:
+    """The n-th billing period (the first is 0).
+
+    ``contract`` counts from the anchor's own day (:func:`nth_period`). ``calendar`` cuts at the calendar's boundaries,
+    so the first period, which begins on the anchor, may be short: see :func:`whole_period` for where it cuts.
+    """
+    if base == "contract":
+        return nth_period(anchor, cycle, n)
+    whole = whole_period(anchor, cycle, n, base)
+    return whole if n else Period(anchor, whole.end)
+
+
+def whole_period(anchor: date, cycle: Cycle, n: int, base: CycleBase = "contract") -> Period:
+    """The n-th billing period uncut: what a proration divides by.
+
+    By the calendar, weeks begin on Monday (several at a time are counted from the anchor's week); months, quarters and
+    years are counted from 1 January of the anchor's year, so a quarter begins in January, April, July and October, and
+    five months begin in January, June, November, April. Days have no boundaries: they are counted from the anchor.
+    """
+    if base == "contract" or cycle.unit == "day":
+        return nth_period(anchor, cycle, n)
+    if (months := cycle.months) is not None:
+        new_year = date(anchor.year, 1, 1)
+        first = (anchor.month - 1) // months + n
+        return Period(add_months(new_year, first * months), add_months(new_year, (first + 1) * months))
+    monday = anchor - timedelta(days=anchor.weekday())
+    return nth_period(monday, cycle, n)
 
 
 def periods_through(anchor: date, cycle: Cycle, through: date, end: date | None = None) -> tuple[Period, ...]:

@@ -20,6 +20,7 @@ CENT: Final = Decimal("0.01")
 
 #: Wide enough that adding and multiplying stored numbers never loses a digit.
 _EXACT: Final = Context(prec=120, rounding=ROUND_HALF_UP)
+_STEPS: Final = {places: Decimal(1).scaleb(-places) for places in range(9)}
 _NUMBER: Final = re.compile(r"(?:\d+|\d{1,3}(?:,\d{3})+)?(?:\.\d+)?")
 
 
@@ -28,8 +29,8 @@ def round_to(amount: Decimal | Fraction, places: int) -> Decimal:
     if isinstance(amount, Fraction):
         units = _half_up(amount * 10**places)
         return Decimal(units).scaleb(-places, _EXACT)
-    rounded = amount.quantize(Decimal(1).scaleb(-places), context=_EXACT)
-    return _EXACT.add(rounded, 0)  # turns -0.00 into 0.00
+    rounded = amount.quantize(_STEPS[places] if places in _STEPS else Decimal(1).scaleb(-places), None, _EXACT)
+    return rounded or rounded.copy_abs()  # turns -0.00 into 0.00
 
 
 def round_money(amount: Decimal | Fraction, minor_units: int = 2) -> Decimal:
@@ -47,7 +48,7 @@ def multiply(*factors: Decimal) -> Decimal:
 
 def extend(quantity: Decimal, unit_price: Decimal, minor_units: int = 2) -> Decimal:
     """The extended amount of a line: quantity x unit price, rounded once."""
-    return round_money(multiply(quantity, unit_price), minor_units)
+    return round_to(_EXACT.multiply(quantity, unit_price), minor_units)
 
 
 def sum_money(amounts: Iterable[Decimal]) -> Decimal:

@@ -1,0 +1,661 @@
+"""Recurring billing: what an agreement should have billed, less what it has booked, is its next bill.
+
+For every charge (the billing amount, each addition) and every period of the agreement's grid there is one desired
+amount, derived from the dated history of the charge. What invoices and credit memos carry for that charge and period is
+subtracted. Back-dated additions, changes of quantity or price, cancellations, in advance or in arrears are then one
+rule; running twice adds nothing; and a preview is the same call.
+
+The desired amount of a charge and period is rounded once, from the exact sum over its stretches, and shared out to the
+lines by largest remainder: in which order runs are made never changes a cent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from counterfoil.core.calendar import Period, billing_period, format_date, months_between, whole_period
+from counterfoil.core.charges import (
+    Bill,
+    BilledItem,
+    BillKind,
+    Booked,
+    Changes,
+    Charge,
+    Credits,
+    OneOff,
+    Step,
+    Terms,
+    Timing,
+)
+from counterfoil.core.errors import DomainError
+from counterfoil.core.money import ZERO, allocate, extend, multiply, round_money, round_to, settle, sum_money
+from counterfoil.core.proration import WHOLE, ProrationMethod, Share, prorate
+
+__all__ = [
+    "Bill",
+    "BillKind",
+    "BilledItem",
+    "Booked",
+    "Changes",
+    "Charge",
+    "Credits",
+    "OneOff",
+    "Step",
+    "Terms",
+    "Timing",
+    "bills_due",
+    "check_bounds",
+    "next_due",
+    "present",
+]
+
+_DAY: Final = timedelta(days=1)
+_TEXT: Final = 299  # characters an explanation may have
+
+
+# -- the bills ---------------------------------------------------------------------------------------------------------
+
+
+def bills_due(
+    terms: Terms,
+    charges: Sequence[Charge],
+    one_offs: Sequence[OneOff] = (),
+    booked: Iterable[Booked] = (),
+    *,
+    through: date,
+    billed: Collection[date] = (),
+    cancelled: Collection[date] = (),
+    first: int = 0,
+    changed_from: date | None = None,
+) -> list[Bill]:
+    """The bills that fall due on or before ``through`` (WE-19), oldest first: desired minus booked.
+
+    Every period that is due and not yet billed has its bill, if there is anything on it. Differences of periods billed
+    before ride on the first bill made; with none, they make an adjustment or a credit memo where changes are billed
+    immediately, where the latest period due has come up empty, and where no further period will come; else they wait.
+    With ``credits="credit_memo"`` what is to be given back makes a credit memo at once.
+
+    Args:
+        terms: how the agreement is billed.
+        charges: what it bills, in the order of the lines.
+        one_offs: amounts billed once.
+        booked: what is booked for these charges and one-offs; other keys are left alone.
+        through: the last due date.
+        billed: first days of the periods that have their invoice.
+        cancelled: first days of the periods that were written off: nothing is desired for them, and no bill made.
+        first: the grid's period from which on to look: those before are settled, as is what is booked for them.
+        changed_from: the first day on which something has changed since the last run: billed periods that end before
+            it are settled. Without it every billed period is compared.
+
+    Raises:
+        DomainError: ``conflict`` when something is booked for a period that is not on the grid.
+    """
+    ledger = _Ledger(booked)
+    horizon = max((through, *billed, *ledger.starts))
+    due: list[tuple[_Slot, list[BilledItem]]] = []
+    differences: list[BilledItem] = []
+    latest_is_due = comes_later = False
+    for slot in _slots(terms, cancelled, first):
+        if slot.period.start > horizon:
+            comes_later = comes_later or slot.exists
+            break
+        is_due = slot.is_covered and slot.due <= through
+        is_billed = slot.period.start in billed
+        if is_billed or not slot.is_covered:
+            if changed_from is None or slot.period.end > changed_from:
+                differences += _all_differences(terms, charges, slot, ledger)
+        elif is_due:
+            items, late = _period_items(terms, charges, slot, ledger)
+            due.append((slot, items))
+            differences += late
+        else:
+            comes_later = True
+        latest_is_due = not is_billed if is_due else latest_is_due
+        ledger.visit(slot)
+    ledger.refuse_strays(charges, terms, first)
+
+    loose: list[BilledItem] = []
+    for one_off in one_offs:
+        if one_off.on > through:
+            continue
+        if rows := ledger.of_key(one_off.key):
+            differences += _one_off_difference(terms, one_off, rows)
+        else:
+            target = next((items for slot, items in due if slot.due >= one_off.on), loose)
+            target.append(_one_off_item(one_off))
+
+    last_bill = terms.one_time or not comes_later
+    return _assemble(terms, charges, due, differences, loose, at_once=last_bill, came_empty=latest_is_due)
+
+
+def _assemble(
+    terms: Terms,
+    charges: Sequence[Charge],
+    due: Sequence[tuple[_Slot, list[BilledItem]]],
+    differences: list[BilledItem],
+    loose: list[BilledItem],
+    *,
+    at_once: bool,
+    came_empty: bool,
+) -> list[Bill]:
+    """Put differences where they belong: on the first bill, on one of their own, on a credit memo, or nowhere yet."""
+    given_back: list[BilledItem] = []
+    if terms.credits == "credit_memo" and differences:
+        given_back = [item for item in differences if item.is_credit]
+        differences = [item for item in differences if not item.is_credit]
+    at_once = at_once or terms.changes == "immediately"
+    made = [(slot, items) for slot, items in due if items]
+    bills = [Bill("period", slot.billed_period, tuple(items)) for slot, items in made]
+    rest = list(loose) if at_once else []
+    if differences and made:
+        bills[0] = Bill("period", bills[0].period, _in_order(charges, differences, made[0][1]))
+    elif differences and (at_once or came_empty):
+        rest = [*differences, *rest]
+    if rest:
+        net = sum_money(item.amount for item in rest)
+        bills.append(Bill("credit_memo" if net < 0 else "adjustment", None, _in_order(charges, rest, ())))
+    if given_back:
+        bills.append(Bill("credit_memo", None, _in_order(charges, given_back, ())))
+    return bills
+
+
+def _in_order(
+    charges: Sequence[Charge], differences: Sequence[BilledItem], items: Sequence[BilledItem]
+) -> tuple[BilledItem, ...]:
+    """By charge; of each the differences of earlier periods first."""
+    place = {charge.key: index for index, charge in enumerate(charges)}
+    return tuple(sorted([*differences, *items], key=lambda item: place.get(item.key, len(place))))
+
+
+def next_due(terms: Terms, n: int) -> date | None:
+    """The day the n-th period falls due: its first day in advance, its last in arrears; None after the last period."""
+    slot = _slot(terms, n, ())
+    return slot.due if slot.exists else None
+
+
+def present(items: Sequence[BilledItem]) -> tuple[BilledItem, ...]:
+    """One printed line for each charge: its catch-up merged into its regular line where the quantities are the same.
+
+    WE-2: 2 at 12.06 for 15 to 31 March and 2 at 22.00 for April are shown as 2 at 34.06. For print alone: what is
+    stored, and later handed in as :class:`Booked`, are the lines apart.
+    """
+    groups: dict[tuple[Hashable, Decimal, bool], list[BilledItem]] = {}
+    for item in items:
+        groups.setdefault((item.key, item.quantity, item.is_credit), []).append(item)
+    return tuple(_merged(group) if len(group) > 1 else group[0] for group in groups.values())
+
+
+def _merged(group: Sequence[BilledItem]) -> BilledItem:
+    days = Period(min(item.service.start for item in group), max(item.service.end for item in group))
+    price = sum_money(item.unit_price for item in group)
+    amount = sum_money(item.amount for item in group)
+    since = min((item.prorated_from for item in group if item.prorated_from), default=None)
+    text = " + ".join(f"{_money(item.amount)} ({_days(item.service)})" for item in group)
+    if len(text) > _TEXT // 2:
+        text = f"{len(group)} parts, {_days(days)}"
+    text = f"{_plain(group[0].quantity)} × {_price(round_money(price))}: {text} = {_money(amount)}"
+    if since:
+        text += f"; prorated with a start date of {format_date(since)}"
+    return replace(
+        group[-1],
+        service=days,
+        unit_price=price,
+        amount=amount,
+        cost=sum_money(item.cost for item in group),
+        explanation=text[:_TEXT],
+        prorated_from=since,
+    )
+
+
+def check_bounds(
+    bills: Sequence[Bill],
+    charges: Sequence[Charge] = (),
+    booked: Iterable[Booked] = (),
+    *,
+    usual: Decimal | None = None,
+    max_bills: int = 24,
+    max_factor: int = 100,
+) -> None:
+    """Refuse what no run should make, so that a person looks at the agreement before its customer does.
+
+    Args:
+        bills: what :func:`bills_due` gave for one agreement.
+        charges: what it was given.
+        booked: what it was given.
+        usual: the amount of the last regular bill; a bill may not exceed ``max_factor`` times it. None: no such limit.
+        max_bills: how many bills one run may make for an agreement.
+        max_factor: see ``usual``.
+
+    Raises:
+        DomainError: ``absurd_amount`` for too many bills, too much on one, more units on a day than the charge has, or
+            more given back than was billed.
+    """
+    if len(bills) > max_bills:
+        raise _absurd(
+            f"One run would make {len(bills)} bills; {max_bills} are allowed.", "Check the first billing date."
+        )
+    for bill in bills:
+        if usual and abs(bill.amount) > max_factor * abs(usual):
+            amount = f"The bill comes to {_money(bill.amount)}, more than {max_factor} times the last, {_money(usual)}."
+            raise _absurd(amount, "Check quantities and prices.")
+    items = [item for bill in bills for item in bill.items]
+    by_period: dict[tuple[Hashable, date], list[BilledItem]] = {}
+    for item in items:
+        by_period.setdefault((item.key, item.period.start), []).append(item)
+    if len(by_period) == len(items) and all(item.amount >= 0 for item in items):
+        return
+    ledger = _Ledger(booked)
+    by_key = {charge.key: charge for charge in charges}
+    for (key, start), group in by_period.items():
+        if charge := by_key.get(key):
+            _check_units(charge, group)
+            _check_credit(charge, group, ledger.of(key, start))
+
+
+def _check_units(charge: Charge, group: Sequence[BilledItem]) -> None:
+    """Lines that charge the same days may together not charge more units than there are."""
+    most = max(step.quantity for step in charge.steps)
+    for day in {item.service.start for item in group} if len(group) > 1 else ():
+        units = sum_money(item.quantity for item in group if day in item.service)
+        if units > most:
+            day_units = f"{_plain(units)} units would be billed for {format_date(day)}, and there are {_plain(most)}."
+            raise _absurd(day_units, "Check the changes of this addition.")
+
+
+def _check_credit(charge: Charge, group: Sequence[BilledItem], rows: Sequence[Booked]) -> None:
+    net = sum_money(item.amount for item in group)
+    booked = sum_money(row.amount for row in rows)
+    if net < 0 <= booked and net + booked < 0 and all(step.unit_price >= 0 for step in charge.steps):
+        raise _absurd(
+            f"{_money(-net)} would be given back for {group[0].period.label}, but {_money(booked)} was billed.",
+            "Check the credit memos of this agreement.",
+        )
+
+
+def _absurd(message: str, hint: str) -> DomainError:
+    return DomainError("absurd_amount", message, hint=hint)
+
+
+# -- the grid and the books --------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A period of the grid: ``whole`` is what a proration divides by, ``end`` the first day no longer billed in it."""
+
+    n: int
+    period: Period
+    whole: Period
+    end: date
+    due: date
+    exists: bool
+    is_covered: bool
+    label: str
+
+    @property
+    def billed_period(self) -> Period:
+        """The period, cut at the agreement's last day."""
+        return self.period if self.end == self.period.end else Period(self.period.start, self.end)
+
+
+def _slot(terms: Terms, n: int, cancelled: Collection[date]) -> _Slot:
+    period = whole = billing_period(terms.anchor, terms.cycle, n, terms.base)
+    if n == 0 and terms.base != "contract" and terms.prorate_first_bill:
+        whole = whole_period(terms.anchor, terms.cycle, 0, terms.base)
+    end, exists = period.end, True
+    if terms.last_day is not None:
+        exists = period.start <= terms.last_day
+        end = min(end, terms.last_day + _DAY)
+    due = period.start if terms.timing == "advance" else end - _DAY
+    return _Slot(n, period, whole, end, due, exists, exists and period.start not in cancelled, period.label)
+
+
+def _slots(terms: Terms, cancelled: Collection[date], first: int) -> Iterator[_Slot]:
+    n = first
+    while True:
+        yield _slot(terms, n, cancelled)
+        n += 1
+
+
+class _Ledger:
+    """What is booked, by charge and period."""
+
+    def __init__(self, booked: Iterable[Booked]) -> None:
+        self.rows: dict[Hashable, dict[date, list[Booked]]] = {}
+        self.starts: set[date] = set()
+        self._visited: set[date] = set()
+        for row in booked:
+            self.rows.setdefault(row.key, {}).setdefault(row.period_start, []).append(row)
+            self.starts.add(row.period_start)
+
+    def of(self, key: Hashable, start: date) -> Sequence[Booked]:
+        """What is booked for a charge and the period that begins on ``start``."""
+        return self.rows.get(key, {}).get(start, ()) if self.rows else ()
+
+    def of_key(self, key: Hashable) -> Sequence[Booked]:
+        """All that is booked under a key."""
+        return [row for rows in self.rows.get(key, {}).values() for row in rows]
+
+    def visit(self, slot: _Slot) -> None:
+        """Note that a period of the grid begins then."""
+        if self.rows:
+            self._visited.add(slot.period.start)
+
+    def refuse_strays(self, charges: Sequence[Charge], terms: Terms, first: int) -> None:
+        """Refuse to go on when something is booked for a period the grid does not have: it would be billed twice."""
+        if not self.starts - self._visited:
+            return
+        settled = billing_period(terms.anchor, terms.cycle, first, terms.base).start if first else date.min
+        for charge in charges:
+            for start in self.rows.get(charge.key, ()):
+                if start >= settled and start not in self._visited:
+                    raise DomainError(
+                        "conflict",
+                        f"Something is billed for a period from {format_date(start)}, but none begins then.",
+                        hint="The billing cycle or its first day was changed: set it back, or credit what was billed.",
+                    )
+
+
+# -- what is desired ---------------------------------------------------------------------------------------------------
+
+
+class _Span(NamedTuple):
+    """Days of a period on which a charge has one quantity and price, and the share of the period they stand for."""
+
+    service: Period
+    step: Step
+    share: Share
+
+    def exact(self) -> Fraction:
+        return Fraction(multiply(self.step.quantity, self.step.unit_price)) * self.share.fraction
+
+    def exact_cost(self) -> Fraction:
+        return Fraction(multiply(self.step.units_of_cost, self.step.unit_cost)) * self.share.fraction
+
+
+def _spans(terms: Terms, charge: Charge, slot: _Slot) -> list[_Span]:
+    """What a charge is worth in a period; nothing where it is not in effect or nothing is counted."""
+    if not slot.is_covered:
+        return []
+    period = slot.period
+    start, end = max(charge.effective, period.start), slot.end
+    if charge.last_day is not None and charge.last_day < end:
+        end = charge.last_day + _DAY
+    if start >= end:
+        return []
+    if terms.one_time:
+        begins = charge.effective in period or (slot.n == 0 and charge.effective < period.start)
+        spans = [_Span(period, _step_on(charge, start), WHOLE)] if begins else []
+    elif not terms.prorate:
+        spans = _unprorated(terms, charge, slot, start, end)
+    else:
+        service = period if start == period.start and end == period.end else Period(start, end)
+        spans = _prorated(terms, charge, slot, service)
+    return [span for span in spans if span.share.part and (span.step.quantity or span.step.units_of_cost)]
+
+
+def _step_on(charge: Charge, day: date) -> Step:
+    steps = charge.steps
+    for step in reversed(steps):
+        if step.start <= day:
+            return step
+    return steps[0]
+
+
+def _unprorated(terms: Terms, charge: Charge, slot: _Slot, start: date, end: date) -> list[_Span]:
+    """In full, at the terms of the period's first day; from the next period on for what begins within this one."""
+    period = slot.period
+    if start == period.start:
+        return [_Span(period, _step_on(charge, start), prorate(terms.method, slot.whole, period))]
+    ends_here = end < period.end or charge.last_day == period.inclusive_end or terms.last_day == period.inclusive_end
+    return [_Span(period, _step_on(charge, start), WHOLE)] if ends_here else []
+
+
+def _prorated(terms: Terms, charge: Charge, slot: _Slot, service: Period) -> list[_Span]:
+    steps = charge.steps
+    is_whole = service is slot.whole
+    if is_whole and (len(steps) == 1 or steps[-1].start <= service.start):
+        return [_Span(service, steps[-1], WHOLE)]
+    first = None
+    if terms.method is ProrationMethod.REMAINDER and service.end < slot.whole.end and service.start == slot.whole.start:
+        first = _first_share(terms, charge, slot, service.end)
+    spans: list[_Span] = []
+    for index, step in enumerate(steps):
+        start = max(service.start, step.start) if index else service.start
+        end = min(service.end, steps[index + 1].start) if index + 1 < len(steps) else service.end
+        if start < end:
+            used = Period(start, end)
+            share = prorate(terms.method, slot.whole, used, service=service, first=first)
+            spans.append(_Span(used, step, share))
+    return spans
+
+
+def _first_share(terms: Terms, charge: Charge, slot: _Slot, end: date) -> Share | None:
+    """The share a charge's first part had, if the charge runs for whole cycles and ends on ``end`` for good."""
+    begin = max(charge.effective, terms.anchor)
+    length = months_between(begin, end) if terms.cycle.months else (end - begin).days
+    unit = terms.cycle.months or (terms.cycle.after(begin, 1) - begin).days
+    if length % unit or terms.cycle.after(begin, length // unit) != end:
+        return None
+    for n in range(slot.n - 1, -1, -1):
+        there = _slot(terms, n, ())
+        if begin in there.period:
+            return prorate(terms.method, there.whole, Period(begin, there.period.end))
+    return None
+
+
+# -- lines -------------------------------------------------------------------------------------------------------------
+
+
+def _period_items(
+    terms: Terms, charges: Sequence[Charge], slot: _Slot, ledger: _Ledger
+) -> tuple[list[BilledItem], list[BilledItem]]:
+    """The lines of a period not yet billed, and the differences of charges for which something is booked already."""
+    items: list[BilledItem] = []
+    late: list[BilledItem] = []
+    for charge in charges:
+        if rows := ledger.of(charge.key, slot.period.start):
+            late += _differences(terms, charge, slot, rows)
+        else:
+            items += _lines(charge, slot, _spans(terms, charge, slot))
+    return items, late
+
+
+def _all_differences(terms: Terms, charges: Sequence[Charge], slot: _Slot, ledger: _Ledger) -> list[BilledItem]:
+    found: list[BilledItem] = []
+    for charge in charges:
+        rows = ledger.of(charge.key, slot.period.start)
+        if rows:
+            found += _differences(terms, charge, slot, rows)
+        elif slot.is_covered:
+            lines = _lines(charge, slot, _spans(terms, charge, slot))
+            found += [line for line in lines if line.amount or line.cost]
+    return found
+
+
+def _lines(charge: Charge, slot: _Slot, spans: Sequence[_Span]) -> list[BilledItem]:
+    """Where nothing is booked: one line for each stretch."""
+    if len(spans) == 1:
+        service, step, share = spans[0]
+        if share.part == share.of:
+            amount = extend(step.quantity, step.unit_price)
+            cost = extend(step.units_of_cost, step.unit_cost) if step.unit_cost else ZERO
+            text = f"{_plain(step.quantity)} × {_price(step.unit_price)} for {slot.label} = {_money(amount)}"
+            return [
+                BilledItem(charge.key, slot.period, service, step.quantity, step.unit_price, amount, cost, text[:_TEXT])
+            ]
+    return [
+        _line(charge.key, slot, span.service, span.step.quantity, span.step.unit_price, span.share, amount, cost)
+        for span, amount, cost in zip(
+            spans, _settled([s.exact() for s in spans]), _settled([s.exact_cost() for s in spans]), strict=True
+        )
+    ]
+
+
+def _line(
+    key: Hashable,
+    slot: _Slot,
+    service: Period,
+    quantity: Decimal,
+    unit_price: Decimal,
+    share: Share,
+    amount: Decimal,
+    cost: Decimal,
+    before: str = "",
+    is_credit: bool = False,
+) -> BilledItem:
+    """A line for part of a period (or all of it), with how its amount comes about; ``before`` says what it changes."""
+    product = f"{before}{_plain(quantity)} × {_price(unit_price)}"
+    since: date | None = None
+    if share.part == share.of:
+        text = f"{product} for {slot.label} = {_money(amount)}"
+    else:
+        text = f"{product} × {share.words} ({_days(service)}) = {_money(amount)}"
+        if service.start > slot.whole.start and amount > 0:
+            since = service.start
+            text += f"; prorated with a start date of {format_date(since)}"
+    prorated = unit_price if share.part == share.of else round_to(Fraction(unit_price) * share.fraction, 8)
+    return BilledItem(key, slot.period, service, quantity, prorated, amount, cost, text[:_TEXT], since, is_credit)
+
+
+def _settled(parts: Sequence[Fraction]) -> list[Decimal]:
+    return settle(round_money(sum(parts, Fraction(0))), parts) if parts else []
+
+
+def _differences(terms: Terms, charge: Charge, slot: _Slot, rows: Sequence[Booked]) -> list[BilledItem]:
+    """Where something is booked: the lines that make it what is desired. Nothing is given back with ``none``."""
+    spans = _spans(terms, charge, slot)
+    if len(spans) == 1 and spans[0].share.part == spans[0].share.of:
+        desired = extend(spans[0].step.quantity, spans[0].step.unit_price)
+    else:
+        desired = round_money(sum((span.exact() for span in spans), Fraction(0)))
+    booked = sum_money(row.amount for row in rows)
+    amount = round_money(sum_money((desired, -booked)))
+    if not amount or (amount < 0 and terms.credits == "none"):
+        return []
+    cost = round_money(sum((span.exact_cost() for span in spans), Fraction(0)))
+    cost = round_money(sum_money((cost, *(-row.cost for row in rows))))
+    is_credit = amount < 0
+    changes = _changes(terms, charge, slot, spans, rows)
+    if changes is None:
+        text = f"{slot.label}: {_money(desired)} due less {_money(booked)} billed = {_money(amount)}"
+        one = Decimal(1)
+        return [
+            BilledItem(charge.key, slot.period, slot.period, one, amount, amount, cost, text[:_TEXT], None, is_credit)
+        ]
+    amounts = settle(amount, [change.exact() for change in changes])
+    costs = allocate(cost, [abs(part) for part in amounts])
+    return [
+        _line(charge.key, slot, c.service, c.quantity, c.unit_price, c.share, part, part_cost, c.before, is_credit)
+        for c, part, part_cost in zip(changes, amounts, costs, strict=True)
+        if part
+    ]
+
+
+class _Change(NamedTuple):
+    """A quantity more or less, or a price more or less, for some days."""
+
+    service: Period
+    quantity: Decimal
+    unit_price: Decimal
+    share: Share
+    before: str
+
+    def exact(self) -> Fraction:
+        return Fraction(multiply(self.quantity, self.unit_price)) * self.share.fraction
+
+
+def _changes(
+    terms: Terms, charge: Charge, slot: _Slot, spans: Sequence[_Span], rows: Sequence[Booked]
+) -> list[_Change] | None:
+    """What has changed since one flat line was booked; None where it cannot be told line by line."""
+    row = rows[0]
+    if len(rows) > 1 or not slot.period.start <= row.start < row.end <= slot.period.end:
+        return None
+    booked_days = Period(row.start, row.end)
+    share = prorate(terms.method, slot.whole, booked_days)
+    price = _price_behind(row, share, charge)
+    if price is None:
+        return None
+    booked = Fraction(multiply(row.quantity, price)) * share.fraction
+    marks = sorted({row.start, row.end, *(day for span in spans for day in (span.service.start, span.service.end))})
+    service = Period(marks[0], marks[-1])
+    changes: list[_Change] = []
+    for start, end in pairwise(marks):
+        days = Period(start, end)
+        step = next((span.step for span in spans if start in span.service), None)
+        old = row.quantity if start in booked_days else Decimal(0)
+        new, new_price = (step.quantity, step.unit_price) if step else (Decimal(0), price)
+        if step is None and not old:
+            continue
+        part = prorate(terms.method, slot.whole, days, service=service)
+        if new != old:
+            before = f"{_plain(new)} less {_plain(old)} billed: " if old else ""
+            changes.append(_Change(days, sum_money((new, -old)).normalize(), new_price, part, before))
+        if old and new_price != price:
+            before = f"price {_price(new_price)} less {_price(price)} billed: "
+            changes.append(_Change(days, old, sum_money((new_price, -price)), part, before))
+    exact = sum((span.exact() for span in spans), Fraction(0))
+    adds_up = sum((change.exact() for change in changes), Fraction(0)) == exact - booked
+    return changes if adds_up and changes and round_money(booked) == row.amount else None
+
+
+def _price_behind(row: Booked, share: Share, charge: Charge) -> Decimal | None:
+    """The price for a whole period behind a booked line's prorated one, if it is one that the charge has had."""
+    if share.part == share.of:
+        return row.unit_price
+    prices = (step.unit_price for step in reversed(charge.steps))
+    return next((p for p in prices if round_to(Fraction(p) * share.fraction, 8) == row.unit_price), None)
+
+
+def _one_off_item(one_off: OneOff) -> BilledItem:
+    day = Period(one_off.on, one_off.on + _DAY)
+    amount, cost = round_money(one_off.amount), round_money(one_off.cost)
+    return BilledItem(one_off.key, day, day, one_off.quantity, one_off.unit_price, amount, cost, one_off.words[:_TEXT])
+
+
+def _one_off_difference(terms: Terms, one_off: OneOff, rows: Sequence[Booked]) -> list[BilledItem]:
+    booked = sum_money(row.amount for row in rows)
+    amount = sum_money((round_money(one_off.amount), -booked))
+    if not amount or (amount < 0 and terms.credits == "none"):
+        return []
+    day = Period(one_off.on, one_off.on + _DAY)
+    cost = sum_money((round_money(one_off.cost), *(-row.cost for row in rows)))
+    tail = f": {_money(one_off.amount)} due less {_money(booked)} billed = {_money(amount)}"
+    text = one_off.words[: _TEXT - len(tail)] + tail
+    return [BilledItem(one_off.key, day, day, Decimal(1), amount, amount, cost, text, None, amount < 0)]
+
+
+# -- words -------------------------------------------------------------------------------------------------------------
+
+
+def _plain(quantity: Decimal) -> str:
+    text = f"{quantity:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _price(price: Decimal) -> str:
+    """At least two decimals, and no idle zeros after them: ``22.00``, ``0.00425``."""
+    whole, _, decimals = f"{price:,f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0'):0<2}"
+
+
+def _money(amount: Decimal) -> str:
+    return f"{amount:,.2f}" if amount >= 0 else f"({-amount:,.2f})"
+
+
+def _days(period: Period) -> str:
+    """``15–31 Mar 2019``, as short as it may be."""
+    start, last = period.start, period.inclusive_end
+    if start == last:
+        return format_date(start)
+    if (start.year, start.month) == (last.year, last.month):
+        return f"{start.day}–{format_date(last)}"
+    first = format_date(start)
+    return f"{first.removesuffix(f' {start.year}') if start.year == last.year else first} – {format_date(last)}"
