@@ -10,7 +10,14 @@ from decimal import Decimal
 from django.db.models import Max
 
 from counterfoil.agreements import queries
-from counterfoil.agreements.models import Addition, Agreement, AgreementStatus, AgreementType, BillingOption
+from counterfoil.agreements.models import (
+    Addition,
+    Agreement,
+    AgreementStatus,
+    AgreementType,
+    BillingOption,
+    BillingState,
+)
 from counterfoil.catalog.models import Product, ProductClass
 from counterfoil.catalog.policies import cycle_code
 from counterfoil.catalog.queries import products_for_lines
@@ -163,6 +170,7 @@ def create_agreement(
     )
     _check_dates(agreement)
     save_checked(agreement)
+    BillingState.objects.create(agreement=agreement, due_on=agreement.bill_start_date)
     until = f" to {format_date(end_date)}" if end_date else ", no ending date"
     audit.record(
         actor, "agreements.agreement.created",

@@ -402,6 +402,8 @@ def close_invoice(*, actor: Actor, invoice_id: int, now: datetime) -> Invoice:
     check_shipped(invoice, lines)
     set_bill_to(invoice, invoice.bill_to)
     invoice.number = take_number("invoice")
+    invoice.line_count, invoice.tax_count = len(lines), invoice.taxes.count()
+    invoice.balance = invoice.total
     invoice.status, invoice.closed_at = InvoiceStatus.CLOSED, now
     invoice.save()
     text = (

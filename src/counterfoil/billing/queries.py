@@ -8,10 +8,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from counterfoil.billing.models import (
+    CreditApplication,
     Invoice,
     InvoiceLine,
     InvoiceStatus,
@@ -23,7 +24,6 @@ from counterfoil.billing.recurring import UnbilledPeriod, unbilled_periods
 from counterfoil.core.money import ZERO, sum_money
 from counterfoil.ledger.models import JournalEntry
 from counterfoil.orders.models import SalesOrderLine
-from counterfoil.platform.fields import money_field
 from counterfoil.tax.models import TaxRemittance
 
 __all__ = ["UnbilledPeriod", "unbilled_periods"]
@@ -39,16 +39,9 @@ def invoices(
     agreement_id: int | None = None,
     order_id: int | None = None,
     search: str = "",
-    as_of: date | None = None,
 ) -> QuerySet[Invoice]:
-    """Invoices, newest first, each with its ``balance``: what is open of it (through ``as_of``); a draft owes nothing.
-
-    ``company_id`` finds those of the company and those billed to it.
-    """
-    owed = When(status=InvoiceStatus.CLOSED, then=F("total") - F("paid"))
-    found = Invoice.objects.select_related("company", "bill_to", "agreement", "sales_order").annotate(
-        paid=_paid(as_of), balance=Case(owed, default=Value(ZERO), output_field=money_field())
-    )
+    """Invoices, newest first. ``company_id`` finds those of the company and those billed to it."""
+    found = Invoice.objects.select_related("company", "bill_to", "agreement", "sales_order")
     if status:
         found = found.filter(status=status)
     if type:
@@ -72,14 +65,6 @@ def invoices(
     return found.order_by("-date", "-id")
 
 
-def _paid(as_of: date | None = None) -> Coalesce:
-    """What has been paid on the invoice of the outer query."""
-    parts = PaymentApplication.objects.filter(invoice=OuterRef("pk")).order_by()
-    if as_of is not None:
-        parts = parts.filter(payment__date__lte=as_of)
-    return Coalesce(Subquery(parts.values("invoice").annotate(total=Sum("amount")).values("total")), ZERO)
-
-
 def lines_of_invoice(invoice_id: int) -> QuerySet[InvoiceLine]:
     """The lines of an invoice with what they bill."""
     return InvoiceLine.objects.filter(invoice=invoice_id).select_related(
@@ -88,24 +73,43 @@ def lines_of_invoice(invoice_id: int) -> QuerySet[InvoiceLine]:
 
 
 def open_invoices(*, company_id: int | None = None, as_of: date | None = None) -> QuerySet[Invoice]:
-    """Closed invoices dated through ``as_of`` with a ``balance``, the one due first in front."""
-    found = (
-        Invoice.objects.filter(status=InvoiceStatus.CLOSED)
-        .select_related("company", "bill_to", "agreement", "sales_order")
-        .annotate(paid=_paid(as_of), balance=F("total") - F("paid"))
-        .exclude(balance=0)
+    """Closed invoices and credit memos with something open, the one due first in front.
+
+    Each has ``open_amount``: its balance, or what was open of it at the end of the day ``as_of``.
+    """
+    found = Invoice.objects.filter(status=InvoiceStatus.CLOSED).select_related(
+        "company", "bill_to", "agreement", "sales_order"
     )
-    if as_of is not None:
-        found = found.filter(date__lte=as_of)
+    if as_of is None:
+        found = found.exclude(balance=0).annotate(open_amount=F("balance"))
+    else:
+        found = found.filter(date__lte=as_of).annotate(open_amount=_open_at(as_of)).exclude(open_amount=0)
     if company_id is not None:
         found = found.filter(bill_to=company_id)
     return found.order_by("due_date", "id")
 
 
+def _open_at(as_of: date) -> Any:
+    """What was open of the invoice of the outer query: its balance, and what has been settled since."""
+    paid = PaymentApplication.objects.filter(invoice=OuterRef("pk"), payment__date__gt=as_of)
+    credited = CreditApplication.objects.filter(invoice=OuterRef("pk"), date__gt=as_of)
+    used = CreditApplication.objects.filter(credit_memo=OuterRef("pk"), date__gt=as_of)
+    return (
+        F("balance")
+        + _total(paid.order_by().values("invoice"))
+        + _total(credited.order_by().values("invoice"))
+        - _total(used.order_by().values("credit_memo"))
+    )
+
+
+def _total(grouped: Any) -> Coalesce:
+    return Coalesce(Subquery(grouped.annotate(total=Sum("amount")).values("total")), ZERO)
+
+
 def balances_of_invoices(rows: Iterable[Invoice]) -> dict[int, Decimal]:
-    """What is open of each invoice, by its id."""
+    """What is open of each invoice now, by its id."""
     ids = [row.pk for row in rows]
-    return dict(Invoice.objects.filter(pk__in=ids).order_by().values_list("pk", F("total") - _paid()))
+    return dict(Invoice.objects.filter(pk__in=ids).order_by().values_list("pk", "balance"))
 
 
 def invoiced_of(lines: Iterable[SalesOrderLine]) -> dict[int, Decimal]:
@@ -137,7 +141,7 @@ class ReceivableRow:
 def receivables(*, as_of: date) -> list[ReceivableRow]:
     """Accounts receivable by bill-to at the end of ``as_of``: not due, 1-30, 31-60, 61-90 and more days past due."""
     buckets: dict[tuple[int, str], list[Decimal]] = {}
-    owed = open_invoices(as_of=as_of).values_list("bill_to_id", "bill_to__name", "due_date", F("total") - _paid(as_of))
+    owed = open_invoices(as_of=as_of).values_list("bill_to_id", "bill_to__name", "due_date", "open_amount")
     for company_id, name, due, balance in owed:
         late = (as_of - due).days
         bucket = 0 if late <= 0 else min((late + 29) // 30, 4)

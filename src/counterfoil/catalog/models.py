@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-from counterfoil.platform.fields import price_field
+from counterfoil.platform.fields import price_field, quantity_field
 from counterfoil.platform.history import keep_history
 
 
@@ -108,3 +108,65 @@ class Product(models.Model):
     def is_stocked(self) -> bool:
         """Whether it is an asset in stock until it is sold. Class and type agree: stock here is stock in the books."""
         return self.product_class == ProductClass.INVENTORY
+
+
+class RateType(models.TextChoices):
+    """How a rate changes the one beneath it: replaces it, is added to it, or multiplies it."""
+
+    CUSTOM = "Custom", "Custom rate"
+    ADJUST = "AdjAmount", "Amount added or taken off"
+    MULTIPLIER = "Multiplier", "Multiplier"
+
+
+@keep_history
+class WorkRole(models.Model):
+    """In which capacity somebody works (engineer, project manager); its hourly rate is the last resort."""
+
+    name = models.CharField(max_length=50, unique=True)
+    hourly_rate = price_field(default=0)
+    hourly_cost = price_field(default=0, help_text="Fully burdened, for profitability.")
+    active = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=Q(hourly_rate__gte=0) & Q(hourly_cost__gte=0), name="role_rates_positive")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@keep_history
+class WorkType(models.Model):
+    """What kind of work it is (regular, after hours); it multiplies or adjusts the work role's rate."""
+
+    name = models.CharField(max_length=50, unique=True)
+    rate_type = models.CharField(max_length=10, choices=RateType.choices, default=RateType.MULTIPLIER)
+    rate = price_field(default=1)
+    cost_multiplier = price_field(default=1)
+    hours_min = quantity_field(default=0, help_text="Billed at least, an entry.")
+    hours_max = quantity_field(null=True, blank=True, help_text="Billed at most, an entry.")
+    round_hours_to = quantity_field(default=0, help_text="Billed hours are rounded up to a multiple of this; 0: not.")
+    active = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@keep_history
+class ExpenseType(models.Model):
+    """What an expense was for (mileage, meals)."""
+
+    name = models.CharField(max_length=50, unique=True)
+    taxable = models.BooleanField(default=False)
+    active = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name

@@ -7,6 +7,8 @@ import re
 from django.core.validators import EmailValidator, RegexValidator
 from django.db import models
 
+from counterfoil.platform.fields import price_field
+from counterfoil.platform.guards import kept_while_used
 from counterfoil.platform.history import keep_history
 
 
@@ -87,6 +89,10 @@ class Company(models.Model):
         validators=[validate_addresses],
         help_text="Who else gets the invoices by e-mail; several addresses with commas between them.",
     )
+    invoice_grouping = models.CharField(
+        max_length=11, blank=True, help_text="company, site, customer_po or ticket; empty: as the MSP does."
+    )
+    hourly_rate = price_field(null=True, blank=True, help_text="Where no agreement says otherwise.")
     phone = models.CharField(max_length=40, blank=True)
     website = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -102,6 +108,7 @@ class Company(models.Model):
             ),
             models.CheckConstraint(condition=~models.Q(bill_to=models.F("id")), name="bill_to_is_another_company"),
         ]
+        triggers = [kept_while_used(ledger_journalline="company_id")]
 
     def __str__(self) -> str:
         return self.name

@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "counterfoil.orders",
     "counterfoil.procurement",
     "counterfoil.inventory",
+    "counterfoil.usage",
     "counterfoil.billing",
     "counterfoil.assets",
     "counterfoil.accounting",

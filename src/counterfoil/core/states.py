@@ -20,6 +20,19 @@ TRANSITIONS: Final[dict[str, frozenset[Transition]]] = {
         {("draft", "sent"), ("draft", "cancelled"), ("sent", "closed"), ("sent", "cancelled"), ("closed", "sent")}
     ),
     "invoice": frozenset({("draft", "closed")}),
+    "billing_run": frozenset(
+        {
+            ("rating", "numbered"),
+            ("rating", "paused"),
+            ("rating", "finished"),
+            ("rating", "cancelled"),
+            ("numbered", "paused"),
+            ("numbered", "finished"),
+            ("paused", "rating"),
+            ("paused", "numbered"),
+            ("paused", "cancelled"),
+        }
+    ),
     "batch": frozenset({("open", "transferred")}),
     "asset": frozenset(
         {("in_service", "fully_depreciated"), ("in_service", "disposed"), ("fully_depreciated", "disposed")}

@@ -24,6 +24,7 @@ PREFIXES: Final[dict[str, str]] = {
     "batch": "BAT-",
     "asset": "FA-",
     "payment": "PAY-",
+    "billing_run": "RUN-",
 }
 
 
