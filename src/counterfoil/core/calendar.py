@@ -58,6 +58,8 @@ def add_months(day: date, months: int) -> date:
     year, month = divmod(index, 12)
     if not MINYEAR <= year <= MAXYEAR:
         raise DomainError("invalid", f"That reaches into the year {year}; dates go from the year 1 to 9999.")
+    if day.day <= 28:  # every month has these
+        return date(year, month + 1, day.day)
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 

@@ -245,11 +245,11 @@ def check_bounds(
             amount = f"The bill comes to {_money(bill.amount)}, more than {max_factor} times the last, {_money(usual)}."
             raise _absurd(amount, "Check quantities and prices.")
     items = [item for bill in bills for item in bill.items]
+    if len({(item.key, item.period.start) for item in items}) == len(items) and not any(i.is_credit for i in items):
+        return
     by_period: dict[tuple[Hashable, date], list[BilledItem]] = {}
     for item in items:
         by_period.setdefault((item.key, item.period.start), []).append(item)
-    if len(by_period) == len(items) and all(item.amount >= 0 for item in items):
-        return
     ledger = _Ledger(booked)
     by_key = {charge.key: charge for charge in charges}
     for (key, start), group in by_period.items():
@@ -384,7 +384,8 @@ def _spans(terms: Terms, charge: Charge, slot: _Slot) -> list[_Span]:
     if not slot.is_covered:
         return []
     period = slot.period
-    start, end = max(charge.effective, period.start), slot.end
+    start = charge.effective if charge.effective > period.start else period.start
+    end = slot.end
     if charge.last_day is not None and charge.last_day < end:
         end = charge.last_day + _DAY
     if start >= end:
@@ -460,7 +461,7 @@ def _period_items(
     items: list[BilledItem] = []
     late: list[BilledItem] = []
     for charge in charges:
-        if rows := ledger.of(charge.key, slot.period.start):
+        if ledger.rows and (rows := ledger.of(charge.key, slot.period.start)):
             late += _differences(terms, charge, slot, rows)
         else:
             items += _lines(charge, slot, _spans(terms, charge, slot))
