@@ -194,5 +194,6 @@ def make_invoice(
         )
     if closed:
         invoice.status, invoice.number, invoice.closed_at = "closed", next_number("invoice"), NOW
+        invoice.line_count, invoice.tax_count, invoice.balance = 1, invoice.taxes.count(), invoice.total
         invoice.save()
     return invoice
