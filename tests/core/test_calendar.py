@@ -5,14 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counterfoil.core.calendar import (
+    BIWEEKLY,
     CYCLES,
     MONTHLY,
     QUARTERLY,
+    TRIENNIAL,
     WEEKLY,
     YEARLY,
     Cycle,
     Period,
     add_months,
+    billing_period,
     calendar_month,
     format_date,
     month_end,
@@ -21,6 +24,7 @@ from counterfoil.core.calendar import (
     next_month_end,
     nth_period,
     periods_through,
+    whole_period,
 )
 from counterfoil.core.errors import DomainError
 
@@ -152,3 +156,49 @@ def test_a_period_must_have_a_day() -> None:
 def test_a_month_beyond_the_calendar_is_refused(day: date, months: int) -> None:
     with pytest.raises(DomainError, match="the year 1 to 9999"):
         add_months(day, months)
+
+
+@pytest.mark.parametrize(
+    ("ordered", "last_day"),
+    [
+        (date(2026, 7, 31), date(2026, 8, 30)),
+        (date(2026, 4, 30), date(2026, 5, 29)),
+        (date(2026, 2, 28), date(2026, 3, 27)),
+        (date(2024, 2, 29), date(2024, 3, 28)),
+    ],
+)
+def test_an_order_on_the_last_day_of_a_month_ends_a_day_before_it(ordered: date, last_day: date) -> None:
+    """WE-24."""
+    assert billing_period(ordered, MONTHLY, 0).inclusive_end == last_day
+
+
+def test_the_first_charge_of_a_plan_bought_on_the_15th() -> None:
+    """WE-23: bought on 15 Feb 2022, billed monthly: 15 Feb to 14 Mar."""
+    assert billing_period(date(2022, 2, 15), MONTHLY, 0).label == "15 Feb 2022 – 14 Mar 2022"
+
+
+@pytest.mark.parametrize(
+    ("anchor", "cycle", "labels"),
+    [
+        (date(2026, 1, 20), MONTHLY, ["20 Jan 2026 – 31 Jan 2026", "Feb 2026", "Mar 2026"]),
+        (date(2026, 2, 10), QUARTERLY, ["10 Feb 2026 – 31 Mar 2026", "1 Apr 2026 – 30 Jun 2026"]),
+        (date(2026, 2, 10), Cycle("month", 6), ["10 Feb 2026 – 30 Jun 2026", "1 Jul 2026 – 31 Dec 2026"]),
+        (date(2026, 7, 1), YEARLY, ["1 Jul 2026 – 31 Dec 2026", "1 Jan 2027 – 31 Dec 2027"]),
+        (date(2026, 7, 1), TRIENNIAL, ["1 Jul 2026 – 31 Dec 2028", "1 Jan 2029 – 31 Dec 2031"]),
+        (date(2026, 7, 1), Cycle("month", 5), ["1 Jul 2026 – 31 Oct 2026", "1 Nov 2026 – 31 Mar 2027"]),
+        (date(2026, 1, 1), WEEKLY, ["1 Jan 2026 – 4 Jan 2026", "5 Jan 2026 – 11 Jan 2026"]),
+        (date(2026, 1, 1), BIWEEKLY, ["1 Jan 2026 – 11 Jan 2026", "12 Jan 2026 – 25 Jan 2026"]),
+        (date(2026, 1, 1), Cycle("day", 10), ["1 Jan 2026 – 10 Jan 2026", "11 Jan 2026 – 20 Jan 2026"]),
+    ],
+)
+def test_periods_by_the_calendar(anchor: date, cycle: Cycle, labels: list[str]) -> None:
+    assert [billing_period(anchor, cycle, n, "calendar").label for n in range(len(labels))] == labels
+
+
+@given(anchor=days, cycle=st.sampled_from(list(CYCLES.values())), n=st.integers(0, 60))
+def test_calendar_periods_touch_and_lie_in_their_whole(anchor: date, cycle: Cycle, n: int) -> None:
+    period, whole = billing_period(anchor, cycle, n, "calendar"), whole_period(anchor, cycle, n, "calendar")
+    assert period.end == billing_period(anchor, cycle, n + 1, "calendar").start == whole.end
+    assert anchor in billing_period(anchor, cycle, 0, "calendar")
+    assert period == whole if n else whole.start <= anchor == period.start
+    assert whole_period(anchor, cycle, n) == nth_period(anchor, cycle, n)

@@ -544,19 +544,21 @@ def _differences(terms: Terms, charge: Charge, slot: _Slot, rows: Sequence[Booke
     cost = round_money(sum_money((cost, *(-row.cost for row in rows))))
     is_credit = amount < 0
     changes = _changes(terms, charge, slot, spans, rows)
-    if changes is None:
+    amounts = settle(amount, [change.exact() for change in changes]) if changes else []
+    if not changes or any((part < 0) != is_credit for part in amounts if part):
         text = f"{slot.label}: {_money(desired)} due less {_money(booked)} billed = {_money(amount)}"
-        one = Decimal(1)
-        return [
-            BilledItem(charge.key, slot.period, slot.period, one, amount, amount, cost, text[:_TEXT], None, is_credit)
-        ]
-    amounts = settle(amount, [change.exact() for change in changes])
+        return [_difference(charge.key, slot.period, amount, cost, text)]
     costs = allocate(cost, [abs(part) for part in amounts])
     return [
         _line(charge.key, slot, c.service, c.quantity, c.unit_price, c.share, part, part_cost, c.before, is_credit)
         for c, part, part_cost in zip(changes, amounts, costs, strict=True)
         if part
     ]
+
+
+def _difference(key: Hashable, period: Period, amount: Decimal, cost: Decimal, text: str) -> BilledItem:
+    """One line with a difference, where it cannot be told as units and prices."""
+    return BilledItem(key, period, period, Decimal(1), amount, amount, cost, text[:_TEXT], is_credit=amount < 0)
 
 
 class _Change(NamedTuple):
@@ -574,16 +576,16 @@ class _Change(NamedTuple):
 
 def _changes(
     terms: Terms, charge: Charge, slot: _Slot, spans: Sequence[_Span], rows: Sequence[Booked]
-) -> list[_Change] | None:
-    """What has changed since one flat line was booked; None where it cannot be told line by line."""
+) -> list[_Change]:
+    """What has changed since one flat line was booked; nothing where it cannot be told line by line."""
     row = rows[0]
     if len(rows) > 1 or not slot.period.start <= row.start < row.end <= slot.period.end:
-        return None
+        return []
     booked_days = Period(row.start, row.end)
     share = prorate(terms.method, slot.whole, booked_days)
     price = _price_behind(row, share, charge)
     if price is None:
-        return None
+        return []
     booked = Fraction(multiply(row.quantity, price)) * share.fraction
     marks = sorted({row.start, row.end, *(day for span in spans for day in (span.service.start, span.service.end))})
     service = Period(marks[0], marks[-1])
@@ -598,13 +600,13 @@ def _changes(
         part = prorate(terms.method, slot.whole, days, service=service)
         if new != old:
             before = f"{_plain(new)} less {_plain(old)} billed: " if old else ""
-            changes.append(_Change(days, sum_money((new, -old)).normalize(), new_price, part, before))
+            changes.append(_Change(days, new - old, new_price, part, before))
         if old and new_price != price:
             before = f"price {_price(new_price)} less {_price(price)} billed: "
-            changes.append(_Change(days, old, sum_money((new_price, -price)), part, before))
+            changes.append(_Change(days, old, new_price - price, part, before))
     exact = sum((span.exact() for span in spans), Fraction(0))
     adds_up = sum((change.exact() for change in changes), Fraction(0)) == exact - booked
-    return changes if adds_up and changes and round_money(booked) == row.amount else None
+    return changes if adds_up and round_money(booked) == row.amount else []
 
 
 def _price_behind(row: Booked, share: Share, charge: Charge) -> Decimal | None:
@@ -630,7 +632,7 @@ def _one_off_difference(terms: Terms, one_off: OneOff, rows: Sequence[Booked]) -
     cost = sum_money((round_money(one_off.cost), *(-row.cost for row in rows)))
     tail = f": {_money(one_off.amount)} due less {_money(booked)} billed = {_money(amount)}"
     text = one_off.words[: _TEXT - len(tail)] + tail
-    return [BilledItem(one_off.key, day, day, Decimal(1), amount, amount, cost, text, None, amount < 0)]
+    return [_difference(one_off.key, day, amount, cost, text)]
 
 
 # -- words -------------------------------------------------------------------------------------------------------------

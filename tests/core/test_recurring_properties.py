@@ -1,0 +1,286 @@
+"""Random histories of additions, changes, cancellations and runs come to what the day-by-day oracle says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.core.oracle_recurring import desired, is_due
+
+from counterfoil.core.calendar import MONTHLY, QUARTERLY, YEARLY, Cycle, billing_period
+from counterfoil.core.money import sum_money
+from counterfoil.core.proration import ProrationMethod
+from counterfoil.core.recurring import (
+    Bill,
+    Booked,
+    Charge,
+    OneOff,
+    Step,
+    Terms,
+    bills_due,
+    check_bounds,
+    present,
+)
+
+FIRST, LAST = date(2023, 11, 15), date(2025, 3, 31)
+DAY = timedelta(days=1)
+days = st.dates(FIRST, LAST)
+quantities = st.one_of(st.integers(0, 12).map(Decimal), st.decimals(0, 5, places=2))
+prices = st.one_of(st.decimals(0, 100, places=2), st.decimals(0, 3, places=5))
+steps = st.builds(Step, start=days, quantity=quantities, unit_price=prices, unit_cost=prices)
+Key = tuple[object, date]
+
+
+class Office:
+    """An agreement, its history, and what it was billed."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.charges: dict[int, Charge] = {}
+        self.one_offs: list[OneOff] = []
+        self.invoices: list[tuple[Bill, list[Booked]]] = []
+        self.cancelled: set[date] = set()
+        self.touched = date.max
+
+    # -- what people do
+
+    def touch(self, *dates: date) -> None:
+        self.touched = min((self.touched, *dates))
+
+    def add(self, step: Step) -> None:
+        key = len(self.charges)
+        self.charges[key] = Charge(key, (step,), step.start)
+        self.touch(step.start)
+
+    def change(self, which: int, step: Step) -> None:
+        if self.charges:
+            charge = self.charges[which % len(self.charges)]
+            self.charges[which % len(self.charges)] = replace(
+                charge, steps=(*(s for s in charge.steps if s.start < step.start), step)
+            )
+            self.touch(step.start, charge.effective if step.start <= charge.steps[0].start else step.start)
+
+    def end(self, which: int, last_day: date | None) -> None:
+        if self.charges:
+            charge = self.charges[which % len(self.charges)]
+            self.charges[which % len(self.charges)] = replace(charge, last_day=last_day)
+            self.touch(*(day for day in (last_day, charge.last_day) if day))
+
+    def cancel(self, last_day: date | None) -> None:
+        self.touch(*(day for day in (last_day, self.terms.last_day) if day))
+        self.terms = replace(self.terms, last_day=last_day)
+
+    def write_off(self, n: int) -> None:
+        start = billing_period(self.terms.anchor, self.terms.cycle, n, self.terms.base).start
+        if start not in self.billed:
+            self.cancelled.add(start)
+            self.touch(start)
+
+    def reopen(self) -> None:
+        self.touch(*self.cancelled or {date.max})
+        self.cancelled.clear()
+
+    def delete_invoice(self) -> None:
+        if self.invoices:
+            _, rows = self.invoices.pop()
+            self.touch(*(row.period_start for row in rows))
+
+    # -- the run
+
+    @property
+    def billed(self) -> set[date]:
+        return {bill.period.start for bill, _ in self.invoices if bill.period}
+
+    @property
+    def booked(self) -> list[Booked]:
+        return [row for _, rows in self.invoices for row in rows]
+
+    def preview(self, through: date, changed_from: date | None = None) -> list[Bill]:
+        return bills_due(
+            self.terms,
+            list(self.charges.values()),
+            self.one_offs,
+            self.booked,
+            through=through,
+            billed=self.billed,
+            cancelled=self.cancelled,
+            changed_from=changed_from,
+        )
+
+    def run(self, through: date) -> list[Bill]:
+        bills = self.preview(through)
+        assert self.preview(through) == bills
+        check_bounds(bills, list(self.charges.values()), self.booked, max_bills=999)
+        for bill in bills:
+            rows = [
+                Booked(
+                    i.key, i.period.start, i.amount, i.cost, i.quantity, i.unit_price, i.service.start, i.service.end
+                )
+                for i in bill.items
+            ]
+            self.invoices.append((bill, rows))
+        assert self.preview(through) == [], "a second run bills nothing"
+        self.examine(bills)
+        return bills
+
+    def examine(self, bills: list[Bill]) -> None:
+        for bill in bills:
+            assert bill.items
+            assert (bill.kind == "period") == (bill.period is not None)
+            assert sum_money(item.amount for item in present(bill.items)) == bill.amount
+            for item in bill.items:
+                assert len(item.explanation) < 300
+                assert item.is_credit == (item.amount < 0)
+        starts = Counter(bill.period.start for bill, _ in self.invoices if bill.period)
+        assert not starts or max(starts.values()) == 1, "a period has one bill"
+        assert all(amount >= 0 for amount in self.totals().values()), "no more is given back than was billed"
+
+    def totals(self) -> dict[Key, Decimal]:
+        totals: dict[Key, Decimal] = {}
+        for row in self.booked:
+            totals[row.key, row.period_start] = totals.get((row.key, row.period_start), Decimal("0.00")) + row.amount
+        return totals
+
+    def wanted(self, through: date) -> dict[Key, Decimal]:
+        """What the oracle says for each charge and every period billed or due."""
+        wanted = {}
+        for n in range(40):
+            start = billing_period(self.terms.anchor, self.terms.cycle, n, self.terms.base).start
+            if start in self.billed or is_due(self.terms, n, through):
+                for charge in self.charges.values():
+                    wanted[charge.key, start] = desired(self.terms, charge, n, self.cancelled)
+        return wanted
+
+
+Action = Callable[[Office], object]
+changes: st.SearchStrategy[Action] = st.one_of(
+    st.builds(lambda s: lambda o: o.add(s), steps),
+    st.builds(lambda w, s: lambda o: o.change(w, s), st.integers(0, 3), steps),
+    st.builds(lambda w, s: lambda o: o.change(w, s), st.integers(0, 3), steps),
+    st.builds(lambda w, d: lambda o: o.end(w, d), st.integers(0, 3), st.one_of(st.none(), days)),
+    st.builds(lambda d: lambda o: o.cancel(d), st.one_of(st.none(), days)),
+    st.builds(lambda n: lambda o: o.write_off(n), st.integers(0, 12)),
+    st.builds(lambda: lambda o: o.reopen()),
+)
+runs: st.SearchStrategy[Action] = st.builds(lambda d: lambda o: o.run(d), days)
+deletions: st.SearchStrategy[Action] = st.builds(lambda: lambda o: o.delete_invoice())
+terms_of = st.builds(
+    Terms,
+    cycle=st.sampled_from([MONTHLY, MONTHLY, QUARTERLY, YEARLY, Cycle("week", 6), Cycle("month", 5)]),
+    anchor=st.one_of(st.dates(FIRST, FIRST + 120 * DAY), st.sampled_from([date(2024, 1, 31), date(2024, 2, 29)])),
+    base=st.sampled_from(["contract", "calendar"]),
+    timing=st.sampled_from(["advance", "arrears"]),
+    prorate=st.sampled_from([True, True, False]),
+    prorate_first_bill=st.booleans(),
+    one_time=st.sampled_from([False, False, False, True]),
+)
+
+
+def nonzero(totals: dict[Key, Decimal]) -> dict[Key, Decimal]:
+    return {key: amount for key, amount in totals.items() if amount}
+
+
+@given(
+    terms=terms_of,
+    credits_=st.sampled_from(["next_invoice", "credit_memo"]),
+    later=st.sampled_from(["next_invoice", "immediately"]),
+    first=steps,
+    story=st.lists(st.one_of(changes, runs, runs, deletions), max_size=10),
+)
+@settings(max_examples=150)
+def test_however_it_is_run_the_sum_is_what_the_oracle_says(
+    terms: Terms, credits_: str, later: str, first: Step, story: list[Action]
+) -> None:
+    office = Office(replace(terms, credits=credits_, changes=later))
+    office.add(first)
+    for action in story:
+        action(office)
+    office.terms = replace(office.terms, changes="immediately")
+    office.run(LAST)
+    assert nonzero(office.totals()) == nonzero(office.wanted(LAST))
+
+
+@given(terms=terms_of, first=steps, story=st.lists(st.tuples(st.lists(changes, max_size=3), days), max_size=5))
+@settings(max_examples=100)
+def test_what_was_billed_is_never_given_back_where_nothing_is_to_be(
+    terms: Terms, first: Step, story: list[tuple[list[Action], date]]
+) -> None:
+    office = Office(replace(terms, changes="immediately"))
+    office.add(first)
+    level: dict[Key, Decimal] = {}
+    for actions, through in story:
+        for action in actions:
+            action(office)
+        bills = office.run(through)
+        assert all(item.amount > 0 or not item.is_credit for bill in bills for item in bill.items)
+        for key, amount in office.wanted(through).items():
+            level[key] = max(level.get(key, amount), amount)
+        assert nonzero(office.totals()) == nonzero(level)
+
+
+@given(terms=terms_of, first=steps, story=st.lists(st.tuples(st.lists(changes, max_size=3), days), max_size=5))
+@settings(max_examples=60)
+def test_looking_from_the_first_change_on_finds_all_that_has_changed(
+    terms: Terms, first: Step, story: list[tuple[list[Action], date]]
+) -> None:
+    office = Office(replace(terms, changes="immediately", credits="credit_memo"))
+    office.add(first)
+    for actions, through in story:
+        for action in actions:
+            action(office)
+        assert office.preview(through, changed_from=office.touched) == office.preview(through)
+        office.run(through)
+        office.touched = date.max
+
+
+@given(terms=terms_of, method=st.sampled_from(list(ProrationMethod)), first=steps, story=st.lists(changes, max_size=6))
+@settings(max_examples=100)
+def test_every_method_bills_the_same_in_one_run_as_in_many(
+    terms: Terms, method: ProrationMethod, first: Step, story: list[Action]
+) -> None:
+    totals = []
+    for run_between in (False, True):
+        office = Office(replace(terms, method=method, credits="next_invoice", changes="immediately"))
+        office.add(first)
+        for n, action in enumerate(story):
+            action(office)
+            if run_between:
+                office.run(FIRST + n * 70 * DAY)
+        # What was billed beyond a write-off is not comparable: a billed period cannot be written off.
+        office.cancelled = set()
+        office.run(LAST)
+        totals.append(nonzero(office.totals()))
+    assert totals[0] == totals[1]
+
+
+@given(
+    terms=terms_of,
+    later=st.sampled_from(["next_invoice", "immediately"]),
+    first=steps,
+    offs=st.lists(st.tuples(days, st.decimals(0, 500, places=2)), max_size=4),
+    throughs=st.lists(days, max_size=5),
+)
+@settings(max_examples=60)
+def test_an_amount_billed_once_is_billed_once(
+    terms: Terms, later: str, first: Step, offs: list[tuple[date, Decimal]], throughs: list[date]
+) -> None:
+    office = Office(replace(terms, changes=later))
+    office.add(first)
+    office.one_offs = [
+        OneOff(("off", n), on, Decimal(1), amount, amount, Decimal(0), "overage") for n, (on, amount) in enumerate(offs)
+    ]
+    for through in throughs:
+        before = {row.key for row in office.booked}
+        for bill in office.run(through):
+            new = [item for item in bill.items if isinstance(item.key, tuple)]
+            assert all(item.service.start <= through and item.key not in before for item in new)
+    office.terms = replace(office.terms, changes="immediately")
+    office.run(LAST)
+    billed = {row.key: row.amount for row in office.booked if isinstance(row.key, tuple)}
+    assert billed == {("off", n): amount for n, (_, amount) in enumerate(offs)}
+    assert len(billed) == sum(isinstance(row.key, tuple) for row in office.booked)
