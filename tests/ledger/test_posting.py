@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
-from django.db.utils import DatabaseError
+from django.db.utils import DatabaseError, IntegrityError
 from tests.world import FINANCE, OWNER, VIEWER, World
 
 from counterfoil.core.errors import DomainError
@@ -24,6 +27,7 @@ from counterfoil.ledger.commands import (
 )
 from counterfoil.ledger.models import Account, AccountingPeriod, JournalEntry, JournalLine
 from counterfoil.ledger.queries import balance_sheet, profit_and_loss, trial_balance
+from counterfoil.platform.copying import copy_rows, take_ids
 
 RENT = (ManualLine("6100", debit=Decimal("500")), ManualLine("1000", credit=Decimal("500")))
 JAN = date(2026, 1, 31)
@@ -131,43 +135,125 @@ def test_the_database_refuses_to_change_what_is_posted(world: World, sql: str) -
         connection.cursor().execute(sql)
 
 
-def test_the_database_refuses_an_entry_that_does_not_balance(world: World) -> None:
-    period = AccountingPeriod.objects.get(start=date(2026, 1, 1))
-    accounts = list(Account.objects.filter(code__in=["1000", "6100"]))
+@dataclass(slots=True)
+class Draft:
+    """An entry to be written past all commands, as a bug would."""
 
-    def insert(debit: str, credit: str, count: int) -> None:
-        with transaction.atomic():
-            entry = JournalEntry.objects.create(
-                number="JE-X", date=JAN, period=period, source_type="manual", source_id=99, source_label="x",
-                step="entry", memo="x", line_count=count, total=Decimal(debit), posted_by="x",
-            )  # fmt: skip
-            JournalLine.objects.bulk_create(
-                [
-                    JournalLine(entry=entry, position=1, account=accounts[0], debit=Decimal(debit)),
-                    JournalLine(entry=entry, position=2, account=accounts[1], credit=Decimal(credit)),
-                ]
+    world: World
+    lines: Sequence[tuple[str, str, str]] = (("1000", "5", "0"), ("6100", "0", "5"))
+    total: str = "5"
+    count: int = 2
+    on: date = JAN
+    period: date = date(2026, 1, 1)
+    source_id: int = 99
+    id: int = field(default_factory=lambda: take_ids(JournalEntry, 1)[0])
+
+    def write_lines(self, *, first: int = 1) -> None:
+        accounts = {account.code: account for account in Account.objects.all()}
+        JournalLine.objects.bulk_create(
+            JournalLine(
+                entry_id=self.id,
+                position=position,
+                account=accounts[code],
+                debit=Decimal(debit),
+                credit=Decimal(credit),
             )
+            for position, (code, debit, credit) in enumerate(self.lines, start=first)
+        )
 
-    with pytest.raises(DatabaseError, match="does not balance"):
-        insert("5", "4.99", 2)
-    with pytest.raises(DatabaseError, match="does not balance"):
-        insert("5", "5", 3)
-    insert("5", "5", 2)
+    def entry(self) -> JournalEntry:
+        return JournalEntry(
+            id=self.id, number=f"JE-X{self.id}", date=self.on, period=AccountingPeriod.objects.get(start=self.period),
+            source_type="manual", source_id=self.source_id, source_label="x", step="entry", memo="x",
+            line_count=self.count, total=Decimal(self.total), posted_by="x",
+        )  # fmt: skip
+
+    def write(self) -> None:
+        self.write_lines()
+        JournalEntry.objects.bulk_create([self.entry()])
 
 
-def test_the_database_refuses_an_entry_without_lines(world: World) -> None:
-    period = AccountingPeriod.objects.get(start=date(2026, 1, 1))
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"lines": [("1000", "5", "0"), ("6100", "0", "4.99")]}, "does not balance: debits 5.0000, credits 4.9900"),
+        ({"total": "6"}, "of 6.0000 does not balance: debits 5.0000, credits 5.0000"),
+        ({"count": 3}, "has 2 lines instead of 3"),
+        ({"lines": []}, "has 0 lines instead of 2"),
+        ({"on": date(2026, 2, 1)}, "dated 2026-02-01 but booked in the period from 2026-01-01"),
+        ({"on": date(2025, 12, 31)}, "dated 2025-12-31 but booked in the period from 2026-01-01"),
+    ],
+)
+def test_the_database_refuses_a_wrong_entry(world: World, wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(DatabaseError, match=said), transaction.atomic():
+        Draft(world, **wrong).write()
+    Draft(world).write()
 
-    def insert_and_commit() -> None:
-        with transaction.atomic():
-            JournalEntry.objects.create(
-                number="JE-X", date=JAN, period=period, source_type="manual", source_id=99, source_label="x",
-                step="entry", memo="x", line_count=2, total=Decimal("5"), posted_by="x",
-            )  # fmt: skip
-            connection.cursor().execute("SET CONSTRAINTS ALL IMMEDIATE")
 
-    with pytest.raises(DatabaseError, match="has 0 lines instead of 2"):
-        insert_and_commit()
+def test_the_database_sees_the_wrong_entry_among_many(world: World) -> None:
+    drafts = [Draft(world, source_id=n) for n in range(200)]
+    drafts[137].count = 3
+    for draft in drafts:
+        draft.write_lines()
+    with pytest.raises(DatabaseError, match=f"JE-X{drafts[137].id} has 2 lines instead of 3"), transaction.atomic():
+        JournalEntry.objects.bulk_create(draft.entry() for draft in drafts)
+
+    drafts[137].count, drafts[44].on = 2, date(2026, 2, 28)
+    with pytest.raises(DatabaseError, match="dated 2026-02-28"), transaction.atomic():
+        JournalEntry.objects.bulk_create(draft.entry() for draft in drafts)
+    drafts[44].on = JAN
+    JournalEntry.objects.bulk_create(draft.entry() for draft in drafts)
+
+
+def test_the_database_refuses_a_closed_and_an_unknown_period(world: World) -> None:
+    draft = Draft(world, on=date(2026, 1, 5))
+    draft.write_lines()
+    stray = draft.entry()
+    stray.period_id = 0
+    with pytest.raises(DatabaseError, match="no accounting period with the id 0"), transaction.atomic():
+        JournalEntry.objects.bulk_create([stray])
+
+    close_period(actor=FINANCE, period_id=AccountingPeriod.objects.get(start=date(2026, 1, 1)).pk)
+    with pytest.raises(DatabaseError, match="January 2026 is closed; nothing can be posted on 2026-01-05"):
+        JournalEntry.objects.bulk_create([draft.entry()])
+
+
+def test_the_database_refuses_further_lines_of_an_entry_even_if_they_balance(world: World) -> None:
+    draft = Draft(world)
+    draft.write()
+    with pytest.raises(DatabaseError, match=f"JE-X{draft.id} is posted and takes no further lines"):
+        draft.write_lines(first=3)
+
+
+def test_the_database_refuses_lines_whose_entry_never_comes(world: World) -> None:
+    Draft(world).write_lines()
+    with pytest.raises(IntegrityError, match="entry_id"):
+        connection.check_constraints()
+    transaction.set_rollback(True)
+
+
+@pytest.mark.parametrize(
+    ("column", "said"), [("account_id", "no account with the id 0"), ("company_id", "no company with the id 0")]
+)
+def test_the_database_refuses_lines_on_what_is_not_there(world: World, column: str, said: str) -> None:
+    bank = Account.objects.get(code="1000").pk
+    row = {"entry_id": 1, "position": 1, "account_id": bank, "debit": 1, "credit": 0, "memo": "", "company_id": None}
+    with pytest.raises(DatabaseError, match=said):
+        copy_rows(JournalLine, list(row), [row.values(), {**row, "position": 2, column: 0}.values()])
+
+
+def test_what_the_journal_names_stays(world: World) -> None:
+    post_manual_entry(actor=FINANCE, on=JAN, memo="Rent", lines=RENT)
+    spare = create_account(actor=FINANCE, code="6150", name="Telephone", type="expense")
+    for sql in (
+        "DELETE FROM ledger_account WHERE code = '6100'",
+        "UPDATE ledger_account SET id = id + 1000 WHERE code = '6100'",
+        "DELETE FROM ledger_accountingperiod WHERE start = '2026-01-01'",
+    ):
+        with pytest.raises(DatabaseError, match="It is in use"), transaction.atomic():
+            connection.cursor().execute(sql)
+    spare.delete()
+    AccountingPeriod.objects.get(start=date(2026, 12, 1)).delete()
 
 
 def test_the_chart_can_be_edited_within_reason(world: World) -> None:

@@ -24,10 +24,15 @@ from counterfoil.ledger.models import (
 )
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command, refuse_as
+from counterfoil.platform.copying import copy_rows, take_ids
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.numbering import take_number, take_numbers
 
 FINANCE = (Role.FINANCE,)
+
+LINE_COLUMNS = ("entry", "position", "account", "debit", "credit", "memo", "company", "source_line_id")
+#: All columns of an entry but the last, ``posted_at``: the database has the time.
+ENTRY_COLUMNS = [field.attname for field in JournalEntry._meta.concrete_fields][:-1]
 
 refuse_as(
     "one_posting_per_document_and_step", "already_transferred", "It is in the books already; nothing was posted twice."
@@ -81,40 +86,50 @@ def post_drafts(
     periods = _open_periods({posting.draft.date for posting in postings})
     accounts = _accounts_by_code({line.account for posting in postings for line in posting.draft.lines})
     numbers = take_numbers("journal_entry", len(postings))
-    entries = JournalEntry.objects.bulk_create(
-        JournalEntry(
-            number=number,
-            date=posting.draft.date,
-            period=periods[posting.draft.date],
-            source_type=posting.draft.source_type,
-            source_id=primary_key(posting.draft.source_id),
-            source_label=posting.source_label,
-            step=posting.draft.step,
-            version=posting.version,
-            memo=posting.draft.memo[:200],
-            line_count=len(posting.draft.lines),
-            total=posting.draft.total,
-            reverses=(reverses or {}).get(index),
-            posted_by=actor.name,
-        )
-        for index, (number, posting) in enumerate(zip(numbers, postings, strict=True))
+    ids = take_ids(JournalEntry, len(postings))
+    # Lines first: the guards of the journal look at whole entries, when the entries come.
+    copy_rows(
+        JournalLine,
+        LINE_COLUMNS,
+        (
+            (
+                entry_id,
+                position,
+                accounts[line.account].pk,
+                line.debit,
+                line.credit,
+                line.memo[:200],
+                line.company_key,
+                line.source_line_key,
+            )
+            for entry_id, posting in zip(ids, postings, strict=True)
+            for position, line in enumerate(posting.draft.lines, start=1)
+        ),
     )
-    # One statement: the trigger that checks the balance looks at whole entries.
-    JournalLine.objects.bulk_create(
-        JournalLine(
-            entry=entry,
-            position=position,
-            account=accounts[line.account],
-            debit=line.debit,
-            credit=line.credit,
-            memo=line.memo[:200],
-            company_id=line.company_key,
-            source_line_id=line.source_line_key,
+    reversed_ids = {index: entry.pk for index, entry in (reverses or {}).items()}
+    rows = [
+        (
+            ids[index],
+            numbers[index],
+            posting.draft.date,
+            periods[posting.draft.date].pk,
+            posting.draft.source_type,
+            primary_key(posting.draft.source_id),
+            posting.source_label,
+            posting.draft.step,
+            posting.version,
+            posting.draft.memo[:200],
+            len(posting.draft.lines),
+            posting.draft.total,
+            reversed_ids.get(index),
+            actor.name,
         )
-        for entry, posting in zip(entries, postings, strict=True)
-        for position, line in enumerate(posting.draft.lines, start=1)
-    )
-    return entries
+        for index, posting in enumerate(postings)
+    ]
+    copy_rows(JournalEntry, ENTRY_COLUMNS, rows)
+    # One transaction, one time: that of the first is that of all.
+    posted_at = JournalEntry.objects.values_list("posted_at", flat=True).get(pk=ids[0])
+    return [JournalEntry.from_db(None, (*ENTRY_COLUMNS, "posted_at"), (*row, posted_at)) for row in rows]
 
 
 def primary_key(key: Key) -> int:

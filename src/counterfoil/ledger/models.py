@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 
 from counterfoil.core.states import allowed
 from counterfoil.platform.fields import money_field
+from counterfoil.platform.guards import kept_while_used, references
 from counterfoil.platform.history import keep_history
 
 
@@ -79,6 +80,7 @@ class Account(models.Model):
 
     class Meta:
         ordering = ["code"]
+        triggers = [kept_while_used(ledger_journalline="account_id")]
 
     def __str__(self) -> str:
         return f"{self.code} {self.name}"
@@ -128,23 +130,105 @@ class AccountingPeriod(models.Model):
         ]
         triggers = [
             pgtrigger.FSM(name="period_status", field="status", transitions=sorted(allowed("period"))),
+            kept_while_used(ledger_journalentry="period_id"),
         ]
 
     def __str__(self) -> str:
         return f"{self.start:%b %Y}"
 
 
+# The guards of the journal look at all rows of a statement at once. Queries on tables that grow are planned at each run
+# (EXECUTE): a plan that was kept from an empty table would be slow for ever.
+
+#: Locks the periods first, shared: whoever closes one waits, or has closed it before it is looked at.
+_ENTRIES_IN_OPEN_PERIODS = """
+    PERFORM 1 FROM ledger_accountingperiod
+    WHERE id IN (SELECT period_id FROM new_rows) ORDER BY id FOR SHARE;
+    SELECT e.*, p.start AS period_start, p.status,
+        CASE WHEN e.first < p.start THEN e.first ELSE e.last END AS outside
+    INTO bad
+    FROM (SELECT period_id, min(date) AS first, max(date) AS last FROM new_rows GROUP BY period_id) e
+    LEFT JOIN ledger_accountingperiod p ON p.id = e.period_id
+    WHERE p.id IS NULL OR p.status <> 'open' OR e.first < p.start OR e.last >= p."end"
+    ORDER BY e.first LIMIT 1;
+    IF bad.period_id IS NULL THEN
+        RETURN NULL;
+    ELSIF bad.status IS NULL THEN
+        RAISE EXCEPTION 'counterfoil:period_missing: There is no accounting period with the id %.', bad.period_id;
+    ELSIF bad.status <> 'open' THEN
+        RAISE EXCEPTION 'counterfoil:period_closed: % is closed; nothing can be posted on %.',
+            to_char(bad.period_start, 'FMMonth YYYY'), bad.first;
+    END IF;
+    RAISE EXCEPTION 'counterfoil:invalid: an entry is dated % but booked in the period from %',
+        bad.outside, bad.period_start;
+"""
+
+#: LATERAL looks up the lines of each entry by their index, however many there are of others.
+_ENTRIES_ARE_WHOLE = """
+    EXECUTE $query$
+        SELECT e.number, e.line_count, e.total, found.lines, found.debits, found.credits
+        FROM new_rows e CROSS JOIN LATERAL (
+            SELECT count(*) AS lines, coalesce(sum(debit), 0) AS debits, coalesce(sum(credit), 0) AS credits
+            FROM ledger_journalline WHERE entry_id = e.id
+        ) found
+        WHERE found.lines <> e.line_count OR found.debits <> e.total OR found.credits <> e.total
+        LIMIT 1
+    $query$ INTO bad;
+    IF bad.lines <> bad.line_count THEN
+        RAISE EXCEPTION 'counterfoil:unbalanced: entry % has % lines instead of %',
+            bad.number, bad.lines, bad.line_count;
+    ELSIF bad.number IS NOT NULL THEN
+        RAISE EXCEPTION 'counterfoil:unbalanced: entry % of % does not balance: debits %, credits %.',
+            bad.number, bad.total, bad.debits, bad.credits;
+    END IF;
+    RETURN NULL;
+"""
+
+#: An entry that is there has all its lines. Keys lie together, so a range of the entries' index is all that is read.
+_LINES_BEFORE_ENTRIES = """
+    EXECUTE $query$
+        SELECT e.number FROM ledger_journalentry e
+        WHERE e.id BETWEEN (SELECT min(entry_id) FROM new_rows) AND (SELECT max(entry_id) FROM new_rows)
+            AND e.id IN (SELECT entry_id FROM new_rows)
+        LIMIT 1
+    $query$ INTO late;
+    IF late IS NOT NULL THEN
+        RAISE EXCEPTION 'counterfoil:posted_is_locked: entry % is posted and takes no further lines.', late;
+    END IF;
+    RETURN NULL;
+"""
+
+
+def _once_a_statement(name: str, declare: list[tuple[str, str]], func: str) -> pgtrigger.Trigger:
+    """A guard over all rows of an insert, which it finds in ``new_rows``."""
+    return pgtrigger.Trigger(
+        name=name,
+        level=pgtrigger.Statement,
+        when=pgtrigger.After,
+        operation=pgtrigger.Insert,
+        referencing=pgtrigger.Referencing(new="new_rows"),  # type: ignore[no-untyped-call]
+        declare=declare,
+        func=func,
+    )
+
+
 class JournalEntry(models.Model):
-    """A posted journal entry.
+    """A posted journal entry, written after its lines: an entry that is there is whole.
 
     ``(source_type, source_id, step, version)`` is the business fact it books, once: version 2 follows after version 1
     was reversed. ``line_count`` and ``total`` (the sum of the debits) seal the entry: the database refuses lines that
     do not add up to them.
     """
 
-    number = models.CharField(max_length=15, unique=True)
+    number = models.CharField(max_length=15)
     date = models.DateField(db_index=True)
-    period = models.ForeignKey(AccountingPeriod, on_delete=models.PROTECT, related_name="entries")
+    period = models.ForeignKey(
+        AccountingPeriod,
+        on_delete=models.PROTECT,
+        related_name="entries",
+        db_constraint=False,  # the guard of open periods sees that it is there
+        db_index=False,  # its entries are found by their date
+    )
     source_type = models.CharField(max_length=30, help_text="What it books: invoice, receipt, vendor_bill, asset, ...")
     source_id = models.BigIntegerField()
     source_label = models.CharField(max_length=60, help_text="The source's number, as people know it.")
@@ -154,12 +238,13 @@ class JournalEntry(models.Model):
     line_count = models.PositiveIntegerField()
     total = money_field()
     reverses = models.OneToOneField("self", null=True, blank=True, on_delete=models.PROTECT, related_name="reversed_by")
-    posted_at = models.DateTimeField(db_default=Now())
     posted_by = models.CharField(max_length=200)
+    posted_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         ordering = ["date", "id"]
         constraints = [
+            models.UniqueConstraint(fields=["number"], name="journal_number_once"),
             models.UniqueConstraint(
                 fields=["source_type", "source_id", "step", "version"], name="one_posting_per_document_and_step"
             ),
@@ -168,39 +253,8 @@ class JournalEntry(models.Model):
         ]
         triggers = [
             pgtrigger.Protect(name="entry_is_posted", operation=pgtrigger.Update | pgtrigger.Delete),
-            pgtrigger.Trigger(
-                name="entry_in_open_period",
-                when=pgtrigger.Before,
-                operation=pgtrigger.Insert,
-                declare=[("period_row", "RECORD")],
-                func="""
-                    SELECT * INTO period_row FROM ledger_accountingperiod WHERE id = NEW.period_id FOR SHARE;
-                    IF NEW.date < period_row.start OR NEW.date >= period_row."end" THEN
-                        RAISE EXCEPTION 'counterfoil:invalid: entry % is dated % but booked in the period from %',
-                            NEW.number, NEW.date, period_row.start;
-                    END IF;
-                    IF period_row.status <> 'open' THEN
-                        RAISE EXCEPTION 'counterfoil:period_closed: % is closed; nothing can be posted on %.',
-                            to_char(period_row.start, 'FMMonth YYYY'), NEW.date;
-                    END IF;
-                    RETURN NEW;
-                """,
-            ),
-            pgtrigger.Trigger(
-                name="entry_is_complete",
-                when=pgtrigger.After,
-                operation=pgtrigger.Insert,
-                timing=pgtrigger.Deferred,
-                declare=[("found", "INTEGER")],
-                func="""
-                    SELECT count(*) INTO found FROM ledger_journalline WHERE entry_id = NEW.id;
-                    IF found <> NEW.line_count THEN
-                        RAISE EXCEPTION 'counterfoil:unbalanced: entry % has % lines instead of %',
-                            NEW.number, found, NEW.line_count;
-                    END IF;
-                    RETURN NULL;
-                """,
-            ),
+            _once_a_statement("entries_in_open_periods", [("bad", "RECORD")], _ENTRIES_IN_OPEN_PERIODS),
+            _once_a_statement("entries_are_whole", [("bad", "RECORD")], _ENTRIES_ARE_WHOLE),
         ]
 
     def __str__(self) -> str:
@@ -208,11 +262,16 @@ class JournalEntry(models.Model):
 
 
 class JournalLine(models.Model):
-    """One side of a journal entry on one account."""
+    """One side of a journal entry on one account.
 
-    entry = models.ForeignKey(JournalEntry, on_delete=models.PROTECT, related_name="lines")
+    Lines are written before their entry, whose key is taken in advance; the foreign key is looked at when all is
+    committed. It is the only one: each costs more than writing the row, so accounts and companies are checked for all
+    lines of a statement together.
+    """
+
+    entry = models.ForeignKey(JournalEntry, on_delete=models.PROTECT, related_name="lines", db_index=False)
     position = models.PositiveIntegerField()
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="lines")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="lines", db_constraint=False)
     debit = money_field(default=0)
     credit = money_field(default=0)
     memo = models.CharField(max_length=200, blank=True)
@@ -222,12 +281,15 @@ class JournalLine(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="+",
+        db_constraint=False,
+        db_index=False,
         help_text="The customer or vendor, on receivables, payables and GRNI.",
     )
     source_line_id = models.BigIntegerField(null=True, help_text="The line of the source document, if one.")
 
     class Meta:
         ordering = ["entry_id", "position"]
+        indexes = [models.Index(fields=["company"], condition=Q(company__isnull=False), name="lines_of_company")]
         constraints = [
             models.UniqueConstraint(fields=["entry", "position"], name="line_position_once_per_entry"),
             models.CheckConstraint(
@@ -236,25 +298,6 @@ class JournalLine(models.Model):
         ]
         triggers = [
             pgtrigger.Protect(name="line_is_posted", operation=pgtrigger.Update | pgtrigger.Delete),
-            pgtrigger.Trigger(
-                name="lines_balance",
-                level=pgtrigger.Statement,
-                when=pgtrigger.After,
-                operation=pgtrigger.Insert,
-                referencing=pgtrigger.Referencing(new="new_lines"),  # type: ignore[no-untyped-call]
-                declare=[("bad", "RECORD")],
-                func="""
-                    SELECT e.number, sum(l.debit) AS debits, sum(l.credit) AS credits INTO bad
-                    FROM ledger_journalentry e JOIN ledger_journalline l ON l.entry_id = e.id
-                    WHERE e.id IN (SELECT DISTINCT entry_id FROM new_lines)
-                    GROUP BY e.id, e.number, e.total, e.line_count
-                    HAVING sum(l.debit) <> sum(l.credit) OR sum(l.debit) <> e.total OR count(*) <> e.line_count
-                    LIMIT 1;
-                    IF FOUND THEN
-                        RAISE EXCEPTION 'counterfoil:unbalanced: entry % does not balance: debits %, credits %.',
-                            bad.number, bad.debits, bad.credits;
-                    END IF;
-                    RETURN NULL;
-                """,
-            ),
+            _once_a_statement("lines_before_entries", [("late", "TEXT")], _LINES_BEFORE_ENTRIES),
+            *references(account_id="ledger_account", company_id="companies_company"),
         ]

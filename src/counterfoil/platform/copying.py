@@ -1,0 +1,74 @@
+"""Writing many rows by PostgreSQL's binary COPY, and taking their keys in advance.
+
+COPY writes rows several times as fast as ``bulk_create``: no model instances, no SQL text, one round trip. It runs in
+the transaction of Django's connection, and triggers, constraints and defaults see its rows like any others. What Django
+does in Python (field defaults, ``pre_save``, signals) it does not do: columns left out take the database's defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import connection, models
+
+
+def copy_rows(model: type[models.Model], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+    """Write ``rows`` to the table of ``model`` in one statement.
+
+    Args:
+        model: whose table.
+        columns: names of fields or columns (``"entry"`` and ``"entry_id"`` are the same), in the order of the values.
+        rows: values as the columns hold them: keys for foreign keys, ``Decimal``, aware datetimes, dicts for JSON.
+
+    Returns:
+        How many were written.
+
+    Raises:
+        DatabaseError: as any insert does; nothing is written then.
+    """
+    fields = [_field(model, name) for name in columns]
+    quoted = connection.ops.quote_name
+    names = ", ".join(quoted(str(field.column)) for field in fields)
+    statement = f"COPY {quoted(model._meta.db_table)} ({names}) FROM STDIN (FORMAT BINARY)"
+    # The cursor wraps no errors of its copy(): what the database refuses must reach commands as Django's errors.
+    with connection.wrap_database_errors, connection.cursor() as cursor:
+        with cursor.copy(statement) as copy:
+            copy.set_types([_type_name(field) for field in fields])
+            write = copy.write_row
+            for row in rows:
+                write(row)
+        return int(cursor.rowcount)
+
+
+def take_ids(model: type[models.Model], count: int) -> list[int]:
+    """The next ``count`` primary keys of ``model``, ascending, from its sequence: nobody else gets them.
+
+    They need not be consecutive when others insert at the same time. Keys that are not used are lost, as always.
+    """
+    key = model._meta.pk
+    assert key is not None
+    with connection.cursor() as cursor:
+        # The sequence is looked up once, not once a key.
+        cursor.execute(
+            "WITH keys AS MATERIALIZED (SELECT pg_get_serial_sequence(%s, %s)::regclass AS source)"
+            " SELECT nextval(source) FROM keys, generate_series(1, %s)",
+            [connection.ops.quote_name(model._meta.db_table), key.column, count],
+        )
+        return sorted(row[0] for row in cursor.fetchall())
+
+
+def _field(model: type[models.Model], name: str) -> models.Field[Any, Any]:
+    for field in model._meta.concrete_fields:
+        if name in (field.name, field.attname):
+            return field
+    raise LookupError(f"{model.__name__} has no column {name}")
+
+
+def _type_name(field: models.Field[Any, Any]) -> str:
+    """The name of the column's type without its size: binary COPY takes no text for a number."""
+    kind = field.rel_db_type(connection) if field.is_relation else field.db_type(connection)
+    if kind is None:
+        raise LookupError(f"{field} has no column type")
+    name, _, rest = kind.partition("(")
+    return name.strip() + ("[]" if rest.endswith("[]") else "")
