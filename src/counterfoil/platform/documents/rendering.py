@@ -64,12 +64,12 @@ def render_pdf(
         template: which document.
         data: JSON values; texts are printed as they are.
         timestamp: aware; the instant the document says it was made.
-        files: pictures that ``data`` names, by file name.
+        files: pictures (SVG) that ``data`` names, by file name.
 
     Raises:
         Unprintable: a picture is broken, or a value is missing.
     """
-    made = _compile(template, data, timestamp, files, format="pdf", pdf_standards=["a-3b"])
+    made = _compile(template, data, timestamp, files, pdf_standards=["a-3b"])
     assert isinstance(made, bytes)
     return made
 
@@ -94,13 +94,22 @@ def render_png(
 def _compile(
     template: Template, data: Mapping[str, Any], timestamp: datetime, files: Mapping[str, bytes] | None, **how: Any
 ) -> Any:
+    folder = {**_sources(template), "data.json": json.dumps(printable(data)).encode(), **(files or {})}
+    return compiled(folder, timestamp, **how)
+
+
+def compiled(folder: Mapping[str, bytes], timestamp: datetime, **how: Any) -> Any:
+    """What Typst makes of a folder's ``main.typ``: a document, or a picture of each page.
+
+    Raises:
+        Unprintable: it cannot be set.
+    """
     if timestamp.tzinfo is None:
         raise ValueError("the timestamp of a document must be aware")
-    folder = {**_sources(template), "data.json": json.dumps(printable(data)).encode(), **(files or {})}
     try:
-        return _press.get().compile(input=folder, timestamp=timestamp.astimezone(UTC), **how)
+        return _press.get().compile(input=dict(folder), timestamp=timestamp.astimezone(UTC), **{"format": "pdf"} | how)
     except typst.TypstError as error:
-        raise Unprintable(f"The {template.value} could not be set: {error}") from error
+        raise Unprintable(f"The document could not be set: {error}") from error
 
 
 @cache
