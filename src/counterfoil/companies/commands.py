@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
+from zoneinfo import available_timezones
 
 from counterfoil.companies import policies
-from counterfoil.companies.models import BillingTerms, Company, CompanyKind, Contact, Site
+from counterfoil.companies.models import BillingTerms, Company, CompanyKind, Contact, MspSettings, Site
 from counterfoil.companies.queries import site_of
 from counterfoil.core.errors import DomainError
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command, refuse_as
+from counterfoil.platform.documents import Unprintable, printable_picture
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.records import (
     UNSET,
@@ -65,6 +68,7 @@ def create_company(
     terms_id: int | None = None,
     tax_code_id: int | None = None,
     invoice_email: str = "",
+    invoice_cc: str = "",
     phone: str = "",
     website: str = "",
     site: SiteInput | None = None,
@@ -85,6 +89,7 @@ def create_company(
         terms_id=terms_id,
         tax_code_id=tax_code_id,
         invoice_email=invoice_email.strip(),
+        invoice_cc=invoice_cc.strip(),
         phone=phone.strip(),
         website=website.strip(),
     )
@@ -114,6 +119,7 @@ def update_company(
     terms_id: int | Unset | None = UNSET,
     tax_code_id: int | Unset | None = UNSET,
     invoice_email: str | Unset = UNSET,
+    invoice_cc: str | Unset = UNSET,
     phone: str | Unset = UNSET,
     website: str | Unset = UNSET,
 ) -> Company:
@@ -135,6 +141,7 @@ def update_company(
         terms_id=terms_id,
         tax_code_id=tax_code_id,
         invoice_email=invoice_email,
+        invoice_cc=invoice_cc,
         phone=phone,
         website=website,
     )
@@ -392,3 +399,102 @@ def update_billing_terms(
         actor, "companies.terms.changed", f"changed the terms {terms.name}: {changes_in_words(changes)}", terms
     )
     return terms
+
+
+# -- the MSP's documents -----------------------------------------------------------------------------------------------
+
+
+@command(roles=(Role.FINANCE,))
+def update_msp_settings(
+    *,
+    actor: Actor,
+    legal_name: str | Unset = UNSET,
+    brand_colour: str | Unset = UNSET,
+    paper: str | Unset = UNSET,
+    remit_to: str | Unset = UNSET,
+    invoice_footer: str | Unset = UNSET,
+    reply_to: str | Unset = UNSET,
+    time_zone: str | Unset = UNSET,
+) -> MspSettings:
+    """Change how the MSP shows itself on invoices and statements, and the time zone that decides what day it is.
+
+    Documents of invoices that are stored already stay as they are.
+
+    Args:
+        actor: who changes it.
+        legal_name: the name on documents; empty is My Company's.
+        brand_colour: ``#rrggbb``.
+        paper: ``us-letter`` or ``a4``.
+        remit_to: how to pay, line by line.
+        invoice_footer: stands at the foot of every page.
+        reply_to: where a customer's answer to a mailed invoice goes.
+        time_zone: its IANA name, such as ``America/New_York``.
+
+    Raises:
+        DomainError: ``invalid``.
+    """
+    settings = _msp_settings()
+    if time_zone is not UNSET and time_zone not in available_timezones():
+        raise DomainError("invalid", f"There is no time zone “{time_zone}”.", field="time_zone")
+    changes = change(
+        settings,
+        legal_name=legal_name,
+        brand_colour=brand_colour,
+        paper=paper,
+        remit_to=_plain_lines(remit_to),
+        invoice_footer=_plain_lines(invoice_footer),
+        reply_to=reply_to,
+        time_zone=time_zone,
+    )
+    save_checked(settings)
+    audit.record(
+        actor, "companies.msp_settings.changed", f"changed the MSP's settings: {changes_in_words(changes)}", settings
+    )
+    return settings
+
+
+@command(roles=(Role.FINANCE,))
+def set_msp_logo(*, actor: Actor, content: bytes, filename: str = "") -> MspSettings:
+    """Put a logo on invoices and statements: PNG, JPEG or plain SVG, at most 500 kB.
+
+    Raises:
+        DomainError: ``invalid`` when it is no such picture, too large or broken.
+    """
+    settings = _msp_settings()
+    try:
+        settings.logo_type = printable_picture(content)
+    except Unprintable as error:
+        raise DomainError("invalid", str(error), field="logo") from error
+    settings.logo = content
+    settings.save(update_fields=["logo", "logo_type"])
+    named = f" ({filename})" if filename else ""
+    text = f"put a logo on the documents: {settings.logo_type.upper()}, {len(content):,} bytes{named}"
+    audit.record(actor, "companies.msp_settings.logo_set", text, settings, sha256=sha256(content).hexdigest())
+    return settings
+
+
+@command(roles=(Role.FINANCE,))
+def remove_msp_logo(*, actor: Actor) -> MspSettings:
+    """Take the logo off invoices and statements; the MSP's name takes its place.
+
+    Raises:
+        DomainError: ``wrong_state`` when there is none.
+    """
+    settings = _msp_settings()
+    if not settings.logo:
+        raise DomainError("wrong_state", "There is no logo on the documents.")
+    settings.logo, settings.logo_type = b"", ""
+    settings.save(update_fields=["logo", "logo_type"])
+    audit.record(actor, "companies.msp_settings.logo_removed", "took the logo off the documents", settings)
+    return settings
+
+
+def _msp_settings() -> MspSettings:
+    """The one row, locked."""
+    MspSettings.objects.get_or_create(pk=1)
+    return MspSettings.objects.select_for_update().get(pk=1)
+
+
+def _plain_lines(text: str | Unset) -> str | Unset:
+    """The text with line feeds alone, as it is kept whichever browser sent it."""
+    return text if isinstance(text, Unset) else "\n".join(line.rstrip() for line in text.strip().splitlines())

@@ -89,13 +89,17 @@ def internal_companies() -> QuerySet[Company]:
     return Company.objects.filter(kind=CompanyKind.INTERNAL, active=True)
 
 
+def msp_settings() -> MspSettings:
+    """What holds for the whole MSP; as it is at first when nothing was set."""
+    return MspSettings.objects.filter(pk=1).first() or MspSettings()
+
+
 def currency() -> str:
     """ISO code of the currency of all amounts."""
-    settings = MspSettings.objects.filter(pk=1).first() or MspSettings()
-    return settings.currency
+    return msp_settings().currency
 
 
 def local_date(now: datetime) -> date:
     """What day it is for the MSP at the instant ``now`` (aware)."""
-    settings = MspSettings.objects.filter(pk=1).first() or MspSettings()
+    settings = msp_settings()
     return now.astimezone(ZoneInfo(settings.time_zone)).date()
