@@ -77,21 +77,22 @@ def _missing(column: str, table: str) -> str:
     """  # noqa: S608 - the names come from our own models, never from input
 
 
-def kept_while_used(**columns: str) -> pgtrigger.Trigger:
+def kept_while_used(**columns: str | tuple[str, ...]) -> pgtrigger.Trigger:
     """Refuse to delete a row, or to change its id, while rows of other tables name it: the other half of a reference.
 
     It waits for those who write such rows at the moment and keeps others from it until it is decided, so the two halves
     cannot miss each other. Deleting what is named by so many rows is rare; writing them is not, and pays nothing.
 
     Args:
-        columns: table -> the column that names the row (``ledger_journalline="account_id"``).
+        columns: table -> the column that names the row (``ledger_journalline="account_id"``), or several.
 
     Raises (in the database):
         ``conflict``: it is in use.
     """
     used = " OR ".join(
         f"EXISTS (SELECT 1 FROM {table} WHERE {column} = OLD.id)"  # noqa: S608 - as above
-        for table, column in columns.items()
+        for table, names in columns.items()
+        for column in ((names,) if isinstance(names, str) else names)
     )
     return pgtrigger.Trigger(
         name="kept_while_used",
