@@ -121,7 +121,7 @@ class TaxLevel(models.Model):
     )
 
     class Meta:
-        ordering = ["tax_code_id", "position", "valid_from"]
+        ordering = ["tax_code_id", "position", F("valid_from").asc(nulls_first=True)]
         indexes = [models.Index(fields=["jurisdiction"], name="levels_of_jurisdiction", condition=~Q(jurisdiction=""))]
         constraints = [
             ExclusionConstraint(

@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple, cast
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import F, Prefetch, Q, QuerySet
 
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
@@ -85,7 +85,7 @@ def tax_levels(tax_code_id: int | None, *, on: date | None = None) -> TaxLevels:
 
 def level_history(tax_code_id: int) -> QuerySet[TaxLevel]:
     """The levels as they were, are and will be."""
-    return TaxLevel.objects.filter(tax_code_id=tax_code_id).order_by("position", "valid_from")
+    return TaxLevel.objects.filter(tax_code_id=tax_code_id).order_by("position", F("valid_from").asc(nulls_first=True))
 
 
 def exemptions(tax_code_id: int) -> QuerySet[TaxExemption]:
