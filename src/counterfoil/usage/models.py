@@ -50,7 +50,8 @@ class Charge(models.Model):
     billed_quantity = quantity_field()
     rate_override = price_field(null=True, blank=True, help_text="Goes before every other rate.")
     unit_price = price_field()
-    rate_words = models.CharField(max_length=300, blank=True, help_text="Where the rate comes from.")
+    overage_price = price_field(null=True, blank=True, help_text="Of what no agreement covers; empty: the same.")
+    rate_words = models.CharField(max_length=600, blank=True, help_text="Where the rate comes from.")
     amount = money_field()
     unit_cost = price_field(default=0)
     billing_option = models.CharField(max_length=10, choices=BillingOption.choices, default=BillingOption.BILLABLE)
@@ -104,8 +105,10 @@ class Charge(models.Model):
 class Allocation(models.Model):
     """How much of a charge its agreement covers; the rest is overage. Decided anew until the charge is billed.
 
-    ``drawn`` is what it takes from the allocation of ``pool_start``, in the agreement's units; ``covered_tax`` is the
-    sales tax within it, where the agreement covers tax.
+    ``drawn`` is what it takes from the allocation of ``pool_start`` (to ``pool_end``, half-open; empty for a one-time
+    agreement without end), in the agreement's units; ``draws`` says from which lots; ``covered_tax`` is the sales tax
+    within it, where the agreement covers tax. ``overage_amount`` is what is billed; ``overrun_amount`` is the part of it
+    that was drawn beyond the allocation, and because of which it is billed in arrears: not before ``bill_from``.
     """
 
     charge = models.OneToOneField(Charge, primary_key=True, on_delete=models.CASCADE, related_name="allocation")
@@ -113,14 +116,19 @@ class Allocation(models.Model):
     pool_start = models.DateField(null=True, blank=True)
     pool_end = models.DateField(null=True, blank=True)
     drawn = quantity_field(default=0)
+    overrun_drawn = quantity_field(default=0)
+    draws = models.JSONField(default=list, blank=True)
     covered_quantity = quantity_field(default=0)
     covered_amount = money_field(default=0)
     covered_tax = money_field(default=0)
     overage_quantity = quantity_field(default=0)
     overage_price = price_field(default=0)
     overage_amount = money_field(default=0)
+    overrun_quantity = quantity_field(default=0)
+    overrun_amount = money_field(default=0)
+    bill_from = models.DateField(null=True, blank=True, help_text="Not billed before; empty: at any time.")
     reason = models.CharField(max_length=30, blank=True, help_text="Why something is not covered.")
-    explanation = models.CharField(max_length=300, blank=True)
+    explanation = models.CharField(max_length=600, blank=True)
 
     class Meta:
         indexes = [models.Index(fields=["agreement", "pool_start"], name="allocations_of_pool")]
@@ -130,10 +138,27 @@ class Allocation(models.Model):
                 & Q(overage_quantity__gte=0)
                 & Q(covered_amount__gte=0)
                 & Q(overage_amount__gte=0)
-                & Q(covered_tax__gte=0),
+                & Q(covered_tax__gte=0)
+                & Q(overrun_quantity__gte=0, overrun_quantity__lte=F("overage_quantity"))
+                & Q(overrun_amount__gte=0, overrun_amount__lte=F("overage_amount")),
                 name="allocation_not_negative",
             ),
             models.CheckConstraint(
-                condition=Q(pool_start__isnull=True) | Q(pool_end__gt=F("pool_start")), name="allocation_pool_order"
+                condition=Q(pool_start__isnull=True) | Q(pool_end__isnull=True) | Q(pool_end__gt=F("pool_start")),
+                name="allocation_pool_order",
             ),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="billed_allocation_stays",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Update | pgtrigger.Delete,
+                func="""
+                    IF EXISTS (SELECT 1 FROM usage_charge WHERE id = OLD.charge_id AND billed) THEN
+                        RAISE EXCEPTION 'counterfoil:posted_is_locked: It is billed; what covers it cannot be changed.';
+                    END IF;
+                    IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
+                    RETURN NEW;
+                """,
+            )
         ]
