@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from counterfoil.core.calendar import Period, billing_period, whole_period
-from counterfoil.core.charges import Charge, Terms
+from counterfoil.core.charges import Bill, Booked, Charge, Terms
 from counterfoil.core.money import round_money
 
 DAY = timedelta(days=1)
@@ -66,3 +66,17 @@ def is_due(terms: Terms, n: int, through: date) -> bool:
     if terms.last_day is not None:
         days = [day for day in days if day <= terms.last_day]
     return bool(days) and (days[0] if terms.timing == "advance" else days[-1]) <= through
+
+
+def as_booked(*bills: Bill) -> list[Booked]:
+    """The lines of bills as they are stored and handed in again."""
+    return [
+        Booked(i.key, i.period.start, i.amount, i.cost, i.quantity, i.unit_price, i.service.start, i.service.end)
+        for bill in bills
+        for i in bill.items
+    ]
+
+
+def starts_of(*bills: Bill) -> set[date]:
+    """First days of the periods that bills are for."""
+    return {bill.period.start for bill in bills if bill.period}

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.core.oracle_recurring import desired, is_due
+from tests.core.oracle_recurring import as_booked, desired, is_due, starts_of
 
 from counterfoil.core.calendar import MONTHLY, QUARTERLY, YEARLY, Cycle, billing_period
 from counterfoil.core.money import sum_money
@@ -94,7 +94,7 @@ class Office:
 
     @property
     def billed(self) -> set[date]:
-        return {bill.period.start for bill, _ in self.invoices if bill.period}
+        return starts_of(*(bill for bill, _ in self.invoices))
 
     @property
     def booked(self) -> list[Booked]:
@@ -117,13 +117,7 @@ class Office:
         assert self.preview(through) == bills
         check_bounds(bills, list(self.charges.values()), self.booked, max_bills=999)
         for bill in bills:
-            rows = [
-                Booked(
-                    i.key, i.period.start, i.amount, i.cost, i.quantity, i.unit_price, i.service.start, i.service.end
-                )
-                for i in bill.items
-            ]
-            self.invoices.append((bill, rows))
+            self.invoices.append((bill, as_booked(bill)))
         assert self.preview(through) == [], "a second run bills nothing"
         self.examine(bills)
         return bills
