@@ -329,6 +329,7 @@ class InvoiceLine(models.Model):
     taxable = models.BooleanField(default=True)
     tax_amount = money_field(default=0)
     explanation = models.CharField(max_length=300, blank=True, help_text="How the amount came to be, in words.")
+    hidden = models.BooleanField(default=False, db_default=False, help_text="Covered work the customer is not shown.")
     covered_quantity = quantity_field(default=0)
     covered_amount = money_field(default=0)
     released_amount = money_field(default=0)
@@ -478,20 +479,55 @@ class Payment(models.Model):
 
 
 class PaymentApplication(models.Model):
-    """What of a payment settles which invoice."""
+    """What of a payment settles which invoice; what is left of it can be applied on a later ``date``."""
 
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="applications")
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="applications")
     amount = money_field()
+    date = models.DateField(null=True, blank=True, help_text="Empty: the day the payment came in.")
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["payment", "invoice"], name="payment_applied_once_per_invoice"),
-            models.CheckConstraint(condition=Q(amount__gt=0), name="payment_application_positive"),
-        ]
+        constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="payment_application_positive")]
         triggers = [
             pgtrigger.Protect(name="payment_application_is_posted", operation=pgtrigger.Update | pgtrigger.Delete),
             settles("payment_settles", "SELECT invoice_id, amount FROM new_rows"),
+            pgtrigger.Trigger(
+                name="no_more_than_was_paid",
+                level=pgtrigger.Statement,
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                referencing=pgtrigger.Referencing(new="new_rows"),  # type: ignore[no-untyped-call]
+                func="""
+                    IF EXISTS (
+                        SELECT 1 FROM billing_payment p
+                        WHERE p.id IN (SELECT payment_id FROM new_rows) AND (
+                            p.amount < (SELECT sum(a.amount) FROM billing_paymentapplication a WHERE a.payment_id = p.id)
+                            OR EXISTS (SELECT 1 FROM billing_paymentreversal r WHERE r.payment_id = p.id)
+                        )
+                    ) THEN
+                        RAISE EXCEPTION 'counterfoil:invalid: No more of a payment can be applied than is left of it.';
+                    END IF;
+                    RETURN NULL;
+                """,
+            ),
+        ]
+
+
+class PaymentReversal(models.Model):
+    """A payment that was taken back (a check that bounced): what it settled is open again."""
+
+    payment = models.OneToOneField(Payment, primary_key=True, on_delete=models.PROTECT, related_name="reversal")
+    date = models.DateField()
+    reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        triggers = [
+            pgtrigger.Protect(name="payment_reversal_is_posted", operation=pgtrigger.Update | pgtrigger.Delete),
+            settles(
+                "reversal_opens",
+                "SELECT a.invoice_id, -a.amount AS amount FROM new_rows r"
+                " JOIN billing_paymentapplication a ON a.payment_id = r.payment_id",
+            ),
         ]
 
 
@@ -634,3 +670,67 @@ class ParkedInRun(models.Model):
     class Meta:
         ordering = ["id"]
         constraints = [models.UniqueConstraint(fields=["run", "agreement"], name="parked_once_in_run")]
+
+
+class InvoiceDocument(models.Model):
+    """The PDF of a closed invoice as it was first asked for: the record, which never changes."""
+
+    invoice = models.OneToOneField(Invoice, primary_key=True, on_delete=models.PROTECT, related_name="document")
+    content = models.BinaryField()
+    sha256 = models.CharField(max_length=64)
+    rendered_at = models.DateTimeField()
+
+    class Meta:
+        triggers = [pgtrigger.Protect(name="invoice_document_is_kept", operation=pgtrigger.Update | pgtrigger.Delete)]
+
+
+class DeliveryStatus(models.TextChoices):
+    """Where a mailed invoice is. Of an uncertain one nobody knows whether the mail server took it."""
+
+    QUEUED = "queued", "Queued"
+    SENDING = "sending", "Sending"
+    SENT = "sent", "Sent"
+    FAILED = "failed", "Failed"
+    UNCERTAIN = "uncertain", "Uncertain"
+
+
+class Delivery(models.Model):
+    """An invoice mailed to a customer: one message, sent once however often it is tried.
+
+    ``request_key`` is the client's: a repeated request finds its delivery instead of making another. ``retry_at`` is
+    when a delayed one is tried again.
+    """
+
+    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="deliveries")
+    request_key = models.CharField(max_length=100, null=True, blank=True, unique=True)
+    to: ArrayField[Any, Any] = ArrayField(models.EmailField())
+    cc: ArrayField[Any, Any] = ArrayField(models.EmailField(), default=list)
+    subject = models.CharField(max_length=200)
+    message = models.TextField(max_length=6000, blank=True)
+    message_id = models.CharField(max_length=200, unique=True)
+    status = models.CharField(max_length=9, choices=DeliveryStatus.choices, default=DeliveryStatus.QUEUED)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    error = models.TextField(blank=True)
+    requested_at = models.DateTimeField()
+    requested_by = models.CharField(max_length=200)
+    attempted_at = models.DateTimeField(null=True, blank=True)
+    retry_at = models.DateTimeField(null=True, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "deliveries"
+        indexes = [
+            models.Index(
+                fields=["status"], name="deliveries_on_their_way", condition=Q(status__in=["queued", "sending"])
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(status="sent") | Q(sent_at__isnull=False), name="sent_delivery_says_when"
+            ),
+        ]
+        triggers = [pgtrigger.FSM(name="delivery_status", field="status", transitions=sorted(allowed("delivery")))]
+
+    def __str__(self) -> str:
+        return f"{self.subject} to {', '.join(self.to)}"

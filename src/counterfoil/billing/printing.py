@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import TypeAlias
 
 from counterfoil.billing.drafts import address_of
 from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, LineKind, Payment
@@ -20,6 +21,8 @@ from counterfoil.core.calendar import Period, format_date
 from counterfoil.core.money import ZERO, sum_money
 from counterfoil.platform.lookup import existing
 from counterfoil.usage.models import ChargeKind
+
+Day: TypeAlias = date  # in classes that have a field called date
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +161,8 @@ class PrintedInvoice:
     number: str | None
     sender: Sender
     bill_to: Party
-    date: date
-    due_date: date
+    date: Day
+    due_date: Day
     lines: tuple[PrintedLine, ...]
     subtotal: Decimal
     tax_total: Decimal
@@ -178,7 +181,7 @@ class PrintedInvoice:
     text: str = ""
     closing_text: str = ""
     settlements: tuple[Settlement, ...] = ()
-    settled_on: date | None = None
+    settled_on: Day | None = None
     blocks: tuple[BlockBalance, ...] = ()
     account_number: str = ""
     is_draft: bool = False
@@ -193,10 +196,10 @@ class PrintedInvoice:
 class OpenItem:
     """An invoice or credit with an open balance. ``days_late`` is zero or less when it is not due yet."""
 
-    date: date
+    date: Day
     number: str
     about: str
-    due_date: date
+    due_date: Day
     amount: Decimal
     open: Decimal
     days_late: int
@@ -210,7 +213,7 @@ class PrintedStatement:
 
     sender: Sender
     bill_to: Party
-    as_of: date
+    as_of: Day
     items: tuple[OpenItem, ...]
     account_number: str = ""
     terms: str = ""

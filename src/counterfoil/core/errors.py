@@ -47,6 +47,7 @@ CODES: Final[dict[str, int]] = {
     "absurd_amount": 409,
     "posted_is_locked": 409,
     "export_not_confirmed": 409,
+    "mail_not_configured": 409,
     "idempotency_key_reused": 409,
 }
 

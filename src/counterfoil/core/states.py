@@ -20,6 +20,15 @@ TRANSITIONS: Final[dict[str, frozenset[Transition]]] = {
         {("draft", "sent"), ("draft", "cancelled"), ("sent", "closed"), ("sent", "cancelled"), ("closed", "sent")}
     ),
     "invoice": frozenset({("draft", "closed")}),
+    "delivery": frozenset(
+        {
+            ("queued", "sending"),
+            ("sending", "queued"),
+            ("sending", "sent"),
+            ("sending", "failed"),
+            ("sending", "uncertain"),
+        }
+    ),
     "billing_run": frozenset(
         {
             ("rating", "numbered"),

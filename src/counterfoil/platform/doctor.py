@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
+from smtplib import SMTPException
 
 from counterfoil.platform import config
 from counterfoil.platform.database.client import Address, client_programs
@@ -172,6 +173,35 @@ def _migrations(_: config.Config) -> Iterator[Finding]:
         yield Finding("migrations", Health.OK, "all have run")
 
 
+def _mail(settings: config.Config) -> Iterator[Finding]:
+    from counterfoil.platform.mail import greet
+
+    if settings.mail is None:
+        yield Finding(
+            "mail",
+            Health.NOTE,
+            "no mail server is configured, so invoices cannot be sent by e-mail.",
+            "Set COUNTERFOIL_SMTP_HOST and COUNTERFOIL_MAIL_FROM.",
+        )
+        return
+    server = f"{settings.mail.host}:{settings.mail.port}"
+    try:
+        greet(settings.mail)
+    except (OSError, SMTPException) as error:
+        yield Finding(
+            "mail", Health.BROKEN, f"{server} cannot be used: {error}", "Check COUNTERFOIL_SMTP_* and the network."
+        )
+    else:
+        yield Finding("mail", Health.OK, f"{server} takes mail from {settings.mail_from}")
+    if settings.mail_from.endswith("@localhost>"):
+        yield Finding(
+            "mail",
+            Health.NOTE,
+            f"mail comes from {settings.mail_from}, which many servers refuse.",
+            "Set COUNTERFOIL_MAIL_FROM, for example 'Northwind IT <billing@northwind.example>'.",
+        )
+
+
 def _backup_programs(settings: config.Config) -> Iterator[Finding]:
     address = Address.of(settings)
     yield Finding("backup", Health.OK, f"pg_dump and pg_restore in {client_programs(address.major)}")
@@ -194,5 +224,6 @@ CHECKS: dict[str, Check] = {
     "database": _database,
     "migrations": _migrations,
     "backup": _backup_programs,
+    "mail": _mail,
     "tests": _test_programs,
 }
