@@ -211,6 +211,13 @@ def test_unused_days_on_a_credit_memo_at_once() -> None:
     assert [(bill.kind, bill.amount) for bill in memo] == [("credit_memo", Decimal("-110.00"))]
 
 
+def test_a_credit_beyond_the_next_invoice_is_a_credit_memo() -> None:
+    terms, other = replace(MONTH, credits="next_invoice"), charge("other", "1", "100.00")
+    march = bills_due(terms, [SEATS, other], through=MAR)
+    april = again(terms, [ENDED, other], march, APR)
+    assert said(april) == [("Apr 2026", "other", "100.00"), ("credit_memo", "seats", "-110.00")]
+
+
 def test_a_credit_does_not_wait_for_an_invoice_that_will_not_come() -> None:
     """The next period has come up empty, or the agreement has ended: the credit comes on its own."""
     terms = replace(MONTH, credits="next_invoice")
@@ -248,8 +255,10 @@ def test_a_new_price_in_a_billed_period() -> None:
     march = bills_due(MONTH, [SEATS], through=MAR)
     april = again(MONTH, [seats], march, APR)
     assert [item.explanation for item in april[0].items] == [
-        "price 34.10 less 31.00 billed: 10 × 3.10 × 10 of 31 days (22–31 Mar 2026) = 10.00;"
-        + " prorated with a start date of 22 Mar 2026",
+        (
+            "price 34.10 less 31.00 billed: 10 × 3.10 × 10 of 31 days (22–31 Mar 2026) = 10.00; "
+            "prorated with a start date of 22 Mar 2026"
+        ),
         "10 × 34.10 for Apr 2026 = 341.00",
     ]
 

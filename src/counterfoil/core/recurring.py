@@ -12,13 +12,14 @@ lines by largest remainder: in which order runs are made never changes a cent.
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from counterfoil.core.bills import TEXT_LENGTH, amount_text, check_bounds, days_text, present, price_text, quantity_text
 from counterfoil.core.calendar import Period, billing_period, format_date, months_between, whole_period
 from counterfoil.core.charges import (
     Bill,
@@ -56,7 +57,6 @@ __all__ = [
 ]
 
 _DAY: Final = timedelta(days=1)
-_TEXT: Final = 299  # characters an explanation may have
 
 
 # -- the bills ---------------------------------------------------------------------------------------------------------
@@ -79,7 +79,8 @@ def bills_due(
     Every period that is due and not yet billed has its bill, if there is anything on it. Differences of periods billed
     before ride on the first bill made; with none, they make an adjustment or a credit memo where changes are billed
     immediately, where the latest period due has come up empty, and where no further period will come; else they wait.
-    With ``credits="credit_memo"`` what is to be given back makes a credit memo at once.
+    What is to be given back makes a credit memo at once with ``credits="credit_memo"``, and where it is more than the
+    bill it would ride on.
 
     Args:
         terms: how the agreement is billed.
@@ -100,7 +101,7 @@ def bills_due(
     horizon = max((through, *billed, *ledger.starts))
     due: list[tuple[_Slot, list[BilledItem]]] = []
     differences: list[BilledItem] = []
-    latest_is_due = comes_later = False
+    latest_is_unbilled = comes_later = False
     for slot in _slots(terms, cancelled, first):
         if slot.period.start > horizon:
             comes_later = comes_later or slot.exists
@@ -108,7 +109,8 @@ def bills_due(
         is_due = slot.is_covered and slot.due <= through
         is_billed = slot.period.start in billed
         if is_billed or not slot.is_covered:
-            if changed_from is None or slot.period.end > changed_from:
+            is_settled = changed_from is not None and slot.period.end <= changed_from
+            if not is_settled and (slot.is_covered or ledger.rows):
                 differences += _all_differences(terms, charges, slot, ledger)
         elif is_due:
             items, late = _period_items(terms, charges, slot, ledger)
@@ -116,7 +118,8 @@ def bills_due(
             differences += late
         else:
             comes_later = True
-        latest_is_due = not is_billed if is_due else latest_is_due
+        if is_due:
+            latest_is_unbilled = not is_billed
         ledger.visit(slot)
     ledger.refuse_strays(charges, terms, first)
 
@@ -131,7 +134,7 @@ def bills_due(
             target.append(_one_off_item(one_off))
 
     last_bill = terms.one_time or not comes_later
-    return _assemble(terms, charges, due, differences, loose, at_once=last_bill, came_empty=latest_is_due)
+    return _assemble(terms, charges, due, differences, loose, at_once=last_bill, came_empty=latest_is_unbilled)
 
 
 def _assemble(
@@ -151,6 +154,9 @@ def _assemble(
         differences = [item for item in differences if not item.is_credit]
     at_once = at_once or terms.changes == "immediately"
     made = [(slot, items) for slot, items in due if items]
+    if differences and made and sum_money(item.amount for item in [*differences, *made[0][1]]) < 0:
+        given_back += [item for item in differences if item.is_credit]
+        differences = [item for item in differences if not item.is_credit]
     bills = [Bill("period", slot.billed_period, tuple(items)) for slot, items in made]
     rest = list(loose) if at_once else []
     if differences and made:
@@ -177,109 +183,6 @@ def next_due(terms: Terms, n: int) -> date | None:
     """The day the n-th period falls due: its first day in advance, its last in arrears; None after the last period."""
     slot = _slot(terms, n, ())
     return slot.due if slot.exists else None
-
-
-def present(items: Sequence[BilledItem]) -> tuple[BilledItem, ...]:
-    """One printed line for each charge: its catch-up merged into its regular line where the quantities are the same.
-
-    WE-2: 2 at 12.06 for 15 to 31 March and 2 at 22.00 for April are shown as 2 at 34.06. For print alone: what is
-    stored, and later handed in as :class:`Booked`, are the lines apart.
-    """
-    groups: dict[tuple[Hashable, Decimal, bool], list[BilledItem]] = {}
-    for item in items:
-        groups.setdefault((item.key, item.quantity, item.is_credit), []).append(item)
-    return tuple(_merged(group) if len(group) > 1 else group[0] for group in groups.values())
-
-
-def _merged(group: Sequence[BilledItem]) -> BilledItem:
-    days = Period(min(item.service.start for item in group), max(item.service.end for item in group))
-    price = sum_money(item.unit_price for item in group)
-    amount = sum_money(item.amount for item in group)
-    since = min((item.prorated_from for item in group if item.prorated_from), default=None)
-    text = " + ".join(f"{_money(item.amount)} ({_days(item.service)})" for item in group)
-    if len(text) > _TEXT // 2:
-        text = f"{len(group)} parts, {_days(days)}"
-    text = f"{_plain(group[0].quantity)} × {_price(round_money(price))}: {text} = {_money(amount)}"
-    if since:
-        text += f"; prorated with a start date of {format_date(since)}"
-    return replace(
-        group[-1],
-        service=days,
-        unit_price=price,
-        amount=amount,
-        cost=sum_money(item.cost for item in group),
-        explanation=text[:_TEXT],
-        prorated_from=since,
-    )
-
-
-def check_bounds(
-    bills: Sequence[Bill],
-    charges: Sequence[Charge] = (),
-    booked: Iterable[Booked] = (),
-    *,
-    usual: Decimal | None = None,
-    max_bills: int = 24,
-    max_factor: int = 100,
-) -> None:
-    """Refuse what no run should make, so that a person looks at the agreement before its customer does.
-
-    Args:
-        bills: what :func:`bills_due` gave for one agreement.
-        charges: what it was given.
-        booked: what it was given.
-        usual: the amount of the last regular bill; a bill may not exceed ``max_factor`` times it. None: no such limit.
-        max_bills: how many bills one run may make for an agreement.
-        max_factor: see ``usual``.
-
-    Raises:
-        DomainError: ``absurd_amount`` for too many bills, too much on one, more units on a day than the charge has, or
-            more given back than was billed.
-    """
-    if len(bills) > max_bills:
-        raise _absurd(
-            f"One run would make {len(bills)} bills; {max_bills} are allowed.", "Check the first billing date."
-        )
-    for bill in bills:
-        if usual and abs(bill.amount) > max_factor * abs(usual):
-            amount = f"The bill comes to {_money(bill.amount)}, more than {max_factor} times the last, {_money(usual)}."
-            raise _absurd(amount, "Check quantities and prices.")
-    items = [item for bill in bills for item in bill.items]
-    if len({(item.key, item.period.start) for item in items}) == len(items) and not any(i.is_credit for i in items):
-        return
-    by_period: dict[tuple[Hashable, date], list[BilledItem]] = {}
-    for item in items:
-        by_period.setdefault((item.key, item.period.start), []).append(item)
-    ledger = _Ledger(booked)
-    by_key = {charge.key: charge for charge in charges}
-    for (key, start), group in by_period.items():
-        if charge := by_key.get(key):
-            _check_units(charge, group)
-            _check_credit(charge, group, ledger.of(key, start))
-
-
-def _check_units(charge: Charge, group: Sequence[BilledItem]) -> None:
-    """Lines that charge the same days may together not charge more units than there are."""
-    most = max(step.quantity for step in charge.steps)
-    for day in {item.service.start for item in group} if len(group) > 1 else ():
-        units = sum_money(item.quantity for item in group if day in item.service)
-        if units > most:
-            day_units = f"{_plain(units)} units would be billed for {format_date(day)}, and there are {_plain(most)}."
-            raise _absurd(day_units, "Check the changes of this addition.")
-
-
-def _check_credit(charge: Charge, group: Sequence[BilledItem], rows: Sequence[Booked]) -> None:
-    net = sum_money(item.amount for item in group)
-    booked = sum_money(row.amount for row in rows)
-    if net < 0 <= booked and net + booked < 0 and all(step.unit_price >= 0 for step in charge.steps):
-        raise _absurd(
-            f"{_money(-net)} would be given back for {group[0].period.label}, but {_money(booked)} was billed.",
-            "Check the credit memos of this agreement.",
-        )
-
-
-def _absurd(message: str, hint: str) -> DomainError:
-    return DomainError("absurd_amount", message, hint=hint)
 
 
 # -- the grid and the books --------------------------------------------------------------------------------------------
@@ -487,10 +390,10 @@ def _lines(charge: Charge, slot: _Slot, spans: Sequence[_Span]) -> list[BilledIt
         if share.part == share.of:
             amount = extend(step.quantity, step.unit_price)
             cost = extend(step.units_of_cost, step.unit_cost) if step.unit_cost else ZERO
-            text = f"{_plain(step.quantity)} × {_price(step.unit_price)} for {slot.label} = {_money(amount)}"
-            return [
-                BilledItem(charge.key, slot.period, service, step.quantity, step.unit_price, amount, cost, text[:_TEXT])
-            ]
+            quantity, price = step.quantity, step.unit_price
+            text = f"{quantity_text(quantity)} × {price_text(price)} for {slot.label} = {amount_text(amount)}"
+            text = text[:TEXT_LENGTH]
+            return [BilledItem(charge.key, slot.period, service, quantity, price, amount, cost, text)]
     return [
         _line(charge.key, slot, span.service, span.step.quantity, span.step.unit_price, span.share, amount, cost)
         for span, amount, cost in zip(
@@ -512,17 +415,17 @@ def _line(
     is_credit: bool = False,
 ) -> BilledItem:
     """A line for part of a period (or all of it), with how its amount comes about; ``before`` says what it changes."""
-    product = f"{before}{_plain(quantity)} × {_price(unit_price)}"
+    product = f"{before}{quantity_text(quantity)} × {price_text(unit_price)}"
     since: date | None = None
     if share.part == share.of:
-        text = f"{product} for {slot.label} = {_money(amount)}"
+        text = f"{product} for {slot.label} = {amount_text(amount)}"
     else:
-        text = f"{product} × {share.words} ({_days(service)}) = {_money(amount)}"
+        text = f"{product} × {share.words} ({days_text(service)}) = {amount_text(amount)}"
         if service.start > slot.whole.start and amount > 0:
             since = service.start
             text += f"; prorated with a start date of {format_date(since)}"
     prorated = unit_price if share.part == share.of else round_to(Fraction(unit_price) * share.fraction, 8)
-    return BilledItem(key, slot.period, service, quantity, prorated, amount, cost, text[:_TEXT], since, is_credit)
+    return BilledItem(key, slot.period, service, quantity, prorated, amount, cost, text[:TEXT_LENGTH], since, is_credit)
 
 
 def _settled(parts: Sequence[Fraction]) -> list[Decimal]:
@@ -546,7 +449,7 @@ def _differences(terms: Terms, charge: Charge, slot: _Slot, rows: Sequence[Booke
     changes = _changes(terms, charge, slot, spans, rows)
     amounts = settle(amount, [change.exact() for change in changes]) if changes else []
     if not changes or any((part < 0) != is_credit for part in amounts if part):
-        text = f"{slot.label}: {_money(desired)} due less {_money(booked)} billed = {_money(amount)}"
+        text = f"{slot.label}: {amount_text(desired)} due less {amount_text(booked)} billed = {amount_text(amount)}"
         return [_difference(charge.key, slot.period, amount, cost, text)]
     costs = allocate(cost, [abs(part) for part in amounts])
     return [
@@ -558,7 +461,7 @@ def _differences(terms: Terms, charge: Charge, slot: _Slot, rows: Sequence[Booke
 
 def _difference(key: Hashable, period: Period, amount: Decimal, cost: Decimal, text: str) -> BilledItem:
     """One line with a difference, where it cannot be told as units and prices."""
-    return BilledItem(key, period, period, Decimal(1), amount, amount, cost, text[:_TEXT], is_credit=amount < 0)
+    return BilledItem(key, period, period, Decimal(1), amount, amount, cost, text[:TEXT_LENGTH], is_credit=amount < 0)
 
 
 class _Change(NamedTuple):
@@ -599,10 +502,10 @@ def _changes(
             continue
         part = prorate(terms.method, slot.whole, days, service=service)
         if new != old:
-            before = f"{_plain(new)} less {_plain(old)} billed: " if old else ""
+            before = f"{quantity_text(new)} less {quantity_text(old)} billed: " if old else ""
             changes.append(_Change(days, new - old, new_price, part, before))
         if old and new_price != price:
-            before = f"price {_price(new_price)} less {_price(price)} billed: "
+            before = f"price {price_text(new_price)} less {price_text(price)} billed: "
             changes.append(_Change(days, old, new_price - price, part, before))
     exact = sum((span.exact() for span in spans), Fraction(0))
     adds_up = sum((change.exact() for change in changes), Fraction(0)) == exact - booked
@@ -620,7 +523,9 @@ def _price_behind(row: Booked, share: Share, charge: Charge) -> Decimal | None:
 def _one_off_item(one_off: OneOff) -> BilledItem:
     day = Period(one_off.on, one_off.on + _DAY)
     amount, cost = round_money(one_off.amount), round_money(one_off.cost)
-    return BilledItem(one_off.key, day, day, one_off.quantity, one_off.unit_price, amount, cost, one_off.words[:_TEXT])
+    return BilledItem(
+        one_off.key, day, day, one_off.quantity, one_off.unit_price, amount, cost, one_off.words[:TEXT_LENGTH]
+    )
 
 
 def _one_off_difference(terms: Terms, one_off: OneOff, rows: Sequence[Booked]) -> list[BilledItem]:
@@ -630,35 +535,6 @@ def _one_off_difference(terms: Terms, one_off: OneOff, rows: Sequence[Booked]) -
         return []
     day = Period(one_off.on, one_off.on + _DAY)
     cost = sum_money((round_money(one_off.cost), *(-row.cost for row in rows)))
-    tail = f": {_money(one_off.amount)} due less {_money(booked)} billed = {_money(amount)}"
-    text = one_off.words[: _TEXT - len(tail)] + tail
+    tail = f": {amount_text(one_off.amount)} due less {amount_text(booked)} billed = {amount_text(amount)}"
+    text = one_off.words[: TEXT_LENGTH - len(tail)] + tail
     return [_difference(one_off.key, day, amount, cost, text)]
-
-
-# -- words -------------------------------------------------------------------------------------------------------------
-
-
-def _plain(quantity: Decimal) -> str:
-    text = f"{quantity:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _price(price: Decimal) -> str:
-    """At least two decimals, and no idle zeros after them: ``22.00``, ``0.00425``."""
-    whole, _, decimals = f"{price:,f}".partition(".")
-    return f"{whole}.{decimals.rstrip('0'):0<2}"
-
-
-def _money(amount: Decimal) -> str:
-    return f"{amount:,.2f}" if amount >= 0 else f"({-amount:,.2f})"
-
-
-def _days(period: Period) -> str:
-    """``15–31 Mar 2019``, as short as it may be."""
-    start, last = period.start, period.inclusive_end
-    if start == last:
-        return format_date(start)
-    if (start.year, start.month) == (last.year, last.month):
-        return f"{start.day}–{format_date(last)}"
-    first = format_date(start)
-    return f"{first.removesuffix(f' {start.year}') if start.year == last.year else first} – {format_date(last)}"
