@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from counterfoil.accounting.queries import unposted_invoices, unposted_journal_entries, unposted_procurement
 from counterfoil.accounting.tables import Cell, Column, Kind, Row, Table, total_row
+from counterfoil.accounting.tax_report import tax_report
 from counterfoil.assets.models import Asset, BookName, DepreciationLine
 from counterfoil.assets.queries import register
 from counterfoil.billing.queries import receivables
@@ -401,6 +402,43 @@ def _receivables(values: Values) -> Table:
     return Table("receivables", "Accounts receivable by customer", heading, columns, body, total_row(columns, body))
 
 
+def _sales_tax(values: Values) -> Table:
+    found = tax_report(first=values["from"], last=values["to"])
+    columns = (
+        Column("agency", "Agency"),
+        Column("tax_code", "Tax code"),
+        Column("level", "Level"),
+        Column("month", "Month"),
+        Column("taxable", "Taxable sales", Kind.MONEY, totalled=False),
+        Column("exempt", "Exempt sales", Kind.MONEY, totalled=False),
+        Column("billed", "Billed", Kind.MONEY),
+        Column("credited", "Credited", Kind.MONEY),
+        Column("remitted", "Paid on", Kind.MONEY),
+        Column("owed", "Owed in the books", Kind.MONEY),
+        Column("unbooked", "Not in the books yet", Kind.MONEY),
+    )
+    before = f"Before {format_date(values['from'])}"
+    body = []
+    for agency in sorted({*found.opening, *(row.agency for row in found.rows)}):
+        if agency in found.opening:
+            blanks: tuple[Cell, ...] = (None,) * 5
+            body.append(Row((agency, "", "", before, *blanks, found.opening[agency], None)))
+        body += [
+            Row(
+                (
+                    *(row.agency, row.tax_code, row.level or "Paid to the agency", format_month(row.month)),
+                    *(row.taxable, row.exempt, row.billed, row.credited, row.remitted, row.owed, row.unbooked),
+                )
+            )
+            for row in found.rows
+            if row.agency == agency
+        ]
+    if found.other:
+        body.append(Row(("Difference to the ledger", "", "", "", None, None, None, None, None, found.other, None)))
+    heading = _heading(f"{format_date(values['from'])} to {format_date(values['to'])}")
+    return Table("sales-tax", "Sales tax", heading, columns, tuple(body), total_row(columns, body))
+
+
 def _registry(reports: Sequence[Report]) -> dict[str, Report]:
     return {report.name: report for report in reports}
 
@@ -455,6 +493,13 @@ REPORTS: Final[dict[str, Report]] = _registry(
             "What customers owe, by days past due.",
             AS_OF,
             _receivables,
+        ),
+        Report(
+            "sales-tax",
+            "Sales tax",
+            "Tax billed, credited and paid by agency, tax code, level and month; its total is what the ledger owes.",
+            PERIOD,
+            _sales_tax,
         ),
     )
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
+from counterfoil.billing.models import InvoiceTax
 from counterfoil.billing.queries import tax_owed
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
@@ -34,7 +35,7 @@ def remit_sales_tax(
 
     Args:
         actor: who pays.
-        agency: whom it is paid to, as on the levels of the tax codes.
+        agency: whom it is paid to, as on the levels of tax codes or on invoices.
         on: the day it is paid.
         amount: no more than the books owe the agency on that day.
         bank_account_id: where it is paid from; ``None`` is the default bank account.
@@ -45,7 +46,7 @@ def remit_sales_tax(
             ``period_closed``, ``period_missing``, ``gl_mapping_missing``.
     """
     agency = agency.strip()
-    if not TaxLevel.objects.filter(agency=agency).exists():
+    if not any(rows.objects.filter(agency=agency).exists() for rows in (TaxLevel, InvoiceTax)):
         raise DomainError("not_found", f"No tax level names “{agency}” as its agency.", field="agency")
     check_amount(amount, "amount")
     bank = bank_account(bank_account_id)

@@ -48,13 +48,14 @@ QUESTIONS: Final = {
     "trial-balance": ("Do the books balance, account by account?", "equal"),
     "general-ledger": ("Which entries make up a balance?", "book-2"),
     "receivables": ("Who owes us, and how late are they?", "file-dollar"),
+    "sales-tax": ("Which sales tax was billed, credited and paid, and what is owed?", "receipt-tax"),
     "inventory-valuation": ("What lies in which bin, and what did it cost?", "building-warehouse"),
     "fixed-assets": ("What are our assets worth in the books?", "server-2"),
     "depreciation-schedules": ("When is each asset written off?", "trending-down"),
     "unposted": ("What is not in the books yet, and why?", "hourglass"),
 }
 #: Reports with months or many columns across: the first column stays in sight.
-WIDE: Final = frozenset({"profit-and-loss", "balance-sheet"})
+WIDE: Final = frozenset({"profit-and-loss", "balance-sheet", "sales-tax"})
 
 
 @dataclass(frozen=True, slots=True)
