@@ -7,10 +7,9 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
-from django.db.models import F
-
 from counterfoil.agreements.models import Agreement
 from counterfoil.assets.books import MACRS_5, WITH_ACCOUNTS, Depreciation, asset_accounts, terms_of, write_book
+from counterfoil.assets.depreciating import post_due
 from counterfoil.assets.models import (
     Asset,
     AssetCategory,
@@ -35,7 +34,6 @@ from counterfoil.core.posting import (
     post_disposal,
     post_lease_capitalisation,
 )
-from counterfoil.core.posting import post_depreciation as depreciation_draft
 from counterfoil.core.states import check_transition, words
 from counterfoil.inventory.queries import unrelieved
 from counterfoil.ledger.banks import bank_account
@@ -47,7 +45,7 @@ from counterfoil.platform import audit
 from counterfoil.platform.amounts import check_amount, check_quantity
 from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.identity import Actor, Role
-from counterfoil.platform.lookup import existing, locked, locked_all
+from counterfoil.platform.lookup import existing, locked
 from counterfoil.platform.numbering import take_number
 from counterfoil.platform.records import plain_number as plain
 
@@ -431,66 +429,7 @@ def post_depreciation(*, actor: Actor, through: date, asset_ids: Sequence[int] |
     Raises:
         DomainError: ``period_closed`` or ``period_missing``, naming the month; ``not_found`` for an unknown asset.
     """
-    due = DepreciationLine.objects.filter(
-        book__name=BookName.BOOK,
-        book__asset__status=AssetStatus.IN_SERVICE,
-        entry=None,
-        amount__gt=0,
-        end__lte=min(through, date.max - timedelta(days=1)) + timedelta(days=1),
-    )
-    ids = set(asset_ids) if asset_ids is not None else set(due.values_list("book__asset_id", flat=True))
-    assets = locked_all(WITH_ACCOUNTS, ids, "asset_ids")
-    lines = list(due.filter(book__asset__in=assets).select_related("book").order_by("end", "book__asset_id"))
-    accounts = asset_accounts(assets.values())
-    postings = []
-    for line in lines:
-        asset, on = assets[line.book.asset_id], line.end - timedelta(days=1)
-        draft = depreciation_draft(
-            accounts=accounts,
-            on=on,
-            source_id=asset.pk,
-            asset=asset.pk,
-            amount=line.amount,
-            memo=f"Depreciation {format_month(on)}, {asset}",
-        )
-        assert draft is not None  # lines of zero are not due
-        postings.append(Posting(draft, source_label=asset.number))
-    entries = post_drafts(postings, actor=actor)
-    for line, entry in zip(lines, entries, strict=True):
-        line.entry = entry
-    DepreciationLine.objects.bulk_update(lines, ["entry"], batch_size=1000)
-    _mark_fully_depreciated(set(assets))
-    _record_depreciation(actor, through, assets, lines)
-    return entries
-
-
-def _mark_fully_depreciated(asset_ids: set[int]) -> None:
-    """Assets that are written off to their salvage in the books."""
-    done = DepreciationLine.objects.filter(
-        book__name=BookName.BOOK,
-        book__asset__in=asset_ids,
-        entry__isnull=False,
-        net_book_value__lte=F("book__salvage"),
-    )
-    Asset.objects.filter(pk__in=done.values("book__asset_id"), status=AssetStatus.IN_SERVICE).update(
-        status=AssetStatus.FULLY_DEPRECIATED
-    )
-
-
-def _record_depreciation(
-    actor: Actor, through: date, assets: dict[int, Asset], lines: Sequence[DepreciationLine]
-) -> None:
-    verb = "assets.depreciation.posted"
-    if not lines:
-        audit.record(actor, verb, f"posted depreciation through {format_date(through)}: nothing was due")
-    by_asset: dict[int, list[DepreciationLine]] = {}
-    for line in lines:
-        by_asset.setdefault(line.book.asset_id, []).append(line)
-    for pk, mine in by_asset.items():
-        first, last = format_month(mine[0].start), format_month(mine[-1].end - timedelta(days=1))
-        span = first if first == last else f"{first} to {last}"
-        amount = format_money(sum_money(line.amount for line in mine))
-        audit.record(actor, verb, f"posted depreciation of {assets[pk]} for {span}, {amount}", assets[pk])
+    return post_due(actor=actor, through=through, asset_ids=asset_ids)
 
 
 @command(roles=FINANCE)

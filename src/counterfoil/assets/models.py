@@ -8,6 +8,7 @@ from django.db.models import F, Q
 
 from counterfoil.core.states import allowed
 from counterfoil.platform.fields import money_field, quantity_field
+from counterfoil.platform.guards import references
 from counterfoil.platform.history import keep_history
 
 
@@ -147,7 +148,12 @@ class DepreciationLine(models.Model):
     units = quantity_field(null=True, blank=True)
     explanation = models.CharField(max_length=200)
     entry = models.OneToOneField(
-        "ledger.JournalEntry", null=True, blank=True, on_delete=models.PROTECT, related_name="depreciation_line"
+        "ledger.JournalEntry",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="depreciation_line",
+        db_constraint=False,  # references() below; an entry is never deleted
     )
 
     class Meta:
@@ -159,6 +165,7 @@ class DepreciationLine(models.Model):
             models.CheckConstraint(condition=Q(amount__gte=0), name="depreciation_not_negative"),
         ]
         triggers = [
+            *references(updates=True, entry_id="ledger_journalentry"),
             pgtrigger.Protect(
                 name="depreciation_is_posted",
                 operation=pgtrigger.Update | pgtrigger.Delete,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -16,10 +16,18 @@ from typing import Any
 
 from django.db import models
 
+from counterfoil.platform.copying import copy_rows
 from counterfoil.platform.identity import Actor
 from counterfoil.platform.models import AuditEntry, AuditHead
 
 GENESIS = "0" * 64
+
+#: What an entry's hash covers, and all its columns.
+HASHED = (
+    "seq", "at", "actor_id", "actor_name", "channel", "verb", "sentence", "object_type", "object_id", "data",
+    "previous_hash",
+)  # fmt: skip
+COLUMNS = (*HASHED, "hash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,43 +81,38 @@ def append(statements: list[Statement], at: datetime) -> None:
     """Chain ``statements`` to the trail. Called once, at the end of the outermost command, in its transaction."""
     head, _ = AuditHead.objects.get_or_create(id=1)
     head = AuditHead.objects.select_for_update().get(id=1)
-    entries = []
-    for statement in statements:
-        entry = AuditEntry(
-            seq=head.seq + 1,
-            at=at,
-            actor_id=statement.actor.user_id,
-            actor_name=statement.actor.name,
-            channel=statement.actor.channel,
-            verb=statement.verb,
-            sentence=statement.sentence,
-            object_type=statement.object_type,
-            object_id=statement.object_id,
-            data=statement.data,
-            previous_hash=head.hash,
-        )
-        entry.hash = entry_hash(entry)
-        head.seq, head.hash = entry.seq, entry.hash
-        entries.append(entry)
-    AuditEntry.objects.bulk_create(entries)
+    copy_rows(AuditEntry, COLUMNS, _chained(head, statements, at))
     head.save(update_fields=["seq", "hash"])
+
+
+def _chained(head: AuditHead, statements: Iterable[Statement], at: datetime) -> Iterator[tuple[Any, ...]]:
+    """The rows of ``statements``, each with the hash of the one before; ``head`` moves on with them."""
+    for statement in statements:
+        row = (
+            head.seq + 1,
+            at,
+            statement.actor.user_id,
+            statement.actor.name,
+            statement.actor.channel,
+            statement.verb,
+            statement.sentence,
+            statement.object_type,
+            statement.object_id,
+            statement.data,
+            head.hash,
+        )
+        head.seq, head.hash = head.seq + 1, _hash(row)
+        yield (*row, head.hash)
 
 
 def entry_hash(entry: AuditEntry) -> str:
     """SHA-256 of the entry's canonical JSON (sorted keys, UTC, no spaces), the former hash included."""
-    content = {
-        "seq": entry.seq,
-        "at": entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
-        "actor_id": entry.actor_id,
-        "actor_name": entry.actor_name,
-        "channel": entry.channel,
-        "verb": entry.verb,
-        "sentence": entry.sentence,
-        "object_type": entry.object_type,
-        "object_id": entry.object_id,
-        "data": entry.data,
-        "previous_hash": entry.previous_hash,
-    }
+    return _hash([getattr(entry, name) for name in HASHED])
+
+
+def _hash(values: Sequence[Any]) -> str:
+    content = dict(zip(HASHED, values, strict=True))
+    content["at"] = content["at"].astimezone(UTC).isoformat(timespec="microseconds")
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Writing many rows by PostgreSQL's binary COPY, and taking their keys in advance.
+"""Writing many rows by PostgreSQL's binary COPY, changing many, and taking keys in advance.
 
 COPY writes rows several times as fast as ``bulk_create``: no model instances, no SQL text, one round trip. It runs in
 the transaction of Django's connection, and triggers, constraints and defaults see its rows like any others. What Django
@@ -38,6 +38,33 @@ def copy_rows(model: type[models.Model], columns: Sequence[str], rows: Iterable[
             write = copy.write_row
             for row in rows:
                 write(row)
+        return int(cursor.rowcount)
+
+
+def update_rows(model: type[models.Model], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
+    """Give each of many rows its own values in ``columns``, in one statement.
+
+    Args:
+        model: whose table.
+        columns: names of fields or columns.
+        rows: the primary key of each row, then its values.
+
+    Returns:
+        How many rows there were.
+    """
+    key = model._meta.pk
+    assert key is not None
+    quoted = connection.ops.quote_name
+    fields = [key, *(_field(model, name) for name in columns)]
+    names = [quoted(str(field.column)) for field in fields]
+    table, arrays = quoted(model._meta.db_table), ", ".join(f"%s::{_type_name(field)}[]" for field in fields)
+    changes = ", ".join(f"{name} = given.{name}" for name in names[1:])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {table} SET {changes} FROM unnest({arrays}) AS given({', '.join(names)})"  # noqa: S608 - our names
+            f" WHERE {table}.{names[0]} = given.{names[0]}",
+            [list(column) for column in zip(*rows, strict=True)] or [[] for _ in fields],
+        )
         return int(cursor.rowcount)
 
 

@@ -1,0 +1,169 @@
+"""Posting depreciation for all assets at once: lines read as columns, posted and marked in chunks, in one transaction.
+
+A month of many assets takes a few statements a chunk and no model instance but the entries that are handed back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import islice
+
+from django.db.models import QuerySet
+
+from counterfoil.assets.models import Asset, AssetCategory, AssetStatus, BookName, DepreciationLine
+from counterfoil.core.calendar import format_date, format_month
+from counterfoil.core.errors import DomainError
+from counterfoil.core.money import format_money, sum_money
+from counterfoil.core.posting import Accounts, GlRole, Key, post_depreciation
+from counterfoil.ledger.commands import Posting, post_drafts
+from counterfoil.ledger.models import JournalEntry
+from counterfoil.platform import audit
+from counterfoil.platform.copying import update_rows
+from counterfoil.platform.identity import Actor
+
+#: Lines posted by one set of statements: enough that their number does not matter, few enough to stay small in memory.
+CHUNK = 2000
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class DueLine:
+    """A line of a schedule that is to be posted, on the last day of its period."""
+
+    id: int
+    start: date
+    end: date
+    amount: Decimal
+    net_book_value: Decimal
+    salvage: Decimal
+    asset_id: int
+    number: str
+    category_id: int
+
+    @property
+    def on(self) -> date:
+        """The day it is posted on."""
+        return self.end - _DAY
+
+
+#: Where the columns of :class:`DueLine` are, from a depreciation line.
+_COLUMNS = (
+    "id", "start", "end", "amount", "net_book_value", "book__salvage", "book__asset_id", "book__asset__number",
+    "book__asset__category_id",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Posted:
+    """What was posted of one asset, for its trail."""
+
+    number: str
+    first: date
+    last: date
+    amount: Decimal
+
+
+def due_lines(through: date) -> QuerySet[DepreciationLine]:
+    """Lines of the books of assets in service whose period ends by ``through`` and that are not posted."""
+    return DepreciationLine.objects.filter(
+        book__name=BookName.BOOK,
+        book__asset__status=AssetStatus.IN_SERVICE,
+        entry=None,
+        amount__gt=0,
+        end__lte=min(through, date.max - _DAY) + _DAY,
+    )
+
+
+def post_due(*, actor: Actor, through: date, asset_ids: Iterable[int] | None) -> list[JournalEntry]:
+    """Post what is due, oldest first, and say so on the trail of each asset.
+
+    For the command of that name, in its transaction.
+
+    Raises:
+        DomainError: ``not_found`` for an unknown asset; what :func:`post_drafts` refuses.
+    """
+    due = due_lines(through)
+    assets = _lock(due, None if asset_ids is None else set(asset_ids))
+    categories = AssetCategory.objects.select_related("accumulated_account", "expense_account").in_bulk()
+    trail: dict[int, _Posted] = {}
+    written_off: list[int] = []
+    entries: list[JournalEntry] = []
+    for lines in _chunks(due.filter(book__asset__in=assets).order_by("end", "book__asset_id")):
+        entries += _post(lines, categories, actor)
+        for line in lines:
+            if line.net_book_value <= line.salvage:
+                written_off.append(line.asset_id)
+            _note(trail, line)
+    Asset.objects.filter(pk__in=written_off, status=AssetStatus.IN_SERVICE).update(status=AssetStatus.FULLY_DEPRECIATED)
+    _record(actor, through, trail)
+    return entries
+
+
+def _lock(due: QuerySet[DepreciationLine], wanted: set[int] | None) -> list[int]:
+    """Hold the assets against other changes, in one order whoever asks: those wanted, or all with lines due."""
+    among = due.values("book__asset_id") if wanted is None else wanted
+    rows = Asset.objects.filter(pk__in=among).order_by("pk").select_for_update(no_key=True)
+    found = list(rows.values_list("pk", flat=True))
+    for pk in sorted((wanted or set()).difference(found)):
+        raise DomainError("not_found", f"There is no asset with the id {pk}.", field="asset_ids")
+    return found
+
+
+def _chunks(lines: QuerySet[DepreciationLine]) -> Iterator[list[DueLine]]:
+    rows = lines.values_list(*_COLUMNS).iterator(chunk_size=CHUNK)
+    while chunk := [DueLine(*row) for row in islice(rows, CHUNK)]:
+        yield chunk
+
+
+def _post(lines: Sequence[DueLine], categories: dict[int, AssetCategory], actor: Actor) -> list[JournalEntry]:
+    """Write the entries of a chunk and mark its lines as posted by them."""
+    accounts = _accounts(categories, lines)
+    postings = []
+    for line in lines:
+        draft = post_depreciation(
+            accounts=accounts,
+            on=line.on,
+            source_id=line.asset_id,
+            asset=line.asset_id,
+            amount=line.amount,
+            memo=f"Depreciation {format_month(line.on)}, {line.number}",
+        )
+        assert draft is not None  # lines of zero are not due
+        postings.append(Posting(draft, source_label=line.number))
+    entries = post_drafts(postings, actor=actor)
+    update_rows(DepreciationLine, ["entry"], [(line.id, entry.pk) for line, entry in zip(lines, entries, strict=True)])
+    return entries
+
+
+def _accounts(categories: dict[int, AssetCategory], lines: Iterable[DueLine]) -> Accounts:
+    """A resolver over the accounts of each asset's category."""
+    category_of: dict[Key, int] = {line.asset_id: line.category_id for line in lines}
+
+    def account(role: GlRole, key: Key) -> str:
+        category = categories[category_of[key]]
+        expense = role is GlRole.DEPRECIATION_EXPENSE
+        return (category.expense_account if expense else category.accumulated_account).code
+
+    return account
+
+
+def _note(trail: dict[int, _Posted], line: DueLine) -> None:
+    posted = trail.get(line.asset_id)
+    if posted is None:
+        trail[line.asset_id] = _Posted(line.number, line.start, line.on, line.amount)
+    else:
+        posted.last, posted.amount = line.on, sum_money((posted.amount, line.amount))
+
+
+def _record(actor: Actor, through: date, trail: dict[int, _Posted]) -> None:
+    verb = "assets.depreciation.posted"
+    if not trail:
+        audit.record(actor, verb, f"posted depreciation through {format_date(through)}: nothing was due")
+    for pk, posted in trail.items():
+        first, last = format_month(posted.first), format_month(posted.last)
+        span = first if first == last else f"{first} to {last}"
+        sentence = f"posted depreciation of {posted.number} for {span}, {format_money(posted.amount)}"
+        audit.record(actor, verb, sentence, Asset(pk=pk))
