@@ -71,6 +71,10 @@ class Office:
             self.charges[which % len(self.charges)] = replace(charge, last_day=last_day)
             self.touch(*(day for day in (last_day, charge.last_day) if day))
 
+    def end_soon(self, which: int, days_later: int) -> None:
+        if self.charges:
+            self.end(which, self.charges[which % len(self.charges)].effective + days_later * DAY)
+
     def cancel(self, last_day: date | None) -> None:
         self.touch(*(day for day in (last_day, self.terms.last_day) if day))
         self.terms = replace(self.terms, last_day=last_day)
@@ -85,9 +89,9 @@ class Office:
         self.touch(*self.cancelled or {date.max})
         self.cancelled.clear()
 
-    def delete_invoice(self) -> None:
+    def delete_invoice(self, which: int) -> None:
         if self.invoices:
-            _, rows = self.invoices.pop()
+            _, rows = self.invoices.pop(which % len(self.invoices))
             self.touch(*(row.period_start for row in rows))
 
     # -- the run
@@ -157,12 +161,13 @@ changes: st.SearchStrategy[Action] = st.one_of(
     st.builds(lambda w, s: lambda o: o.change(w, s), st.integers(0, 3), steps),
     st.builds(lambda w, s: lambda o: o.change(w, s), st.integers(0, 3), steps),
     st.builds(lambda w, d: lambda o: o.end(w, d), st.integers(0, 3), st.one_of(st.none(), days)),
+    st.builds(lambda w, n: lambda o: o.end_soon(w, n), st.integers(0, 3), st.integers(-1, 20)),
     st.builds(lambda d: lambda o: o.cancel(d), st.one_of(st.none(), days)),
     st.builds(lambda n: lambda o: o.write_off(n), st.integers(0, 12)),
     st.builds(lambda: lambda o: o.reopen()),
 )
 runs: st.SearchStrategy[Action] = st.builds(lambda d: lambda o: o.run(d), days)
-deletions: st.SearchStrategy[Action] = st.builds(lambda: lambda o: o.delete_invoice())
+deletions: st.SearchStrategy[Action] = st.builds(lambda w: lambda o: o.delete_invoice(w), st.integers(0, 9))
 terms_of = st.builds(
     Terms,
     cycle=st.sampled_from([MONTHLY, MONTHLY, QUARTERLY, YEARLY, Cycle("week", 6), Cycle("month", 5)]),

@@ -34,8 +34,8 @@ class Terms:
         last_day: the last day billed: the end or the cancellation, whichever comes first.
         one_time: every charge is billed once and in full, with the period in which it begins, at the terms it has then.
         credits: what becomes of time that was billed and is no longer due. ``none``: nothing is given back.
-            ``next_invoice``: lines below zero on the next invoice (a credit memo, if
-            that has not the amount). ``credit_memo``: a credit memo at once.
+            ``next_invoice``: lines below zero on the next invoice, or a credit memo where they would bring it below
+            zero. ``credit_memo``: a credit memo at once.
         changes: whether charges for periods already billed wait for the next invoice or are billed at once.
     """
 
