@@ -145,4 +145,11 @@ def test_roles_to_map_show_their_default(world: World) -> None:
     roles = {role.role: role for role in mappable_roles()}
     assert roles["cogs"].label == "cost of goods sold"
     assert roles["cogs"].default_code == "5000"
-    assert len(roles) == 7
+    assert {role for role in roles if role.endswith("revenue")} == {
+        "agreement_revenue",
+        "product_revenue",
+        "service_revenue",
+        "expense_revenue",
+        "deferred_revenue",
+    }
+    assert len(roles) == 9

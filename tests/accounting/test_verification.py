@@ -84,9 +84,15 @@ PLANTED = [
     (
         "a payment",
         first("billing_payment", "amount = amount + 0.01"),
-        {"receivables", "payments_booked", "applications"},
+        {"receivables", "payments_booked"},
     ),
-    ("an application", first("billing_paymentapplication", "amount = amount + 0.01"), {"applications"}),
+    ("an application", first("billing_paymentapplication", "amount = amount + 0.01"), {"applications", "balances"}),
+    ("a balance", first("billing_invoice", "balance = balance + 0.01"), {"balances"}),
+    (
+        "deferred revenue",
+        first("billing_invoiceline", "released_amount = released_amount + 0.01"),
+        {"deferred", "documents"},
+    ),
     ("payables in the books", cent_on("2000", "credit"), {"payables", "documents"}),
     ("a vendor bill", first("procurement_vendorbill", "total = total + 0.01"), {"payables", "vendor_bills"}),
     ("a bill's line", first("procurement_vendorbillline", "amount = amount + 0.01"), {"vendor_bills", "documents"}),

@@ -18,7 +18,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Sum
 from counterfoil.accounting.mapping import agreement_key
 from counterfoil.accounting.models import AccountingSettings, BatchItem, BatchStatus, ProcurementDate, SourceType
 from counterfoil.accounting.relief import Taken, relief_of
-from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, InvoiceType
+from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, LineKind
 from counterfoil.catalog.models import ProductClass
 from counterfoil.core.costing import Layer, issue, issued_cost
 from counterfoil.core.errors import DomainError
@@ -30,6 +30,7 @@ from counterfoil.core.posting import (
     GlRole,
     InvoicedLine,
     JournalDraft,
+    Key,
     ReceivedLine,
     TaxAmount,
     post_customer_invoice,
@@ -191,8 +192,11 @@ class InvoiceDocument(Document):
     @property
     def books(self) -> str:
         """What it will book, in a word."""
+        ahead = sum_money(line.amount for line in self.lines if line.role == GlRole.DEFERRED_REVENUE)
         return _in_words(
-            (sum_money(line.amount for line in self.lines), "revenue"),
+            (sum_money([*(line.amount for line in self.lines), -ahead]), "revenue"),
+            (ahead, "deferred revenue"),
+            (sum_money(line.released for line in self.lines), "of deferred revenue earned"),
             (sum_money(tax.amount for tax in self.taxes), "sales tax"),
             (self.relieved, "from inventory to cost of goods sold"),
         )
@@ -487,8 +491,10 @@ def _by_account(parts: Iterable[Taken]) -> tuple[tuple[str, Decimal], ...]:
 
 def load_invoices(invoices: QuerySet[Invoice]) -> list[InvoiceDocument]:
     """Invoices as documents, by id, by their own lines alone."""
-    rows = invoices.select_related("bill_to", "agreement").prefetch_related("lines__product", "taxes").order_by("pk")
-    return [_invoice(row) for row in rows]
+    rows = invoices.select_related("bill_to", "agreement").prefetch_related(
+        "lines__product", "lines__agreement", "taxes"
+    )
+    return [_invoice(row) for row in rows.order_by("pk")]
 
 
 def _invoice(row: Invoice) -> InvoiceDocument:
@@ -500,21 +506,17 @@ def _invoice(row: Invoice) -> InvoiceDocument:
         company=row.bill_to_name,
         account_number=row.bill_to.account_number,
         amount=row.total,
-        memo=f"Invoice {row}, {row.bill_to_name}",
+        memo=f"{'Credit memo' if row.is_credit_memo else 'Invoice'} {row}, {row.bill_to_name}",
         lines=tuple(_invoiced_line(row, line) for line in row.lines.all()),
         taxes=tuple(TaxAmount(tax.level, tax.amount, f"{tax.level}, {row}") for tax in row.taxes.all()),
     )
 
 
 def _invoiced_line(invoice: Invoice, line: InvoiceLine) -> InvoicedLine:
-    """Revenue of an agreement is its additions and its billing amount; else the product's class decides."""
-    map_key: int | str | None = line.product_id
-    if invoice.agreement is not None and (line.addition_id or invoice.type == InvoiceType.AGREEMENT):
-        role, map_key = GlRole.AGREEMENT_REVENUE, agreement_key(line.product_id, invoice.agreement.type_id)
-    elif line.product is not None and line.product.product_class == ProductClass.SERVICE:
-        role = GlRole.SERVICE_REVENUE
-    else:
-        role = GlRole.PRODUCT_REVENUE
+    """A line as the posting rules know it, with the account it earns on and the one it was deferred on."""
+    agreement = line.agreement or invoice.agreement
+    agreement_type_id = agreement.type_id if agreement else None
+    role, map_key = revenue_of(line, agreement_type_id)
     return InvoicedLine(
         key=line.pk,
         role=role,
@@ -524,7 +526,30 @@ def _invoiced_line(invoice: Invoice, line: InvoiceLine) -> InvoicedLine:
         is_inventory=line.relieves_stock,
         cost=line.cost if line.relieves_stock else ZERO,
         memo=line.description,
+        released=line.released_amount,
+        deferred_key=_deferred_key(agreement_type_id),
     )
+
+
+def revenue_of(line: InvoiceLine, agreement_type_id: int | None) -> tuple[GlRole, Key]:
+    """What a line earns, and the key of its account.
+
+    What is billed ahead is deferred. An addition and a billing amount are revenue of the agreement; work, expenses and
+    products, covered or not, are revenue of their kind.
+    """
+    if line.deferred:
+        return GlRole.DEFERRED_REVENUE, _deferred_key(agreement_type_id)
+    if agreement_type_id is not None and line.charge_id is None and line.order_line_id is None:
+        return GlRole.AGREEMENT_REVENUE, agreement_key(line.product_id, agreement_type_id)
+    if line.kind == LineKind.EXPENSE:
+        return GlRole.EXPENSE_REVENUE, line.product_id
+    is_service = line.product.product_class == ProductClass.SERVICE if line.product else line.kind == LineKind.SERVICE
+    return (GlRole.SERVICE_REVENUE if is_service else GlRole.PRODUCT_REVENUE), line.product_id
+
+
+def _deferred_key(agreement_type_id: int | None) -> Key:
+    """Deferred and earned on one account: that of the agreement type, whatever the product."""
+    return None if agreement_type_id is None else agreement_key(None, agreement_type_id)
 
 
 def refuse_unknown(kind: str, wanted: Collection[int], found: Iterable[AnyDocument]) -> None:

@@ -6,7 +6,7 @@ We own the stock, so what QuickBooks gets of it are journal entries: receipts, a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -51,8 +51,14 @@ UNTAXED: Final = "Out of State"
 #: Longest reference number QuickBooks Desktop takes.
 _REFERENCE: Final = 11
 
-_REVENUE: Final = frozenset({AccountType.INCOME, AccountType.OTHER_INCOME, AccountType.DEFERRED_REVENUE})
+_REVENUE: Final = frozenset({AccountType.INCOME, AccountType.OTHER_INCOME})
+_DEFERRED: Final = frozenset({AccountType.DEFERRED_REVENUE})
 _STOCK_AND_COST: Final = frozenset({AccountType.INVENTORY, AccountType.COGS, AccountType.EXPENSE})
+
+
+def _accounts_by_line(booked: Iterable[JournalLine], types: Collection[AccountType]) -> dict[int | None, str]:
+    """Code of the account of these types that each line of the invoice was booked on."""
+    return {line.source_line_id: line.account.code for line in booked if line.account.type in types}
 
 
 def iif_batch(batch: Batch) -> IifBatch:
@@ -172,9 +178,24 @@ class _Builder:
             entry = self.entries.get((SourceType.INVOICE.value, invoice.pk))
             keys = {line.key: (line.role, line.map_key) for line in documents[invoice.pk].lines}
             yield self._invoice(invoice, self._lines_of(entry), keys, accounts)
-            relieved = [line for line in self._lines_of(entry) if line.account.type in _STOCK_AND_COST]
-            if entry and relieved:
-                yield self._journal(entry, relieved)
+            apart = [line for line in self._lines_of(entry) if line.account.type in _STOCK_AND_COST]
+            earned = tuple(self._earned(invoice, self._lines_of(entry)))
+            if entry and (apart or earned):
+                lines = (*(self._journal_line(line) for line in apart), *earned)
+                yield IifJournal(entry.number, entry.date, entry.memo, lines)
+
+    def _earned(self, invoice: Invoice, booked: Sequence[JournalLine]) -> Iterable[ExportLine]:
+        """What covered work earned of deferred revenue; the invoice itself says nothing of it."""
+        deferred = _accounts_by_line(booked, _DEFERRED)
+        revenue = _accounts_by_line(booked, _REVENUE)
+        for line in invoice.lines.all():
+            if line.released_amount:
+                debit, credit = deferred[line.pk], revenue[line.pk]
+                if line.released_amount < 0:
+                    debit, credit = credit, debit
+                amount = abs(line.released_amount)
+                yield ExportLine(self._account(debit), debit=amount, memo=line.description)
+                yield ExportLine(self._account(credit), credit=amount, memo=line.description)
 
     def _invoice(
         self,
@@ -184,12 +205,12 @@ class _Builder:
         accounts: MappedAccounts,
     ) -> IifInvoice:
         receivable = next((x.account.code for x in booked if x.account.type == AccountType.RECEIVABLE), None)
-        revenue = {x.source_line_id: x.account.code for x in booked if x.account.type in _REVENUE}
+        revenue, deferred = _accounts_by_line(booked, _REVENUE), _accounts_by_line(booked, _DEFERRED)
         taxable = bool(invoice.tax_total)
         lines = []
         for line in invoice.lines.all():
             # A line of zero has no line in the journal; the mapping tells where it would have gone.
-            account = revenue.get(line.pk) or accounts(*keys[line.pk])
+            account = (deferred if line.deferred else revenue).get(line.pk) or accounts(*keys[line.pk])
             lines.append(self._sold(invoice, line, self._account(account), taxable=taxable and line.taxable))
         return IifInvoice(
             number=str(invoice),

@@ -1,7 +1,7 @@
 """GL mapping: which account plays a role for a product, an agreement or nobody in particular.
 
-The most particular mapping wins: product, agreement type (revenue of agreements only), subcategory, category, and at
-last the default account of the role.
+The most particular mapping wins: product, agreement type (revenue and deferred revenue of agreements), subcategory,
+category, and at last the default account of the role.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ MAPPABLE: Final = (
     GlRole.AGREEMENT_REVENUE,
     GlRole.PRODUCT_REVENUE,
     GlRole.SERVICE_REVENUE,
+    GlRole.EXPENSE_REVENUE,
+    GlRole.DEFERRED_REVENUE,
     GlRole.COGS,
     GlRole.INVENTORY,
     GlRole.GRNI,
@@ -28,7 +30,7 @@ MAPPABLE: Final = (
 )
 
 #: Roles whose account may differ by agreement type.
-BY_AGREEMENT_TYPE: Final = frozenset({GlRole.AGREEMENT_REVENUE})
+BY_AGREEMENT_TYPE: Final = frozenset({GlRole.AGREEMENT_REVENUE, GlRole.DEFERRED_REVENUE})
 
 _WORDS: Final = {
     GlRole.COGS: "cost of goods sold",
@@ -43,7 +45,7 @@ def role_in_words(role: GlRole) -> str:
 
 
 def agreement_key(product_id: int | None, agreement_type_id: int) -> str:
-    """The key of agreement revenue: a product (or the agreement's own billing amount) under an agreement type."""
+    """The key of agreement and deferred revenue: a product (or the agreement's own amount) under an agreement type."""
     return f"{product_id or ''}/{agreement_type_id}"
 
 

@@ -41,6 +41,7 @@ class GlRole(StrEnum):
     AGREEMENT_REVENUE = "agreement_revenue"
     PRODUCT_REVENUE = "product_revenue"
     SERVICE_REVENUE = "service_revenue"
+    EXPENSE_REVENUE = "expense_revenue"
     SALES_TAX_PAYABLE = "sales_tax_payable"
     DEFERRED_REVENUE = "deferred_revenue"
     COGS = "cogs"
@@ -178,7 +179,8 @@ class InvoicedLine:
 
     ``map_key`` picks the revenue account (a product, an agreement type). ``cost`` is what an inventory line takes out
     of stock; it is not used for other lines, whose cost was expensed at receipt. ``stock`` names accounts the cost was
-    received to, with what of it each has; the rest stands on the mapped account.
+    received to, with what of it each has; the rest stands on the mapped account. ``released`` is what covered work
+    earns of revenue that was billed ahead and deferred; ``deferred_key`` picks the account it was deferred on.
     """
 
     key: Key
@@ -190,6 +192,8 @@ class InvoicedLine:
     cost: Decimal = ZERO
     memo: str = ""
     stock: tuple[tuple[str, Decimal], ...] = ()
+    released: Decimal = ZERO
+    deferred_key: Key = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +281,8 @@ def post_customer_invoice(
     ====================================  =====  ======
     Accounts receivable                   total
     Revenue, per line                            amount
+    Deferred revenue, per covered line    earned
+    Revenue, per covered line                    earned
     Sales tax payable, per level                 tax
     COGS, per inventory line              cost
     Inventory, per inventory line                cost
@@ -291,6 +297,8 @@ def post_customer_invoice(
         for line in lines:
             about = (line.memo or memo, customer, line.key, line.item_key)
             yield from _credit(accounts, line.role, line.map_key, line.amount, *about)
+            yield from _debit(accounts, GlRole.DEFERRED_REVENUE, line.deferred_key, line.released, *about)
+            yield from _credit(accounts, line.role, line.map_key, line.released, *about)
         for tax in taxes:
             yield from _credit(accounts, GlRole.SALES_TAX_PAYABLE, tax.key, tax.amount, tax.memo or memo, customer)
         for line in lines:
