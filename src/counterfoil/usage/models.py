@@ -107,8 +107,8 @@ class Allocation(models.Model):
 
     ``drawn`` is what it takes from the allocation of ``pool_start`` (to ``pool_end``, half-open; empty for a one-time
     agreement without end), in the agreement's units; ``draws`` says from which lots; ``covered_tax`` is the sales tax
-    within it, where the agreement covers tax. ``overage_amount`` is what is billed; ``overrun_amount`` is the part of it
-    that was drawn beyond the allocation, and because of which it is billed in arrears: not before ``bill_from``.
+    within it, where the agreement covers tax. ``overage_amount`` is what is billed; ``overrun_amount`` is the part of
+    it that was drawn beyond the allocation, and because of which it is billed in arrears: not before ``bill_from``.
     """
 
     charge = models.OneToOneField(Charge, primary_key=True, on_delete=models.CASCADE, related_name="allocation")
