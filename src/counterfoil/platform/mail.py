@@ -103,7 +103,8 @@ def _open(backend: Any) -> None:
 
 def _hand_over(smtp: smtplib.SMTP, message: EmailMessage) -> str:
     encoding = message.encoding or settings.DEFAULT_CHARSET
-    content = message.message().as_bytes(linesep="\r\n")
+    email: Any = message.message()
+    content: bytes = email.as_bytes(linesep="\r\n")
     try:
         smtp.ehlo_or_helo_if_needed()
         _accepted(smtp.mail(sanitize_address(message.from_email, encoding)), "The mail server refuses the sender")
