@@ -329,3 +329,35 @@ def test_any_bill_balances_and_clears_what_was_received(lines: list[tuple[D, D]]
         balances = draft.by_account()
         assert sum(balances.values()) == 0
         assert balances.get("grni", D(0)) == sum(received for received, _ in lines)
+
+
+def test_a_block_is_deferred_when_billed_and_earned_as_it_is_used() -> None:
+    """WE-5: 15,000.00 at 6 % is billed ahead; an hour of 100.00 earns 100.00 of it on an invoice of zero."""
+    billed = post_customer_invoice(
+        accounts=accounts,
+        on=JAN,
+        source_id=12,
+        customer="acme",
+        lines=[InvoicedLine(key="block", role=GlRole.DEFERRED_REVENUE, amount=D("15000.00"))],
+        taxes=[TaxAmount("state", D("900.00"))],
+        memo="Block",
+    )
+    assert table(billed) == [
+        "Dr accounts_receivable 15,900.00",
+        "Cr deferred_revenue 15,000.00",
+        "Cr tax:state 900.00",
+    ]
+    hour = InvoicedLine(key="hour", role=GlRole.SERVICE_REVENUE, amount=D(0), released=D("100.00"))
+    used = post_customer_invoice(accounts=accounts, on=JAN, source_id=13, customer="acme", lines=[hour], memo="Hour")
+    assert table(used) == ["Dr deferred_revenue 100.00", "Cr service_revenue 100.00"]
+
+
+def test_a_credit_memo_of_covered_work_gives_back_what_it_had_earned() -> None:
+    line = InvoicedLine(key="hour", role=GlRole.SERVICE_REVENUE, amount=D("-50.00"), released=D("-100.00"))
+    draft = post_customer_invoice(accounts=accounts, on=JAN, source_id=14, customer="acme", lines=[line], memo="Credit")
+    assert table(draft) == [
+        "Cr accounts_receivable 50.00",
+        "Dr service_revenue 50.00",
+        "Cr deferred_revenue 100.00",
+        "Dr service_revenue 100.00",
+    ]
