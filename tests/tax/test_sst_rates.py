@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from decimal import Decimal as D
+from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.world import FINANCE, SALES
+from typer.testing import CliRunner
 
+from counterfoil.cli import app
 from counterfoil.core.errors import DomainError
 from counterfoil.platform.audit import trail_of
+from counterfoil.platform.identity import SYSTEM, Role
+from counterfoil.platform.users import create_user
 from counterfoil.tax import queries
 from counterfoil.tax.commands import TaxLevelInput, create_tax_code
 from counterfoil.tax.imports import import_sst_rates, preview_sst_rates
 from counterfoil.tax.models import LevelRateType, TaxCode, TaxLevel
 
 pytestmark = pytest.mark.django_db
+APR_1 = date(2026, 4, 1)
 
 FIRST_QUARTER = b"""\
 05,45,05,0.065,0.065,0.00125,0.00125,20250101,29991231
@@ -70,9 +78,9 @@ def test_rates_change_from_their_day_and_the_old_ones_stay(code: TaxCode) -> Non
 
     assert load(SECOND_QUARTER) == (2, 1)
     assert rates(code, date(2026, 3, 31)) == ["Arkansas 0.065", "County 0.0125", "City 0.02"]
-    assert rates(code, date(2026, 4, 1))[:2] == ["Arkansas 0.065", "County 0.015"]
-    assert [x.name for x in queries.tax_levels(code.pk, on=date(2026, 4, 1))] == ["Arkansas", "County", "Tyre fee"]
-    county = queries.tax_levels(code.pk, on=date(2026, 4, 1))[1]
+    assert rates(code, APR_1)[:2] == ["Arkansas 0.065", "County 0.015"]
+    assert [x.name for x in queries.tax_levels(code.pk, on=APR_1)] == ["Arkansas", "County", "Tyre fee"]
+    county = queries.tax_levels(code.pk, on=APR_1)[1]
     assert (county.taxable_max, county.agency) == (D("2500"), "AR DFA")
     assert [x.sentence for x in trail_of(code)[:2]] == [
         "changed the tax code AR: City none from 1 Apr 2026, by import",
@@ -132,3 +140,26 @@ def test_the_state_publishes_such_files_and_rates_are_the_accountants() -> None:
     with pytest.raises(DomainError) as refused:
         import_sst_rates(actor=SALES, content=FIRST_QUARTER)
     assert refused.value.code == "role_required"
+
+
+def test_the_command_line_previews_and_imports(code: TaxCode, tmp_path: Path) -> None:
+    create_user(
+        actor=SYSTEM,
+        email="olivia@example.com",
+        name="Olivia",
+        password="correct horse battery staple",
+        roles=[Role.OWNER],
+    )
+    file = tmp_path / "ARR2026Q2.csv"
+    file.write_bytes(SECOND_QUARTER)
+
+    def run(*options: str) -> Any:
+        done = CliRunner().invoke(app, ["import", "sst-rates", str(file), "--state", "AR", "--json", *options])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    assert [row["deed"] for row in run("--preview")["rows"]] == ["update", "update", "update"]
+    assert rates(code, APR_1)[0] == "Arkansas 0.06"
+    assert run()["updated"] == 3
+    assert rates(code, APR_1)[0] == "Arkansas 0.065"
+    assert run()["unchanged"] == 3

@@ -14,6 +14,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Prefetch, QuerySet
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
@@ -29,7 +30,6 @@ _PLAIN: Final[Mapping[str, Any]] = {
     "DateTimeField": fields.Instant,
     "BooleanField": bool,
     "JSONField": Any,
-    "ArrayField": list[str],
 }
 
 
@@ -135,6 +135,8 @@ def _column(column: Any) -> dict[str, Any]:
 def _kind(column: models.Field[Any, Any]) -> Any:
     if isinstance(column, models.DecimalField):
         return fields.Money if column.decimal_places == 4 else fields.Number
+    if isinstance(column, ArrayField):
+        return many(_kind(column.base_field))
     internal = column.get_internal_type()
     if column.choices and internal == "CharField":
         values = tuple(str(value) for value, _ in column.flatchoices)

@@ -1,4 +1,4 @@
-"""``import``: companies and products from CSV."""
+"""``import``: companies and products from CSV, sales tax rates from the files of the SST states."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from counterfoil.cli.output import Json, examples, print_json, print_table, say
 if TYPE_CHECKING:
     from counterfoil.platform.imports import Column, ImportPreview
 
-imports = typer.Typer(help="Bring in companies and products from CSV files, all rows or none.", no_args_is_help=True)
+imports = typer.Typer(
+    help="Bring in companies, products and sales tax rates from files, all rows or none.", no_args_is_help=True
+)
 
 File = Annotated[Path | None, typer.Argument(help="The CSV file; '-' reads standard input. Without: list the columns.")]
 Preview = Annotated[bool, typer.Option("--preview", help="Show what would happen; write nothing.")]
@@ -29,6 +31,14 @@ def register(app: typer.Typer) -> None:
                 f"counterfoil import {kind.__name__} {kind.__name__}.csv",
             )
         )(kind)
+    imports.command(
+        "sst-rates",
+        epilog=examples(
+            "counterfoil import sst-rates",
+            "counterfoil import sst-rates ARR2026Q3.csv --state AR --preview",
+            "counterfoil import sst-rates ARR2026Q3.csv --state AR",
+        ),
+    )(sst_rates)
     app.add_typer(imports, name="import")
 
 
@@ -61,6 +71,34 @@ def products(file: File = None, preview: Preview = False, acting_user: ActingUse
         columns=module.columns(),
         show=module.preview_products,
         write=module.import_products if not preview else None,
+        email=acting_user,
+        json=json,
+    )
+
+
+def sst_rates(
+    file: File = None,
+    state: Annotated[str, typer.Option("--state", help="The state the file should be of, like AR.")] = "",
+    interstate: Annotated[
+        bool, typer.Option("--interstate", help="Take the rates of sales from another state.")
+    ] = False,
+    preview: Preview = False,
+    acting_user: ActingUser = None,
+    json: Json = False,
+) -> None:
+    """Sales tax rates from the rate file of a Streamlined Sales Tax state, for levels that name a jurisdiction."""
+    from functools import partial
+
+    from counterfoil.cli.django import set_up
+
+    set_up()
+    from counterfoil.tax import imports as module
+
+    _run(
+        file,
+        columns=module.columns(),
+        show=partial(module.preview_sst_rates, state=state, interstate=interstate),
+        write=None if preview else partial(module.import_sst_rates, state=state, interstate=interstate),
         email=acting_user,
         json=json,
     )

@@ -1,4 +1,4 @@
-"""CSV files of companies and products: looked at first, then taken in, all rows or none."""
+"""Files of companies, products and sales tax rates: looked at first, then taken in, all rows or none."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from counterfoil.api.shapes import answer, many, row
 from counterfoil.catalog import imports as catalog
 from counterfoil.companies import imports as companies
 from counterfoil.platform.imports import Column, PlannedRow, RowError
+from counterfoil.tax import imports as tax
 
 area = Area("Imports")
 
@@ -28,3 +29,5 @@ area.upload("/imports/companies", companies.preview_companies, companies.import_
 area.report("/imports/companies/columns", columns, companies.columns)
 area.upload("/imports/products", catalog.preview_products, catalog.import_products, import_answer)
 area.report("/imports/products/columns", columns, catalog.columns)
+area.upload("/imports/sst-rates", tax.preview_sst_rates, tax.import_sst_rates, import_answer)
+area.report("/imports/sst-rates/columns", columns, tax.columns)

@@ -1,4 +1,4 @@
-"""Tax codes with their levels, and sales tax paid to agencies."""
+"""Tax codes with their levels and exemptions, customers' certificates, and sales tax paid to agencies."""
 
 from __future__ import annotations
 
@@ -9,12 +9,27 @@ from counterfoil.api.fields import Number
 from counterfoil.api.shapes import shape
 from counterfoil.billing import remittances
 from counterfoil.tax import commands, queries
-from counterfoil.tax.models import TaxCode, TaxLevel, TaxRemittance
+from counterfoil.tax.models import (
+    ExemptionCertificate,
+    TaxCode,
+    TaxExemption,
+    TaxLevel,
+    TaxRemittance,
+    TaxSettings,
+)
 
 area = Area("Sales tax")
 
 levels = shape(TaxLevel)
-tax_codes = shape(TaxCode, extra={"combined_rate": Number}, parts={"levels": levels}, source=queries.tax_codes)
+exemptions = shape(TaxExemption)
+tax_codes = shape(
+    TaxCode,
+    extra={"combined_rate": Number},
+    parts={"levels": levels, "exemptions": exemptions},
+    source=queries.tax_codes,
+)
+tax_settings = shape(TaxSettings)
+certificates = shape(ExemptionCertificate)
 tax_remittances = shape(TaxRemittance)
 
 
@@ -27,6 +42,12 @@ area.records("/tax-codes", tax_codes, queries.tax_codes)
 area.post("/tax-codes", commands.create_tax_code, tax_codes)
 area.detail("/tax-codes/{tax_code_id}", tax_codes)
 area.patch("/tax-codes/{tax_code_id}", commands.update_tax_code, tax_codes)
+area.put("/tax-settings", commands.set_tax_basis, tax_settings)
+
+area.records("/exemption-certificates", certificates, queries.certificates)
+area.post("/exemption-certificates", commands.add_exemption_certificate, certificates)
+area.detail("/exemption-certificates/{certificate_id}", certificates)
+area.patch("/exemption-certificates/{certificate_id}", commands.update_exemption_certificate, certificates)
 
 area.records("/tax-remittances", tax_remittances, list_remittances)
 area.post("/tax-remittances", remittances.remit_sales_tax, tax_remittances)
