@@ -65,7 +65,7 @@ def tax_report(*, first: date, last: date) -> TaxReport:
     dated = Q(invoice__date__gte=first, invoice__date__lte=last)
     closed = InvoiceTax.objects.filter(invoice__status=InvoiceStatus.CLOSED)
     in_books = Q(invoice__in=transferred_invoices())
-    found: dict[tuple[str, str, str, date], dict[str, Decimal]] = defaultdict(dict)
+    found: dict[_Key, dict[str, Decimal]] = defaultdict(dict)
     for key, is_credit, taxable, exempt, amount in _by_level(closed.filter(dated, in_books)):
         row = found[key]
         row["taxable"] = row.get("taxable", ZERO) + taxable
@@ -82,20 +82,27 @@ def tax_report(*, first: date, last: date) -> TaxReport:
     ):
         found[agency, "", "", month]["remitted"] = amount
     opening = _opening(closed.filter(in_books, invoice__date__lt=first), first)
-    rows = tuple(TaxReportRow(*key, **found[key]) for key in sorted(found, key=_order))
+    rows = tuple(_report_row(key, found[key]) for key in sorted(found, key=_order))
     balance = sum_money([-balance_of_types(AccountType.SALES_TAX, through=last)])
     known = sum_money([*opening.values(), *(row.owed for row in rows)])
     return TaxReport(first, last, opening, rows, sum_money([balance, -known]), balance)
 
 
-def _order(key: tuple[str, str, str, date]) -> tuple[str, bool, str, str, date]:
+#: Agency, tax code, level, first day of the month.
+_Key = tuple[str, str, str, date]
+
+
+def _report_row(key: _Key, amounts: dict[str, Decimal]) -> TaxReportRow:
+    agency, code, level, month = key
+    return TaxReportRow(agency=agency, tax_code=code, level=level, month=month, **amounts)
+
+
+def _order(key: _Key) -> tuple[str, bool, str, str, date]:
     agency, code, level, month = key
     return agency, not level, code, level, month  # what was paid comes after what was billed
 
 
-def _by_level(
-    taxes: QuerySet[InvoiceTax],
-) -> Iterable[tuple[tuple[str, str, str, date], bool, Decimal, Decimal, Decimal]]:
+def _by_level(taxes: QuerySet[InvoiceTax]) -> Iterable[tuple[_Key, bool, Decimal, Decimal, Decimal]]:
     """Sums by agency, tax code, level, month and whether it is credited."""
     sums = (
         taxes.order_by()
@@ -103,10 +110,10 @@ def _by_level(
         .values_list("agency", "code", "level", "month", "kind")
         .annotate(a=Sum("taxable_amount"), b=Sum("exempt_amount"), c=Sum("amount"))
     )
-    merged: dict[tuple[tuple[str, str, str, date], bool], list[Decimal]] = {}
+    merged: dict[tuple[_Key, bool], list[Decimal]] = {}
     for agency, code, level, month, kind, *amounts in sums:
-        key = (agency, code or "", level, month), kind == InvoiceType.CREDIT_MEMO
-        merged[key] = [a + b for a, b in zip(merged.get(key, (ZERO,) * 3), amounts, strict=True)]
+        which = (agency, code or "", level, month), kind == InvoiceType.CREDIT_MEMO
+        merged[which] = [a + b for a, b in zip(merged.get(which, (ZERO,) * 3), amounts, strict=True)]
     for (key, is_credit), (taxable, exempt, amount) in merged.items():
         yield key, is_credit, taxable, exempt, amount
 
