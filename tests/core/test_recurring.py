@@ -49,6 +49,10 @@ def again(terms: Terms, charges: Sequence[Charge], made: Sequence[Bill], through
     return bills_due(terms, charges, booked=as_booked(*made), through=through, billed=starts_of(*made))
 
 
+SEATS = charge("seats", "10", "31.00")
+ENDED = replace(SEATS, last_day=date(2026, 3, 20))
+
+
 # -- the worked examples -----------------------------------------------------------------------------------------------
 
 
@@ -144,6 +148,27 @@ def test_the_remainder_needs_a_term_of_whole_cycles() -> None:
     assert bills[-1].items[0].explanation == "1 × 100.00 × 5 of 31 days (1–5 Aug 2018) = 16.13"
 
 
+@pytest.mark.parametrize(("first_whole", "amounts"), [(True, ["100.00", "0.00"]), (False, ["35.71", "64.29"])])
+def test_a_term_of_one_month_over_two_calendar_months(first_whole: bool, amounts: list[str]) -> None:
+    """With the first bill whole there is nothing left for the last."""
+    terms = Terms(
+        MONTHLY,
+        date(2018, 2, 19),
+        base="calendar",
+        last_day=date(2018, 3, 18),
+        method=ProrationMethod.REMAINDER,
+        prorate_first_bill=not first_whole,
+    )
+    bills = bills_due(terms, [charge("fee", "1", "100.00", date(2018, 2, 19))], through=date(2018, 12, 31))
+    assert [str(bill.amount) for bill in bills] == [amount for amount in amounts if amount != "0.00"]
+
+
+def test_a_term_that_fits_its_periods_has_no_remainder() -> None:
+    terms = replace(MONTH, method=ProrationMethod.REMAINDER, last_day=date(2026, 4, 30))
+    seats = changed(SEATS, date(2026, 4, 16), "20", "31.00")
+    assert [bill.amount for bill in bills_due(terms, [seats], through=MAY)] == [Decimal("310.00"), Decimal("465.00")]
+
+
 def test_the_billing_amount_and_an_addition() -> None:
     """WE-18: 500.00 and 25 units, 5 included, at 10.00."""
     bills = bills_due(MONTH, [charge("amount", "1", "500.00"), charge("users", "20", "10.00")], through=MAR)
@@ -185,9 +210,6 @@ def test_a_yearly_plan_cancelled_on_the_third_day() -> None:
 
 # -- what is given back ------------------------------------------------------------------------------------------------
 
-SEATS = charge("seats", "10", "31.00")
-ENDED = replace(SEATS, last_day=date(2026, 3, 20))
-
 
 def test_nothing_is_given_back_by_default() -> None:
     march = bills_due(MONTH, [SEATS], through=MAR)
@@ -225,7 +247,8 @@ def test_a_credit_does_not_wait_for_an_invoice_that_will_not_come() -> None:
     assert again(terms, [ENDED], march, date(2026, 3, 31)) == []
     assert said(again(terms, [ENDED], march, APR)) == [("credit_memo", "seats", "-110.00")]
     over = replace(terms, last_day=date(2026, 3, 20))
-    assert said(again(over, [SEATS], march, date(2026, 3, 21))) == [("credit_memo", "seats", "-110.00")]
+    for through in (date(2026, 3, 21), MAY):
+        assert said(again(over, [SEATS], march, through)) == [("credit_memo", "seats", "-110.00")]
 
 
 def test_periods_billed_ahead_of_a_cancellation_are_given_back() -> None:
@@ -248,6 +271,34 @@ def test_a_second_change_of_a_billed_period_is_one_line_with_both_amounts() -> N
     bills = again(terms, [changed(twelve, date(2026, 3, 25), "9", "20.00")], made, MAR)
     assert [item.explanation for item in bills[0].items] == ["Mar 2026: 205.81 due less 219.35 billed = (13.54)"]
     assert bills[0].kind == "credit_memo"
+
+
+def test_a_change_that_units_and_days_do_not_tell_is_one_line_with_both_amounts() -> None:
+    """Eleven days more, none of them a month, make 70 days 81: of two months, three."""
+    terms = Terms(QUARTERLY, JAN, method=ProrationMethod.WHOLE_MONTHS, changes="immediately")
+    seat = charge("seat", "1", "90.00", date(2026, 1, 21))
+    made = bills_due(terms, [seat], through=JAN)
+    (bill,) = again(terms, [replace(seat, effective=date(2026, 1, 10))], made, JAN)
+    assert [item.explanation for item in bill.items] == [
+        "1 Jan 2026 – 31 Mar 2026: 90.00 due less 60.00 billed = 30.00"
+    ]
+
+
+def test_an_invoice_made_again_leaves_out_what_another_has_caught_up() -> None:
+    ten = charge("licence", "10", "20.00")
+    march = bills_due(MONTH, [ten], through=MAR)
+    twelve = changed(ten, date(2026, 3, 17), "12", "20.00")
+    april = again(MONTH, [twelve], march, APR)
+    made_again = again(MONTH, [twelve], april, APR)
+    assert [item.explanation for item in made_again[0].items] == [
+        "10 × 20.00 × 16 of 31 days (1–16 Mar 2026) = 103.23",
+        (
+            "12 less 2 billed: 10 × 20.00 × 15 of 31 days (17–31 Mar 2026) = 96.77; "
+            "prorated with a start date of 17 Mar 2026"
+        ),
+    ]
+    assert said(made_again[:1])[0][0] == "Mar 2026"
+    assert again(MONTH, [twelve], [*april, *made_again], APR) == []
 
 
 def test_a_new_price_in_a_billed_period() -> None:
@@ -279,6 +330,14 @@ def test_without_proration_an_addition_waits_for_its_first_whole_period() -> Non
 def test_a_set_up_fee_lies_within_one_period(last_day: date) -> None:
     fee = charge("set-up", "1", "250.00", date(2026, 3, 10), last_day)
     assert said(bills_due(replace(MONTH, prorate=False), [fee], through=MAY)) == [("Mar 2026", "set-up", "250.00")]
+
+
+def test_without_proration_the_last_period_bills_what_began_in_it() -> None:
+    """No later period could bill it."""
+    terms = replace(MONTH, prorate=False, last_day=date(2026, 3, 31))
+    assert said(bills_due(terms, [charge("late", "1", "50.00", date(2026, 3, 10))], through=MAY)) == [
+        ("Mar 2026", "late", "50.00")
+    ]
 
 
 def test_a_one_time_agreement_is_billed_once_and_in_full() -> None:
@@ -329,6 +388,14 @@ def test_an_overage_comes_with_the_first_bill_that_falls_due_after_it() -> None:
     made = [*march, *april]
     may = bills_due(MONTH, [SEATS], [more], as_booked(*made), through=MAY, billed=starts_of(*made))
     assert said(may) == [("May 2026", "seats", "310.00"), ("May 2026", "overage", "50.00")]
+
+
+def test_an_overage_of_the_day_a_bill_falls_due_is_on_it() -> None:
+    overage = OneOff("overage", APR, Decimal(1), Decimal(100), Decimal(100), Decimal(0), "1 h over")
+    assert said(bills_due(MONTH, [SEATS], [overage], through=APR, first=1)) == [
+        ("Apr 2026", "seats", "310.00"),
+        ("Apr 2026", "overage", "100.00"),
+    ]
 
 
 def test_an_overage_alone_makes_the_bill_of_its_period() -> None:

@@ -65,6 +65,12 @@ class Office:
             )
             self.touch(step.start, charge.effective if step.start <= charge.steps[0].start else step.start)
 
+    def move(self, which: int, effective: date) -> None:
+        if self.charges:
+            charge = self.charges[which % len(self.charges)]
+            self.charges[which % len(self.charges)] = replace(charge, effective=effective)
+            self.touch(effective, charge.effective)
+
     def end(self, which: int, last_day: date | None) -> None:
         if self.charges:
             charge = self.charges[which % len(self.charges)]
@@ -160,6 +166,7 @@ changes: st.SearchStrategy[Action] = st.one_of(
     st.builds(lambda s: lambda o: o.add(s), steps),
     st.builds(lambda w, s: lambda o: o.change(w, s), st.integers(0, 3), steps),
     st.builds(lambda w, s: lambda o: o.change(w, s), st.integers(0, 3), steps),
+    st.builds(lambda w, d: lambda o: o.move(w, d), st.integers(0, 3), days),
     st.builds(lambda w, d: lambda o: o.end(w, d), st.integers(0, 3), st.one_of(st.none(), days)),
     st.builds(lambda w, n: lambda o: o.end_soon(w, n), st.integers(0, 3), st.integers(-1, 20)),
     st.builds(lambda d: lambda o: o.cancel(d), st.one_of(st.none(), days)),

@@ -360,12 +360,13 @@ def _first_share(terms: Terms, charge: Charge, slot: _Slot, end: date) -> Share 
 def _period_items(
     terms: Terms, charges: Sequence[Charge], slot: _Slot, ledger: _Ledger
 ) -> tuple[list[BilledItem], list[BilledItem]]:
-    """The lines of a period not yet billed, and the differences of charges for which something is booked already."""
+    """The lines of a period not yet billed, less what is booked for it already; and what is booked beyond that."""
     items: list[BilledItem] = []
     late: list[BilledItem] = []
     for charge in charges:
         if ledger.rows and (rows := ledger.of(charge.key, slot.period.start)):
-            late += _differences(terms, charge, slot, rows)
+            for item in _differences(terms, charge, slot, rows):
+                (late if item.is_credit else items).append(item)
         else:
             items += _lines(charge, slot, _spans(terms, charge, slot))
     return items, late
