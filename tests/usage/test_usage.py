@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal as D
+from random import Random
 from typing import Any
 
 import pytest
@@ -337,6 +338,48 @@ def test_many_agreements_are_decided_with_a_constant_number_of_statements(msp: W
         return len(seen)
 
     assert statements(6) == statements(2) <= 8
+
+
+TERMS: list[dict[str, Any]] = [
+    {"units": "hours", "limit": "20"},
+    {"units": "hours", "limit": "20", "coverage_order": "as_saved"},
+    {"units": "hours", "limit": "8", "carry_over": True, "carry_over_days": 40},
+    {"units": "amount", "limit": "900", "carry_over": True, "covers_sales_tax": True, "prepayment": True},
+    {"units": "hours", "limit": "15", "allow_overruns": True, "overrun_limit": D(6)},
+    {"units": "hours", "limit": "15", "allow_overruns": True, "overrun_from": "next_period"},
+    {"units": "incidents", "limit": "3"},
+    {"units": "hours", "limit": "50", "application_one_time": True, "expire_when_zero": True},
+]
+
+
+@pytest.mark.parametrize("terms", TERMS, ids=lambda terms: " ".join(map(str, terms.values())))
+def test_deciding_from_an_entry_on_is_the_same_as_deciding_all(msp: World, terms: dict[str, Any]) -> None:
+    """Whatever is entered, changed, billed and taken out in whatever order, all decided anew gives nothing new."""
+    random = Random(7)
+    agreement = covering(msp, **terms)
+    for on, amount in ((day(1, 10), "4"), (day(2, 3), "-3"), (day(2, 20), "30")):
+        adjust(agreement, on, amount)
+    made: list[Charge] = []
+    for step in range(30):
+        on, hours = date(2026, random.randint(1, 4), random.randint(1, 28)), D(random.randint(1, 40)) / 4
+        deed = random.choice(["enter", "enter", "enter", "update", "delete", "bill"])
+        charge = random.choice(made) if made else None
+        if deed == "enter" or charge is None:
+            made.append(time(msp.acme, on, str(hours), agreement, ticket=f"T{step % 7}"))
+        elif deed == "bill":
+            bill(charge)
+            made.remove(charge)
+        elif deed == "delete":
+            delete_charge(actor=SALES, charge_id=charge.pk)
+            made.remove(charge)
+        else:
+            update_charge(actor=SALES, charge_id=charge.pk, on=on, quantity=hours)
+    assert [row for row in queries.preview_reallocation(agreement_id=agreement.pk) if row.changes] == []
+    whole = allocating.decide([agreement], through=day(4, 30))[agreement.pk]
+    standing = queries.recap(agreement_id=agreement.pk, on=day(4, 30))
+    assert [(row.remaining_units, row.carried_in_units, row.used_units, row.overrun_units) for row in standing] == [
+        (pool.remaining, pool.carried_in, pool.used, pool.overrun) for pool in whole.coverage.pools
+    ]
 
 
 # changing

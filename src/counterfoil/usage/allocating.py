@@ -14,11 +14,21 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, cast
 
-from django.db.models import prefetch_related_objects
+from django.db import connection
+from django.db.models import Q, prefetch_related_objects
 
-from counterfoil.agreements.models import Adjustment, Agreement, BillingOption, CoverageItem
+from counterfoil.agreements.models import (
+    Adjustment,
+    Agreement,
+    ApplicationUnits,
+    BillingOption,
+    CoverageItem,
+    CoverageOrder,
+)
 from counterfoil.agreements.queries import last_day
 from counterfoil.core import coverage
 from counterfoil.core.calendar import Cycle, Period
@@ -78,16 +88,42 @@ class Outcome:
     decisions: tuple[Decision, ...] = field(repr=False)
 
 
-def refresh(agreement_ids: Iterable[int]) -> dict[int, Outcome]:
+def refresh(agreement_ids: Iterable[int], *, since: Since | None = None) -> dict[int, Outcome]:
     """Decide anew what the agreements cover, and write it; they are locked until the transaction ends.
+
+    Args:
+        agreement_ids: which.
+        since: the first charge that was entered, changed or taken out: what is decided before it stays as it is.
+            Without, everything is decided anew that is not billed; do that when terms have changed.
 
     Raises:
         DomainError: ``not_found``; ``tax_code_not_in_effect`` where tax is drawn and the code does not hold on a day.
     """
     agreements = locked_all(Agreement.objects.all(), set(agreement_ids))
-    outcomes = decide(agreements.values(), lock=True)
+    outcomes: dict[int, Outcome] = {}
+    for agreement in agreements.values():
+        earlier = None if since is None else since.earlier(agreement)
+        if earlier is None:
+            continue
+        rest = charges_of([agreement.pk], lock=True, where=~earlier)
+        outcomes |= decide([agreement], charges=rest, settled=settled([agreement.pk], earlier))
+    outcomes |= decide((each for each in agreements.values() if each.pk not in outcomes), lock=True)
     write(outcomes.values())
     return outcomes
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """A charge that was entered, changed or taken out; ``on`` is the earlier of its dates."""
+
+    charge_id: int
+    on: date
+
+    def earlier(self, agreement: Agreement) -> Q | None:
+        """The charges that are decided before it, whatever becomes of it; None where that cannot be said."""
+        if agreement.expire_when_zero or agreement.application_units == ApplicationUnits.INCIDENTS:
+            return None
+        return Q(pk__lt=self.charge_id) if agreement.coverage_order == CoverageOrder.AS_SAVED else Q(date__lt=self.on)
 
 
 def decide(
@@ -96,6 +132,7 @@ def decide(
     through: date | None = None,
     lock: bool = False,
     charges: dict[int, list[Charge]] | None = None,
+    settled: dict[int, list[Entry]] | None = None,
 ) -> dict[int, Outcome]:
     """What the agreements cover, by id; nothing is written.
 
@@ -104,6 +141,7 @@ def decide(
         through: pools are given through this day at least; by default through the last charge.
         lock: whether the charges are held until the transaction ends.
         charges: by agreement, where they are known already.
+        settled: what besides them has been drawn, as :func:`settled` gives it.
     """
     wanted = {agreement.pk: agreement for agreement in agreements}
     if charges is None:
@@ -120,17 +158,79 @@ def decide(
         rates = _TaxRates(agreement, tables)
         terms = terms_of(agreement, items[pk], rates)
         mine = charges.get(pk, [])
-        until = max([through or terms.start, *(charge.date for charge in mine)])
-        result = coverage.reallocate(
-            terms, (_entry(charge, terms, rates) for charge in mine if _counts(charge)), adjustments[pk], through=until
-        )
+        entries = [_entry(charge, terms, rates) for charge in mine if _counts(charge)]
+        if settled:
+            entries += settled.get(pk, [])
+        until = max([through or terms.start, *(entry.on for entry in entries)])
+        result = coverage.reallocate(terms, entries, adjustments[pk], through=until)
         outcomes[pk] = Outcome(agreement, terms, result, _decisions(agreement, mine, result))
     return outcomes
 
 
-def charges_of(agreement_ids: Collection[int], *, lock: bool = False) -> dict[int, list[Charge]]:
+_SETTLED: Final = """
+    WITH kept AS (
+        SELECT a.agreement_id, a.pool_start, a.pool_end, a.drawn, a.overrun_drawn, a.draws, c.date
+        FROM usage_allocation a JOIN usage_charge c ON c.id = a.charge_id WHERE a.charge_id IN ({charges})
+    )
+    SELECT agreement_id, pool_start, pool_end, NULL, false, 0, min(date), sum(drawn), sum(overrun_drawn)
+    FROM kept GROUP BY 1, 2, 3
+    UNION ALL
+    SELECT agreement_id, pool_start, pool_end, d ->> 0, (d ->> 1)::boolean, sum((d ->> 2)::numeric), NULL, 0, 0
+    FROM kept CROSS JOIN LATERAL jsonb_array_elements(draws) d GROUP BY 1, 2, 3, 4, 5
+    ORDER BY 1, 2, 3, 4 NULLS FIRST, 5
+"""
+
+
+def settled(agreement_ids: Collection[int], where: Q | None = None) -> dict[int, list[Entry]]:
+    """What has been drawn by charges whose allocations stay, summed up: an entry for each pool (one statement).
+
+    Args:
+        agreement_ids: of which agreements.
+        where: which charges; all when it is not given.
+    """
+    chosen = Allocation.objects.filter(agreement_id__in=agreement_ids, pool_start__isnull=False)
+    if where is not None:
+        chosen = chosen.filter(charge_id__in=Charge.objects.filter(where).values("pk"))
+    sql, parameters = chosen.order_by().values("pk").query.sql_with_params()
+    entries: dict[int, list[Entry]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(_SETTLED.format(charges=sql), parameters)
+        rows = cursor.fetchall()
+    for (agreement_id, start, end), of_pool in groupby(rows, key=itemgetter(0, 1, 2)):
+        (*_, first, drawn, overrun), *lots = of_pool
+        draws = tuple(Draw(date.fromisoformat(row[3]), row[4], row[5]) for row in lots)
+        entries[agreement_id].append(_settled_entry(Period(start, end or OPEN_END), first, drawn, overrun, draws))
+    return entries
+
+
+def _settled_entry(pool: Period, on: date, drawn: Decimal, overrun: Decimal, draws: tuple[Draw, ...]) -> Entry:
+    nothing = Decimal(0)
+    allocation = coverage.Allocation(
+        key=pool,
+        pool=pool,
+        covered_quantity=nothing,
+        covered_amount=nothing,
+        covered_tax=nothing,
+        overrun_quantity=nothing,
+        overrun_amount=nothing,
+        overage_quantity=nothing,
+        overage_amount=nothing,
+        drawn=drawn,
+        overrun_drawn=overrun,
+        draws=draws,
+        reason=Reason.COVERED,
+        explanation="",
+    )
+    return Entry(pool, on, 0, "time", nothing, nothing, nothing, pinned=allocation)
+
+
+def charges_of(
+    agreement_ids: Collection[int], *, lock: bool = False, where: Q | None = None
+) -> dict[int, list[Charge]]:
     """The charges of agreements that are not written off, by agreement, in the order of date and entry."""
     rows = Charge.objects.filter(agreement_id__in=agreement_ids, written_off_at=None).order_by("date", "id")
+    if where is not None:
+        rows = rows.filter(where)
     rows = rows.select_related("product")
     if lock:
         rows = rows.select_for_update(of=("self",), no_key=True)
@@ -226,7 +326,7 @@ class _TaxRates:
         return bool(
             agreement.covers_sales_tax
             and agreement.prepayment
-            and agreement.application_units == "amount"
+            and agreement.application_units == ApplicationUnits.AMOUNT
             and agreement.tax_code_id
         )
 

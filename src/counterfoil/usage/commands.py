@@ -5,7 +5,6 @@ Whatever is entered, changed or taken out, the agreement concerned is decided an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -273,7 +272,7 @@ def update_charge(
             :func:`enter_time`.
     """
     charge = _open_charge(charge_id, agreement_id)
-    before = charge.agreement_id
+    before, earliest = charge.agreement_id, charge.date
     _refuse_of_other_kinds(
         charge,
         time={"work_role_id": work_role_id, "work_type_id": work_type_id, "rate": rate},
@@ -306,7 +305,7 @@ def update_charge(
     audit.record(actor, "usage.charge.changed", f"changed {_said(charge)}: {changes_in_words(changes)}", charge)
     if charge.agreement_id is None:
         Allocation.objects.filter(charge=charge).delete()
-    return _decided(charge, {before, charge.agreement_id})
+    return _decided(charge, {before, charge.agreement_id}, earliest)
 
 
 @command(roles=EVERYBODY)
@@ -318,9 +317,10 @@ def delete_charge(*, actor: Actor, charge_id: int) -> None:
     """
     charge = _open_charge(charge_id)
     audit.record(actor, "usage.charge.deleted", f"deleted {_said(charge)}", charge)
-    agreement_id = charge.agreement_id
+    agreement_id, since = charge.agreement_id, allocating.Since(charge.pk, charge.date)
     charge.delete()
-    _refresh([agreement_id])
+    if agreement_id is not None:
+        allocating.refresh([agreement_id], since=since)
 
 
 @command(roles=(Role.FINANCE,))
@@ -470,13 +470,10 @@ def _open_charge(charge_id: int, *agreement_ids: int | Unset | None) -> Charge:
     return charge
 
 
-def _refresh(agreement_ids: Iterable[int | None]) -> dict[int, allocating.Outcome]:
-    return allocating.refresh(pk for pk in agreement_ids if pk is not None)
-
-
-def _decided(charge: Charge, agreement_ids: set[int | None]) -> Charge:
-    """The charge as it is now, with its allocation."""
-    _refresh(agreement_ids)
+def _decided(charge: Charge, agreement_ids: set[int | None], earliest: date | None = None) -> Charge:
+    """The charge as it is now, with its allocation; all that comes after it is decided anew."""
+    since = allocating.Since(charge.pk, min(charge.date, earliest or charge.date))
+    allocating.refresh((pk for pk in agreement_ids if pk is not None), since=since)
     return Charge.objects.select_related("allocation", "company", "agreement").get(pk=charge.pk)
 
 

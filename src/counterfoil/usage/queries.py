@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -157,13 +158,13 @@ class RecapRow:
 
 
 def recap(*, agreement_id: int, on: date) -> tuple[RecapRow, ...]:
-    """The application periods of an agreement through a day, oldest first, as they stand with its terms of today.
+    """The application periods of an agreement through a day, oldest first, as its charges have been decided.
 
     Raises:
         DomainError: ``not_found``.
     """
     agreement = existing(Agreement.objects.all(), agreement_id)
-    return _recap(allocating.decide([agreement], through=on)[agreement.pk], on)
+    return _recap(_standing([agreement], on)[agreement.pk], on)
 
 
 def current_recaps(*, on: date, agreement_ids: list[int] | None = None) -> dict[int, RecapRow]:
@@ -172,11 +173,18 @@ def current_recaps(*, on: date, agreement_ids: list[int] | None = None) -> dict[
     if agreement_ids is not None:
         rows = rows.filter(pk__in=agreement_ids)
     found = {}
-    for pk, outcome in allocating.decide(rows, through=on).items():
+    for pk, outcome in _standing(rows, on).items():
         current = [row for row in _recap(outcome, on) if row.is_current]
         if current:
             found[pk] = current[0]
     return found
+
+
+def _standing(agreements: Iterable[Agreement], on: date) -> dict[int, allocating.Outcome]:
+    """The pools as written allocations have left them (a constant number of statements)."""
+    known = list(agreements)
+    drawn = allocating.settled([agreement.pk for agreement in known])
+    return allocating.decide(known, through=on, charges={}, settled=drawn)
 
 
 def _recap(outcome: allocating.Outcome, on: date) -> tuple[RecapRow, ...]:
