@@ -704,7 +704,7 @@ class Delivery(models.Model):
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="deliveries")
     request_key = models.CharField(max_length=100, null=True, blank=True, unique=True)
     to: ArrayField[Any, Any] = ArrayField(models.EmailField())
-    cc: ArrayField[Any, Any] = ArrayField(models.EmailField(), default=list)
+    cc: ArrayField[Any, Any] = ArrayField(models.EmailField(), default=list, blank=True)
     subject = models.CharField(max_length=200)
     message = models.TextField(max_length=6000, blank=True)
     message_id = models.CharField(max_length=200, unique=True)

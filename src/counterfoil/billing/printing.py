@@ -409,7 +409,9 @@ def _ship_to(invoice: Invoice) -> Party | None:
 
 def _settlements(invoice: Invoice, through: date) -> tuple[Settlement, ...]:
     """What was paid and credited through a day, in that order; what was used of a credit memo."""
-    payments = payments_of_invoice(invoice.pk).filter(payment__date__lte=through)
+    payments = (
+        payments_of_invoice(invoice.pk).filter(payment__date__lte=through).exclude(payment__reversal__date__lte=through)
+    )
     credits = invoice.credits_received.filter(date__lte=through).select_related("credit_memo").order_by("date", "pk")
     uses = invoice.credit_applications.filter(date__lte=through).select_related("invoice").order_by("date", "pk")
     return (
