@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 PASSWORD = "benchmark-Northwind-2026"
 
@@ -50,6 +51,24 @@ def median_seconds(deed: Callable[[], object], *, runs: int, warm_up: int = 1) -
         deed()
         times.append(time.perf_counter() - started)
     return statistics.median(times)
+
+
+def cpu_seconds() -> float:
+    """CPU seconds spent so far by this process and by the whole database server, its background writers included."""
+    import psutil
+    from django.db import connection
+
+    connection.ensure_connection()
+    server = psutil.Process(connection.connection.info.backend_pid).parent()
+    assert server is not None
+    times = [process.cpu_times() for process in (server, *server.children())]
+    return time.process_time() + sum(each.user + each.system for each in times) + gone(server)
+
+
+def gone(server: Any) -> float:
+    """CPU seconds of the server's processes that have ended."""
+    times = server.cpu_times()
+    return float(times.children_user + times.children_system)
 
 
 def report(**figures: object) -> None:

@@ -44,7 +44,7 @@ def asset_of(world: World, serial: str = "SN-1", **fields: object) -> Asset:
 
 
 def post(through: date, **fields: object) -> list[JournalEntry]:
-    return post_depreciation(actor=FINANCE, through=through, **fields)  # type: ignore[arg-type]
+    return list(post_depreciation(actor=FINANCE, through=through, **fields))  # type: ignore[arg-type]
 
 
 def test_each_month_is_posted_on_its_last_day(world: World) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.db import DataError, IntegrityError, connection, models, transaction
 from django.test.utils import CaptureQueriesContext, isolate_apps
 
 from counterfoil.ledger.models import Account, AccountingPeriod, DefaultAccount
-from counterfoil.platform.copying import copy_rows, take_ids
+from counterfoil.platform.copying import copy_rows, take_ids, update_rows
 from counterfoil.platform.fields import price_field
 from counterfoil.platform.models import AuditEntry, User
 
@@ -106,3 +106,29 @@ def test_keys_are_taken_once_in_one_statement() -> None:
     assert len({*first, *second, made.pk}) == 1004
     assert first == sorted(first)
     assert take_ids(Account, 0) == []
+
+
+def test_many_rows_get_values_of_their_own_in_one_statement() -> None:
+    accounts = [Account.objects.create(code=str(n), name="A", type="bank") for n in range(5)]
+    rows = [(account.pk, f"Bank {account.code}", account.code != "3") for account in accounts[1:]]
+
+    with CaptureQueriesContext(connection) as statements:
+        assert update_rows(Account, ("name", "active"), rows) == 4
+
+    assert len(statements) == 1
+    assert list(Account.objects.values_list("name", "active")) == [
+        ("A", True), ("Bank 1", True), ("Bank 2", True), ("Bank 3", False), ("Bank 4", True),
+    ]  # fmt: skip
+    assert update_rows(Account, ("name",), []) == 0
+
+
+def test_foreign_keys_dates_and_amounts_can_be_changed_and_emptied() -> None:
+    account, other = (Account.objects.create(code=code, name="A", type="bank") for code in "12")
+    default = DefaultAccount.objects.create(role="bank", account=account)
+    assert update_rows(DefaultAccount, ("account",), [(default.pk, other.pk)]) == 1
+    default.refresh_from_db()
+    assert default.account == other
+
+    user, second = (User.objects.create(email=f"{n}@b.c", name="A", last_login=NOW) for n in "12")
+    update_rows(User, ("last_login",), [(user.pk, None), (second.pk, NOW + timedelta(days=1))])
+    assert list(User.objects.order_by("email").values_list("last_login", flat=True)) == [None, NOW + timedelta(days=1)]

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
+from django.db.models import QuerySet
+
 from counterfoil.agreements.models import Agreement
 from counterfoil.assets.books import MACRS_5, WITH_ACCOUNTS, Depreciation, asset_accounts, terms_of, write_book
 from counterfoil.assets.depreciating import post_due
@@ -418,13 +420,13 @@ def _capitalise(
 
 
 @command(roles=FINANCE)
-def post_depreciation(*, actor: Actor, through: date, asset_ids: Sequence[int] | None = None) -> list[JournalEntry]:
+def post_depreciation(*, actor: Actor, through: date, asset_ids: Sequence[int] | None = None) -> QuerySet[JournalEntry]:
     """Post all depreciation whose period ends by ``through``, one entry per asset and period, on the period's last day.
 
     Running it again posts nothing twice. All or nothing: a closed period refuses the whole run.
 
     Returns:
-        The entries, oldest first; none when nothing was due.
+        The entries, oldest first; none when nothing was due. They are read when they are looked at.
 
     Raises:
         DomainError: ``period_closed`` or ``period_missing``, naming the month; ``not_found`` for an unknown asset.

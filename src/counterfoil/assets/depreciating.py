@@ -1,6 +1,6 @@
 """Posting depreciation for all assets at once: lines read as columns, posted and marked in chunks, in one transaction.
 
-A month of many assets takes a few statements a chunk and no model instance but the entries that are handed back.
+A month of many assets takes a few statements a chunk and no model instances.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import islice
+from typing import Any
 
 from django.db.models import QuerySet
 
@@ -18,7 +19,7 @@ from counterfoil.core.calendar import format_date, format_month
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import format_money, sum_money
 from counterfoil.core.posting import Accounts, GlRole, Key, post_depreciation
-from counterfoil.ledger.commands import Posting, post_drafts
+from counterfoil.ledger.commands import Posting, post_many
 from counterfoil.ledger.models import JournalEntry
 from counterfoil.platform import audit
 from counterfoil.platform.copying import update_rows
@@ -65,6 +66,10 @@ class _Posted:
     last: date
     amount: Decimal
 
+    def __str__(self) -> str:
+        first, last = format_month(self.first), format_month(self.last)
+        return f"{self.number} for {first if first == last else f'{first} to {last}'}, {format_money(self.amount)}"
+
 
 def due_lines(through: date) -> QuerySet[DepreciationLine]:
     """Lines of the books of assets in service whose period ends by ``through`` and that are not posted."""
@@ -77,48 +82,50 @@ def due_lines(through: date) -> QuerySet[DepreciationLine]:
     )
 
 
-def post_due(*, actor: Actor, through: date, asset_ids: Iterable[int] | None) -> list[JournalEntry]:
+def post_due(*, actor: Actor, through: date, asset_ids: Iterable[int] | None) -> QuerySet[JournalEntry]:
     """Post what is due, oldest first, and say so on the trail of each asset.
 
     For the command of that name, in its transaction.
 
     Raises:
-        DomainError: ``not_found`` for an unknown asset; what :func:`post_drafts` refuses.
+        DomainError: ``not_found`` for an unknown asset; what :func:`post_many` refuses.
     """
     due = due_lines(through)
     assets = _lock(due, None if asset_ids is None else set(asset_ids))
     categories = AssetCategory.objects.select_related("accumulated_account", "expense_account").in_bulk()
     trail: dict[int, _Posted] = {}
     written_off: list[int] = []
-    entries: list[JournalEntry] = []
-    for lines in _chunks(due.filter(book__asset__in=assets).order_by("end", "book__asset_id")):
-        entries += _post(lines, categories, actor)
+    entry_ids: list[int] = []
+    for lines in _chunks(due if asset_ids is None else due.filter(book__asset__in=assets), assets):
+        entry_ids += _post(lines, categories, actor)
         for line in lines:
             if line.net_book_value <= line.salvage:
                 written_off.append(line.asset_id)
             _note(trail, line)
     Asset.objects.filter(pk__in=written_off, status=AssetStatus.IN_SERVICE).update(status=AssetStatus.FULLY_DEPRECIATED)
     _record(actor, through, trail)
-    return entries
+    return JournalEntry.objects.filter(pk__in=entry_ids)
 
 
-def _lock(due: QuerySet[DepreciationLine], wanted: set[int] | None) -> list[int]:
+def _lock(due: QuerySet[DepreciationLine], wanted: set[int] | None) -> set[int]:
     """Hold the assets against other changes, in one order whoever asks: those wanted, or all with lines due."""
-    among = due.values("book__asset_id") if wanted is None else wanted
+    among: Any = due.values("book__asset_id") if wanted is None else wanted
     rows = Asset.objects.filter(pk__in=among).order_by("pk").select_for_update(no_key=True)
-    found = list(rows.values_list("pk", flat=True))
-    for pk in sorted((wanted or set()).difference(found)):
+    found = set(rows.values_list("pk", flat=True))
+    for pk in sorted((wanted or set()) - found):
         raise DomainError("not_found", f"There is no asset with the id {pk}.", field="asset_ids")
     return found
 
 
-def _chunks(lines: QuerySet[DepreciationLine]) -> Iterator[list[DueLine]]:
-    rows = lines.values_list(*_COLUMNS).iterator(chunk_size=CHUNK)
-    while chunk := [DueLine(*row) for row in islice(rows, CHUNK)]:
+def _chunks(due: QuerySet[DepreciationLine], assets: set[int]) -> Iterator[list[DueLine]]:
+    """What is due of the assets that are held, oldest first."""
+    rows = due.order_by("end", "book__asset_id").values_list(*_COLUMNS).iterator(chunk_size=CHUNK)
+    lines = (line for line in (DueLine(*row) for row in rows) if line.asset_id in assets)
+    while chunk := list(islice(lines, CHUNK)):
         yield chunk
 
 
-def _post(lines: Sequence[DueLine], categories: dict[int, AssetCategory], actor: Actor) -> list[JournalEntry]:
+def _post(lines: Sequence[DueLine], categories: dict[int, AssetCategory], actor: Actor) -> list[int]:
     """Write the entries of a chunk and mark its lines as posted by them."""
     accounts = _accounts(categories, lines)
     postings = []
@@ -133,9 +140,9 @@ def _post(lines: Sequence[DueLine], categories: dict[int, AssetCategory], actor:
         )
         assert draft is not None  # lines of zero are not due
         postings.append(Posting(draft, source_label=line.number))
-    entries = post_drafts(postings, actor=actor)
-    update_rows(DepreciationLine, ["entry"], [(line.id, entry.pk) for line, entry in zip(lines, entries, strict=True)])
-    return entries
+    entry_ids = post_many(postings, actor=actor)
+    update_rows(DepreciationLine, ["entry"], list(zip((line.id for line in lines), entry_ids, strict=True)))
+    return entry_ids
 
 
 def _accounts(categories: dict[int, AssetCategory], lines: Iterable[DueLine]) -> Accounts:
@@ -162,8 +169,4 @@ def _record(actor: Actor, through: date, trail: dict[int, _Posted]) -> None:
     verb = "assets.depreciation.posted"
     if not trail:
         audit.record(actor, verb, f"posted depreciation through {format_date(through)}: nothing was due")
-    for pk, posted in trail.items():
-        first, last = format_month(posted.first), format_month(posted.last)
-        span = first if first == last else f"{first} to {last}"
-        sentence = f"posted depreciation of {posted.number} for {span}, {format_money(posted.amount)}"
-        audit.record(actor, verb, sentence, Asset(pk=pk))
+    audit.record_each(actor, verb, Asset, {pk: f"posted depreciation of {posted}" for pk, posted in trail.items()})

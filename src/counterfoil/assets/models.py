@@ -138,7 +138,7 @@ class DepreciationBook(models.Model):
 class DepreciationLine(models.Model):
     """The depreciation of one period ``[start, end)``: planned, then posted with its entry."""
 
-    book = models.ForeignKey(DepreciationBook, on_delete=models.PROTECT, related_name="lines")
+    book = models.ForeignKey(DepreciationBook, on_delete=models.PROTECT, related_name="lines", db_index=False)
     sequence = models.PositiveIntegerField()
     start = models.DateField()
     end = models.DateField()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -31,8 +31,10 @@ from counterfoil.platform.numbering import take_number, take_numbers
 FINANCE = (Role.FINANCE,)
 
 LINE_COLUMNS = ("entry", "position", "account", "debit", "credit", "memo", "company", "source_line_id")
-#: All columns of an entry but the last, ``posted_at``: the database has the time.
-ENTRY_COLUMNS = [field.attname for field in JournalEntry._meta.concrete_fields][:-1]
+ENTRY_COLUMNS = (
+    "id", "number", "date", "period", "source_type", "source_id", "source_label", "step", "version", "memo",
+    "line_count", "total", "reverses", "posted_by",
+)  # fmt: skip
 
 refuse_as(
     "one_posting_per_document_and_step", "already_transferred", "It is in the books already; nothing was posted twice."
@@ -68,6 +70,13 @@ class ManualLine:
 def post_drafts(
     postings: Sequence[Posting], *, actor: Actor, reverses: dict[int, JournalEntry] | None = None
 ) -> list[JournalEntry]:
+    """Write journal entries as :func:`post_many` does, and read them back: for documents whose entry is wanted."""
+    ids = post_many(postings, actor=actor, reverses={index: entry.pk for index, entry in (reverses or {}).items()})
+    entries = JournalEntry.objects.in_bulk(ids)
+    return [entries[pk] for pk in ids]
+
+
+def post_many(postings: Sequence[Posting], *, actor: Actor, reverses: Mapping[int, int] | None = None) -> list[int]:
     """Write journal entries, all or none, in a constant number of statements.
 
     For commands of documents, inside their transaction; they record the audit statement.
@@ -75,7 +84,10 @@ def post_drafts(
     Args:
         postings: in the order in which the entries are numbered.
         actor: who posts.
-        reverses: index in ``postings`` -> the entry it reverses.
+        reverses: index in ``postings`` -> the key of the entry it reverses.
+
+    Returns:
+        The keys of the entries, ascending, in the order of ``postings``.
 
     Raises:
         DomainError: ``period_missing``, ``period_closed``, ``gl_mapping_missing`` (unknown account),
@@ -85,6 +97,7 @@ def post_drafts(
         return []
     periods = _open_periods({posting.draft.date for posting in postings})
     accounts = _accounts_by_code({line.account for posting in postings for line in posting.draft.lines})
+    account_ids = {code: account.pk for code, account in accounts.items()}
     numbers = take_numbers("journal_entry", len(postings))
     ids = take_ids(JournalEntry, len(postings))
     # Lines first: the guards of the journal look at whole entries, when the entries come.
@@ -95,7 +108,7 @@ def post_drafts(
             (
                 entry_id,
                 position,
-                accounts[line.account].pk,
+                account_ids[line.account],
                 line.debit,
                 line.credit,
                 line.memo[:200],
@@ -106,30 +119,31 @@ def post_drafts(
             for position, line in enumerate(posting.draft.lines, start=1)
         ),
     )
-    reversed_ids = {index: entry.pk for index, entry in (reverses or {}).items()}
-    rows = [
+    reverses = reverses or {}
+    copy_rows(
+        JournalEntry,
+        ENTRY_COLUMNS,
         (
-            ids[index],
-            numbers[index],
-            posting.draft.date,
-            periods[posting.draft.date].pk,
-            posting.draft.source_type,
-            primary_key(posting.draft.source_id),
-            posting.source_label,
-            posting.draft.step,
-            posting.version,
-            posting.draft.memo[:200],
-            len(posting.draft.lines),
-            posting.draft.total,
-            reversed_ids.get(index),
-            actor.name,
-        )
-        for index, posting in enumerate(postings)
-    ]
-    copy_rows(JournalEntry, ENTRY_COLUMNS, rows)
-    # One transaction, one time: that of the first is that of all.
-    posted_at = JournalEntry.objects.values_list("posted_at", flat=True).get(pk=ids[0])
-    return [JournalEntry.from_db(None, (*ENTRY_COLUMNS, "posted_at"), (*row, posted_at)) for row in rows]
+            (
+                ids[index],
+                numbers[index],
+                posting.draft.date,
+                periods[posting.draft.date].pk,
+                posting.draft.source_type,
+                primary_key(posting.draft.source_id),
+                posting.source_label,
+                posting.draft.step,
+                posting.version,
+                posting.draft.memo[:200],
+                len(posting.draft.lines),
+                posting.draft.total,
+                reverses.get(index),
+                actor.name,
+            )
+            for index, posting in enumerate(postings)
+        ),
+    )
+    return ids
 
 
 def primary_key(key: Key) -> int:

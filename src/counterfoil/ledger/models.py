@@ -238,8 +238,8 @@ class JournalEntry(models.Model):
     line_count = models.PositiveIntegerField()
     total = money_field()
     reverses = models.OneToOneField("self", null=True, blank=True, on_delete=models.PROTECT, related_name="reversed_by")
-    posted_by = models.CharField(max_length=200)
     posted_at = models.DateTimeField(db_default=Now())
+    posted_by = models.CharField(max_length=200)
 
     class Meta:
         ordering = ["date", "id"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -28,6 +28,7 @@ HASHED = (
     "previous_hash",
 )  # fmt: skip
 COLUMNS = (*HASHED, "hash")
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +67,35 @@ def record(actor: Actor, verb: str, sentence: str, obj: models.Model | None = No
     Raises:
         RuntimeError: when no command runs; only commands change things.
     """
-    book = _open_notebook.get()
-    if book is None:
-        raise RuntimeError("audit.record() outside a command")
     label = obj._meta.label_lower if obj is not None else ""
-    book.statements.append(
+    _notebook().statements.append(
         Statement(
             actor, verb, sentence, label, obj.pk if obj is not None else None, json.loads(json.dumps(data, default=str))
         )
     )
+
+
+def record_each(actor: Actor, verb: str, model: type[models.Model], sentences: Mapping[int, str]) -> None:
+    """Say the same deed of many records.
+
+    Args:
+        actor: who did it.
+        verb: dotted name of the deed.
+        model: what the records are.
+        sentences: primary key -> what happened to that record.
+
+    Raises:
+        RuntimeError: when no command runs.
+    """
+    label = model._meta.label_lower
+    _notebook().statements.extend(Statement(actor, verb, text, label, pk, {}) for pk, text in sentences.items())
+
+
+def _notebook() -> Notebook:
+    book = _open_notebook.get()
+    if book is None:
+        raise RuntimeError("an audit statement outside a command")
+    return book
 
 
 def append(statements: list[Statement], at: datetime) -> None:
@@ -113,8 +134,7 @@ def entry_hash(entry: AuditEntry) -> str:
 def _hash(values: Sequence[Any]) -> str:
     content = dict(zip(HASHED, values, strict=True))
     content["at"] = content["at"].astimezone(UTC).isoformat(timespec="microseconds")
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(content).encode()).hexdigest()
 
 
 def broken_links() -> Iterator[str]:

@@ -93,10 +93,11 @@ class AuditEntry(models.Model):
     object_id = models.BigIntegerField(null=True)
     data = models.JSONField(default=dict)
     previous_hash = models.CharField(max_length=64)
-    hash = models.CharField(max_length=64, unique=True)
+    hash = models.CharField(max_length=64)
 
     class Meta:
         ordering = ["-seq"]
+        constraints = [models.UniqueConstraint(fields=["hash"], name="audit_hash_once")]
         indexes = [models.Index(fields=["object_type", "object_id", "-seq"], name="audit_of_object")]
         triggers = [pgtrigger.Protect(name="audit_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 

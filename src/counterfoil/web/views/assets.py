@@ -251,7 +251,7 @@ def depreciation(request: HttpRequest) -> HttpResponse:
         except DomainError as error:
             refusal = error
         else:
-            messages.success(request, _posted_in_words(entries))
+            messages.success(request, _posted_in_words(list(entries)))
             return redirect("web:assets")
     rows: list[DueRow] = queries.due_depreciation(through=form.cleaned_data["through"]) if form.is_valid() else []
     context = {
