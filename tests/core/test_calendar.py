@@ -23,6 +23,7 @@ from counterfoil.core.calendar import (
     months_between,
     next_month_end,
     nth_period,
+    period_index,
     periods_through,
     whole_period,
 )
@@ -202,3 +203,15 @@ def test_calendar_periods_touch_and_lie_in_their_whole(anchor: date, cycle: Cycl
     assert anchor in billing_period(anchor, cycle, 0, "calendar")
     assert period == whole if n else whole.start <= anchor == period.start
     assert whole_period(anchor, cycle, n) == nth_period(anchor, cycle, n)
+
+
+@given(
+    anchor=days,
+    cycle=st.sampled_from([*CYCLES.values(), Cycle("month", 5), Cycle("week", 3), Cycle("day", 10)]),
+    after=st.integers(0, 5000),
+    base=st.sampled_from(["contract", "calendar"]),
+)
+def test_every_day_from_the_anchor_on_lies_in_its_period(anchor: date, cycle: Cycle, after: int, base: str) -> None:
+    day = anchor + timedelta(days=after)
+    assert day in billing_period(anchor, cycle, period_index(anchor, cycle, day, base), base)
+    assert period_index(anchor, cycle, anchor - timedelta(days=1), base) == 0

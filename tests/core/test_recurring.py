@@ -284,6 +284,13 @@ def test_a_change_that_units_and_days_do_not_tell_is_one_line_with_both_amounts(
     ]
 
 
+def test_fewer_units_at_a_higher_price_are_one_line_with_both_amounts() -> None:
+    terms = replace(MONTH, changes="immediately", credits="credit_memo")
+    made = bills_due(terms, [SEATS], through=MAR)
+    (bill,) = again(terms, [changed(charge("seats", "10", "31.00"), MAR, "8", "40.00")], made, MAR)
+    assert [item.explanation for item in bill.items] == ["Mar 2026: 320.00 due less 310.00 billed = 10.00"]
+
+
 def test_an_invoice_made_again_leaves_out_what_another_has_caught_up() -> None:
     ten = charge("licence", "10", "20.00")
     march = bills_due(MONTH, [ten], through=MAR)

@@ -237,6 +237,18 @@ def whole_period(anchor: date, cycle: Cycle, n: int, base: CycleBase = "contract
     return nth_period(monday, cycle, n)
 
 
+def period_index(anchor: date, cycle: Cycle, day: date, base: CycleBase = "contract") -> int:
+    """Which billing period the day lies in; 0 for a day before the first."""
+    if day <= anchor:
+        return 0
+    if (months := cycle.months) is None:
+        origin = whole_period(anchor, cycle, 0, base).start
+        return (day - origin).days // (cycle.after(origin, 1) - origin).days
+    if base == "contract":
+        return months_between(anchor, day) // months
+    return ((day.year - anchor.year) * 12 + day.month - 1) // months - (anchor.month - 1) // months
+
+
 def periods_through(anchor: date, cycle: Cycle, through: date, end: date | None = None) -> tuple[Period, ...]:
     """Every period that has begun on or before ``through`` (WE-19), from the anchor's on.
 
