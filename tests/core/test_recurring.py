@@ -291,6 +291,14 @@ def test_fewer_units_at_a_higher_price_are_one_line_with_both_amounts() -> None:
     assert [item.explanation for item in bill.items] == ["Mar 2026: 320.00 due less 310.00 billed = 10.00"]
 
 
+def test_a_line_changed_by_hand_is_made_up_for_in_one_line() -> None:
+    (march,) = bills_due(MONTH, [SEATS], through=MAR)
+    rows = [replace(row, amount=Decimal("300.00")) for row in as_booked(march)]
+    more = changed(SEATS, MAR, "12", "31.00")
+    bills = bills_due(MONTH, [more], booked=rows, through=APR, billed={MAR})
+    assert bills[0].items[0].explanation == "Mar 2026: 372.00 due less 300.00 billed = 72.00"
+
+
 def test_an_invoice_made_again_leaves_out_what_another_has_caught_up() -> None:
     ten = charge("licence", "10", "20.00")
     march = bills_due(MONTH, [ten], through=MAR)

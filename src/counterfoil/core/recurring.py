@@ -279,6 +279,8 @@ class _Span(NamedTuple):
         return Fraction(multiply(self.step.quantity, self.step.unit_price)) * self.share.fraction
 
     def exact_cost(self) -> Fraction:
+        if not self.step.unit_cost:
+            return Fraction(0)
         return Fraction(multiply(self.step.units_of_cost, self.step.unit_cost)) * self.share.fraction
 
 
@@ -430,7 +432,9 @@ def _line(
 
 
 def _settled(parts: Sequence[Fraction]) -> list[Decimal]:
-    return settle(round_money(sum(parts, Fraction(0))), parts) if parts else []
+    if len(parts) < 2:
+        return [round_money(part) for part in parts]
+    return settle(round_money(sum(parts, Fraction(0))), parts)
 
 
 def _differences(terms: Terms, charge: Charge, slot: _Slot, rows: Sequence[Booked]) -> list[BilledItem]:
