@@ -8,13 +8,12 @@ from decimal import Decimal
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
-from tests.web.pages import done, errors_beside, lines, post, refused, sign_in, text_of
+from tests.web.pages import done, errors_beside, post, refused, sign_in, text_of
 from tests.world import World
 
 from counterfoil.catalog.models import Product
 from counterfoil.companies.models import Company
 from counterfoil.platform.identity import Role
-from counterfoil.tax.models import TaxCode
 
 
 @pytest.fixture(autouse=True)
@@ -92,18 +91,6 @@ def test_a_category_and_a_division_of_it_are_made(client: Client, world: World) 
     done(post(client, "/products/categories/new/", name="Switches", parent_id=world.lease.category_id))
     page = refused(post(client, "/products/categories/new/", name="Networking"))
     assert "already" in errors_beside(page, "name")
-
-
-def test_a_tax_code_has_levels_in_per_cent(client: Client, world: World) -> None:
-    rows = ({"name": "State", "rate": "4", "agency": "NYS"}, {"name": "City", "rate": "4.875%", "agency": "NYS"})
-    done(post(client, "/tax-codes/new/", lines(*rows), identifier="NYC", description="New York"))
-    made = TaxCode.objects.get(identifier="NYC")
-    assert [level.rate for level in made.levels.all()] == [Decimal("0.04"), Decimal("0.04875")]
-    assert "8.875%" in text_of(client.get("/tax-codes/"))
-    page = client.get(f"/tax-codes/{made.pk}/").content.decode()
-    assert 'value="4.875"' in page
-    done(post(client, f"/tax-codes/{made.pk}/", lines(rows[0], initial=1), identifier="NYC", active="on"))
-    assert made.levels.count() == 1
 
 
 def upload(client: Client, kind: str, text: str) -> object:

@@ -24,6 +24,7 @@ VIEWS = (
     "reports",
     "ledger_setup",
     "setup",
+    "tax",
     "catalog",
     "imports",
     "lease",

@@ -1,4 +1,4 @@
-"""Pages: importing companies and products from a file."""
+"""Pages: importing companies, products and sales tax rates from a file."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from counterfoil.catalog import imports as product_imports
 from counterfoil.companies import imports as company_imports
 from counterfoil.core.errors import DomainError
 from counterfoil.platform.imports import sample_csv
+from counterfoil.tax import imports as tax_imports
 from counterfoil.web.actions import actor_of
 from counterfoil.web.forms import (
     may,
@@ -34,6 +35,7 @@ class Import:
     preview: Callable[..., Any]
     run: Callable[..., Any]
     then: str
+    has_header: bool = True
 
 
 IMPORTS: Final = {
@@ -44,6 +46,10 @@ IMPORTS: Final = {
     "products": Import(
         "products", "Products", product_imports.columns(), product_imports.preview_products,
         product_imports.import_products, "web:products",
+    ),
+    "sst-rates": Import(
+        "sst-rates", "Sales tax rates", tax_imports.columns(), tax_imports.preview_sst_rates,
+        tax_imports.import_sst_rates, "web:tax_codes", has_header=False,
     ),
 }  # fmt: skip
 
@@ -58,7 +64,9 @@ def imports(request: HttpRequest) -> HttpResponse:
         raise Http404
     context: dict[str, Any] = {"imports": IMPORTS.values(), "chosen": chosen, "may": may(request, run=chosen.run)}
     if request.GET.get("sample"):
-        answer = HttpResponse(sample_csv(chosen.columns), content_type="text/csv; charset=utf-8")
+        sample = sample_csv(chosen.columns)
+        sample = sample if chosen.has_header else sample.split("\r\n", 1)[1]
+        answer = HttpResponse(sample, content_type="text/csv; charset=utf-8")
         answer["Content-Disposition"] = f'attachment; filename="{chosen.kind}.csv"'
         return answer
     if request.method != "POST":

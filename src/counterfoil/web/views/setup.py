@@ -1,8 +1,7 @@
-"""Pages: companies with their sites and contacts, tax codes."""
+"""Pages: companies with their sites and contacts."""
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any, Final
 
 from django import forms
@@ -14,18 +13,13 @@ from django.views.decorators.http import require_POST
 from counterfoil.companies import commands as company_commands
 from counterfoil.companies import queries as companies
 from counterfoil.companies.models import Company, CompanyKind, Site
-from counterfoil.core.money import multiply, parse_decimal
 from counterfoil.platform.audit import trail_of
-from counterfoil.tax import commands as tax_commands
 from counterfoil.tax import queries as tax
 from counterfoil.web.actions import actor_of
 from counterfoil.web.forms import (
     ChoiceOf,
     CompanyField,
     Deed,
-    LineEditor,
-    LineForm,
-    NumberField,
     PageForm,
     form_page,
     may,
@@ -317,115 +311,6 @@ def contact(request: HttpRequest, pk: int, contact_id: int) -> HttpResponse:
     )
 
 
-# -- tax codes ---------------------------------------------------------------------------------------------------------
-
-TAX_CODES = ListSpec(
-    name="Tax codes",
-    columns=(
-        Column("identifier", "Tax code", kind="key"),
-        Column("description", "Description", sort="description", card="note"),
-        Column("levels", "Levels", lambda code: ", ".join(level.name for level in code.levels.all()), card="wide"),
-        Column("rate", "Rate", "combined_rate", kind="percent", sort="combined_rate", card="figure"),
-        Column("active", "Active", kind="yes", sort="active"),
-    ),
-    sort="identifier",
-    url=lambda code: reverse("web:tax_code", args=[code.pk]),
-    placeholder="Tax code or description",
-)
-
-
-def parse_percent(text: str, field: str) -> Decimal:
-    """Read a rate in per cent (``6``, ``4.875%``) as a share of one.
-
-    Raises:
-        DomainError: ``required`` or ``invalid``.
-    """
-    percent = parse_decimal(text.strip().removesuffix("%"), field, places=6, digits=3)
-    return multiply(percent, Decimal("0.01"))
-
-
-class PercentField(NumberField):
-    """A rate, written in per cent: 6 is 0.06."""
-
-    parse = staticmethod(parse_percent)
-
-    def prepare_value(self, value: Any) -> Any:
-        """A stored rate in per cent; what was typed as it is."""
-        return super().prepare_value(multiply(value, Decimal(100)) if isinstance(value, Decimal) else value)
-
-
-class TaxCodeForm(PageForm):
-    """A sales tax as it applies at a place."""
-
-    rows = (("identifier", "description"),)
-
-    identifier = forms.CharField(label="Tax code", max_length=12)
-    description = forms.CharField(label="Description", max_length=60, required=False)
-    active = forms.BooleanField(label="Active", required=False, initial=True)
-
-
-class TaxLevelForm(LineForm):
-    """A level of a tax code."""
-
-    name = forms.CharField(label="Level", max_length=40, widget=forms.TextInput(attrs={"placeholder": "State"}))
-    rate = PercentField(label="Rate, %", widget=forms.TextInput(attrs={"placeholder": "6"}))
-    agency = forms.CharField(label="Paid to", max_length=60)
-
-
-def tax_code_list(request: HttpRequest) -> HttpResponse:
-    """All tax codes."""
-    can = may(request, add=tax_commands.create_tax_code)
-    return show_list(
-        request, TAX_CODES, tax.tax_codes(search=search_of(request)), "web/setup/tax_codes.html", {"may": can}
-    )
-
-
-def tax_code_new(request: HttpRequest) -> HttpResponse:
-    """A new tax code."""
-    form = TaxCodeForm(posted(request))
-    del form.fields["active"]
-    lines = LineEditor(request, TaxLevelForm, title="Levels", add="Add a level", blank=1, required=True)
-
-    def make() -> object:
-        levels = [tax_commands.TaxLevelInput(**line) for line in lines.given()]
-        return tax_commands.create_tax_code(actor=actor_of(request), levels=levels, **form.given())
-
-    return form_page(
-        request, tax_commands.create_tax_code, form, make, _tax_deed("New tax code", "Make the tax code"), lines=lines
-    )
-
-
-def tax_code(request: HttpRequest, pk: int) -> HttpResponse:
-    """Change a tax code."""
-    found = tax.tax_codes().filter(pk=pk).first()
-    if found is None:
-        raise Http404
-    form = TaxCodeForm(posted(request), initial={name: getattr(found, name) for name in TaxCodeForm.base_fields})
-    initial = [{"name": x.name, "rate": x.rate, "agency": x.agency} for x in tax.level_rows(pk)]
-    lines = LineEditor(
-        request, TaxLevelForm, title="Levels", add="Add a level", blank=0, required=True, initial=initial
-    )
-
-    def change() -> object:
-        levels = [tax_commands.TaxLevelInput(**line) for line in lines.given()]
-        return tax_commands.update_tax_code(actor=actor_of(request), tax_code_id=pk, levels=levels, **form.given())
-
-    deed = _tax_deed(f"Tax code {found.identifier}", "Save")
-    return form_page(request, tax_commands.update_tax_code, form, change, deed, lines=lines)
-
-
-def _tax_deed(title: str, button: str) -> Deed:
-    here = reverse("web:tax_codes")
-    return Deed(
-        title=title,
-        button=button,
-        back=here,
-        then=lambda _: here,
-        said=lambda made: f"{made.identifier} was saved.",
-        crumbs=(("Tax codes", here),),
-    )
-
-
 urlpatterns = [
     path("companies/", company_list, name="companies"),
     path("companies/new/", company_new, name="company_new"),
@@ -436,7 +321,4 @@ urlpatterns = [
     path("companies/<int:pk>/sites/<int:site_id>/", site, name="site"),
     path("companies/<int:pk>/contacts/new/", contact_new, name="contact_new"),
     path("companies/<int:pk>/contacts/<int:contact_id>/", contact, name="contact"),
-    path("tax-codes/", tax_code_list, name="tax_codes"),
-    path("tax-codes/new/", tax_code_new, name="tax_code_new"),
-    path("tax-codes/<int:pk>/", tax_code, name="tax_code"),
 ]
