@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from counterfoil.catalog import policies
-from counterfoil.catalog.models import Category, Product, Subcategory
+from counterfoil.catalog.models import Category, ExpenseType, Product, RateType, Subcategory, WorkRole, WorkType
 from counterfoil.companies.models import Company
 from counterfoil.companies.policies import ensure_vendor
 from counterfoil.core.errors import DomainError
@@ -27,6 +27,9 @@ OFFICE = (Role.SALES, Role.PROCUREMENT, Role.FINANCE)
 
 refuse_as("catalog_product_identifier_key", "duplicate", "There is a product with that identifier already.")
 refuse_as("catalog_category_name_key", "duplicate", "There is a category of that name already.")
+refuse_as("catalog_workrole_name_key", "duplicate", "There is a work role of that name already.")
+refuse_as("catalog_worktype_name_key", "duplicate", "There is a work type of that name already.")
+refuse_as("catalog_expensetype_name_key", "duplicate", "There is an expense type of that name already.")
 refuse_as("subcategory_once_per_category", "duplicate", "The category has a subcategory of that name already.")
 
 
@@ -235,3 +238,187 @@ def _set_active(actor: Actor, product_id: int, *, active: bool) -> Product:
     deed = "reactivated" if active else "deactivated"
     audit.record(actor, f"catalog.product.{deed}", f"{deed} the product {product.identifier}", product)
     return product
+
+
+# -- work and expenses -------------------------------------------------------------------------------------------------
+
+
+@command(roles=OFFICE)
+def create_work_role(*, actor: Actor, name: str, hourly_rate: Decimal = ZERO, hourly_cost: Decimal = ZERO) -> WorkRole:
+    """Add a capacity in which somebody works.
+
+    Args:
+        actor: who adds it.
+        name: Engineer, Project manager, ...
+        hourly_rate: what an hour is billed at where nothing else says so.
+        hourly_cost: what an hour costs, fully burdened; without it profit is overstated.
+
+    Raises:
+        DomainError: ``required``, ``invalid``, ``duplicate``, with the field.
+    """
+    role = WorkRole(name=name.strip(), hourly_rate=hourly_rate, hourly_cost=hourly_cost)
+    _save_work_role(role)
+    audit.record(actor, "catalog.work_role.created", f"added the work role {role.name}", role)
+    return role
+
+
+@command(roles=OFFICE)
+def update_work_role(
+    *,
+    actor: Actor,
+    work_role_id: int,
+    name: str | Unset = UNSET,
+    hourly_rate: Decimal | Unset = UNSET,
+    hourly_cost: Decimal | Unset = UNSET,
+    active: bool | Unset = UNSET,
+) -> WorkRole:
+    """Change what is given of a work role. Work that is entered already keeps its rate.
+
+    Raises:
+        DomainError: as :func:`create_work_role`; ``not_found``.
+    """
+    role = fetch(WorkRole, work_role_id, lock=True)
+    changes = change(role, name=name, hourly_rate=hourly_rate, hourly_cost=hourly_cost, active=active)
+    _save_work_role(role)
+    audit.record(
+        actor, "catalog.work_role.changed", f"changed the work role {role.name}: {changes_in_words(changes)}", role
+    )
+    return role
+
+
+def _save_work_role(role: WorkRole) -> None:
+    _refuse_same_name(role)
+    refuse_negative({"hourly_rate": role.hourly_rate, "hourly_cost": role.hourly_cost})
+    save_checked(role)
+
+
+@command(roles=OFFICE)
+def create_work_type(
+    *,
+    actor: Actor,
+    name: str,
+    rate_type: RateType = RateType.MULTIPLIER,
+    rate: Decimal = Decimal(1),
+    cost_multiplier: Decimal = Decimal(1),
+    hours_min: Decimal = ZERO,
+    hours_max: Decimal | None = None,
+    round_hours_to: Decimal = ZERO,
+) -> WorkType:
+    """Add a kind of work.
+
+    Args:
+        actor: who adds it.
+        name: Regular, After hours, ...
+        rate_type: whether ``rate`` replaces the work role's rate, is added to it, or multiplies it.
+        rate: an amount an hour, or a factor.
+        cost_multiplier: what such an hour costs, in hours of regular cost; 1 or more.
+        hours_min: billed at least, an entry.
+        hours_max: billed at most, an entry.
+        round_hours_to: hours are rounded up to a multiple of it; 0 does not round.
+
+    Raises:
+        DomainError: ``required``, ``invalid``, ``duplicate``, with the field.
+    """
+    kind = WorkType(
+        name=name.strip(),
+        rate_type=rate_type,
+        rate=rate,
+        cost_multiplier=cost_multiplier,
+        hours_min=hours_min,
+        hours_max=hours_max,
+        round_hours_to=round_hours_to,
+    )
+    _save_work_type(kind)
+    audit.record(actor, "catalog.work_type.created", f"added the work type {kind.name}", kind)
+    return kind
+
+
+@command(roles=OFFICE)
+def update_work_type(
+    *,
+    actor: Actor,
+    work_type_id: int,
+    name: str | Unset = UNSET,
+    rate_type: RateType | Unset = UNSET,
+    rate: Decimal | Unset = UNSET,
+    cost_multiplier: Decimal | Unset = UNSET,
+    hours_min: Decimal | Unset = UNSET,
+    hours_max: Decimal | Unset | None = UNSET,
+    round_hours_to: Decimal | Unset = UNSET,
+    active: bool | Unset = UNSET,
+) -> WorkType:
+    """Change what is given of a work type. Work that is entered already keeps its rate and hours.
+
+    Raises:
+        DomainError: as :func:`create_work_type`; ``not_found``.
+    """
+    kind = fetch(WorkType, work_type_id, lock=True)
+    changes = change(
+        kind,
+        name=name,
+        rate_type=rate_type,
+        rate=rate,
+        cost_multiplier=cost_multiplier,
+        hours_min=hours_min,
+        hours_max=hours_max,
+        round_hours_to=round_hours_to,
+        active=active,
+    )
+    _save_work_type(kind)
+    audit.record(
+        actor, "catalog.work_type.changed", f"changed the work type {kind.name}: {changes_in_words(changes)}", kind
+    )
+    return kind
+
+
+def _save_work_type(kind: WorkType) -> None:
+    _refuse_same_name(kind)
+    policies.ensure_rates_make_sense(kind)
+    save_checked(kind)
+
+
+@command(roles=OFFICE)
+def create_expense_type(*, actor: Actor, name: str, taxable: bool = False) -> ExpenseType:
+    """Add what an expense can be for.
+
+    Raises:
+        DomainError: ``required``, ``invalid``, ``duplicate``.
+    """
+    kind = ExpenseType(name=name.strip(), taxable=taxable)
+    _refuse_same_name(kind)
+    save_checked(kind)
+    audit.record(actor, "catalog.expense_type.created", f"added the expense type {kind.name}", kind)
+    return kind
+
+
+@command(roles=OFFICE)
+def update_expense_type(
+    *,
+    actor: Actor,
+    expense_type_id: int,
+    name: str | Unset = UNSET,
+    taxable: bool | Unset = UNSET,
+    active: bool | Unset = UNSET,
+) -> ExpenseType:
+    """Change what is given of an expense type. Expenses that are entered already stay taxable or not.
+
+    Raises:
+        DomainError: as :func:`create_expense_type`; ``not_found``.
+    """
+    kind = fetch(ExpenseType, expense_type_id, lock=True)
+    changes = change(kind, name=name, taxable=taxable, active=active)
+    _refuse_same_name(kind)
+    save_checked(kind)
+    audit.record(
+        actor, "catalog.expense_type.changed", f"changed the expense type {kind.name}: {changes_in_words(changes)}",
+        kind,
+    )  # fmt: skip
+    return kind
+
+
+def _refuse_same_name(record: WorkRole | WorkType | ExpenseType) -> None:
+    """Names differ in more than capitals."""
+    record.name = record.name.strip()
+    if type(record)._default_manager.filter(name__iexact=record.name).exclude(pk=record.pk).exists():
+        what = record._meta.verbose_name
+        raise DomainError("duplicate", f"There is a {what} “{record.name}” already.", field="name")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from counterfoil.catalog.models import AccountingType, Product, ProductClass
+from counterfoil.catalog.models import AccountingType, Product, ProductClass, RateType, WorkType
 from counterfoil.core.calendar import Cycle
 from counterfoil.core.errors import DomainError
 
@@ -113,3 +113,26 @@ def used_among(product_ids: Sequence[int]) -> set[int]:
 def stays(product: Product, what: str) -> str:
     """Why something of a product cannot be changed any more."""
     return f"{product.identifier} is on documents already, so its {what} stays."
+
+
+def ensure_rates_make_sense(kind: WorkType) -> None:
+    """Refuse a work type with a rate below zero, work that costs less than its wages, or hours that contradict.
+
+    Raises:
+        DomainError: ``invalid``, with the field.
+    """
+    if kind.rate < 0 and kind.rate_type != RateType.ADJUST:
+        raise DomainError("invalid", "A rate or multiplier cannot be below zero.", field="rate")
+    if kind.cost_multiplier < 1:
+        raise DomainError(
+            "invalid",
+            "The cost multiplier must be 1 or more: an hour of any kind costs at least its wages.",
+            field="cost_multiplier",
+        )
+    for name in ("hours_min", "hours_max", "round_hours_to"):
+        if (getattr(kind, name) or 0) < 0:
+            raise DomainError("invalid", f"The {name.replace('_', ' ')} cannot be below zero.", field=name)
+    if kind.hours_max is not None and kind.hours_max < max(kind.hours_min, kind.round_hours_to):
+        raise DomainError(
+            "invalid", "The most hours billed are below the minimum or what is rounded to.", field="hours_max"
+        )

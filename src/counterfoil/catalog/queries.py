@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from django.db.models import Q, QuerySet
 
-from counterfoil.catalog.models import Category, Product, Subcategory
+from counterfoil.catalog.models import Category, ExpenseType, Product, Subcategory, WorkRole, WorkType
 from counterfoil.core.errors import DomainError
 from counterfoil.platform.aggregates import count_of
 
@@ -48,6 +48,21 @@ def subcategories(category_id: int | None = None) -> QuerySet[Subcategory]:
     """Subcategories, of one category or of all."""
     rows = Subcategory.objects.select_related("category")
     return rows if category_id is None else rows.filter(category_id=category_id)
+
+
+def work_roles(*, active: bool | None = None) -> QuerySet[WorkRole]:
+    """Work roles by name."""
+    return WorkRole.objects.all() if active is None else WorkRole.objects.filter(active=active)
+
+
+def work_types(*, active: bool | None = None) -> QuerySet[WorkType]:
+    """Work types by name."""
+    return WorkType.objects.all() if active is None else WorkType.objects.filter(active=active)
+
+
+def expense_types(*, active: bool | None = None) -> QuerySet[ExpenseType]:
+    """Expense types by name."""
+    return ExpenseType.objects.all() if active is None else ExpenseType.objects.filter(active=active)
 
 
 def products_for_lines(product_ids: Iterable[int]) -> dict[int, Product]:

@@ -12,13 +12,14 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, Literal, TypeVar
 
 from django.db import models
 
 from counterfoil.core.errors import DomainError
-from counterfoil.core.money import parse_unit_price
+from counterfoil.core.money import parse_quantity, parse_unit_price
 from counterfoil.platform.records import UNSET, Unset
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ T = TypeVar("T")
 Deed = Literal["create", "update", "unchanged"]
 
 _YES: Final = frozenset({"yes", "y", "true", "t", "1", "x"})
+_DATE_FORMS: Final = ("%Y-%m-%d", "%m/%d/%Y", "%d %b %Y")
 _NO: Final = frozenset({"no", "n", "false", "f", "0"})
 
 
@@ -136,6 +138,35 @@ class Cells:
         if amount < 0:
             self.wrong(column, f"{self.given(column)} is below zero.")
         return amount
+
+    def quantity(self, column: str, default: Decimal) -> Decimal | Unset:
+        """A quantity above zero."""
+        if column not in self.values:
+            return UNSET
+        if not self.given(column):
+            return default
+        try:
+            quantity = parse_quantity(self.given(column), column)
+        except DomainError as error:
+            self.wrong(column, error.message, error.hint)
+            return default
+        if quantity <= 0:
+            self.wrong(column, f"{self.given(column)} is not above zero.")
+        return quantity
+
+    def day(self, column: str) -> date | Unset | None:
+        """A date, as 2026-03-15, 3/15/2026 or 15 Mar 2026; ``None`` for an empty cell."""
+        if column not in self.values:
+            return UNSET
+        if not (text := self.given(column)):
+            return None
+        for form in _DATE_FORMS:
+            try:
+                return datetime.strptime(text, form).date()  # noqa: DTZ007 - a plain date, no instant
+            except ValueError:
+                continue
+        self.wrong(column, f"“{text}” is not a date.", "Write 2026-03-15.")
+        return None
 
     def choice(self, column: str, choices: Mapping[str, str], default: str) -> str | Unset:
         """One of ``choices`` (words a person may write, as :func:`plain_key` -> what is stored)."""
