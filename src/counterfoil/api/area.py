@@ -113,6 +113,22 @@ class Area:
         ]
         self._add("GET", path, view, _described(make), adapter, parameters)
 
+    def download(
+        self, path: str, media_type: str, make: Callable[..., Any], roles: Sequence[Role] | None = None
+    ) -> None:
+        """A file as it is; what ``make`` gives has a ``name`` and its ``content``."""
+        in_path = _names_in(path)
+
+        def view(request: HttpRequest, **asked: Any) -> HttpResponse:
+            made = make(**asked)
+            answer = HttpResponse(made.content, content_type=media_type)
+            answer["Content-Disposition"] = f'attachment; filename="{made.name}"'
+            return answer
+
+        asked = [parameter for parameter in _asked(make) if parameter.name not in in_path]
+        file = {"description": "The file.", "content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}
+        self._add("GET", path, view, _described(make), TypeAdapter(None), asked, roles, answers={"200": file})
+
     # -- writing -----------------------------------------------------------------------------------------------------
 
     def post(self, path: str, command: bodies.Command, answer: Any, show: Show | None = None, secret: str = "") -> None:
@@ -160,6 +176,18 @@ class Area:
 
         parameters = [_parameter("file", UploadedFile, _FILE), _parameter("preview", bool, False)]
         self._add("POST", path, view, _described(command), adapter, parameters, bodies.roles_of(command))
+
+    def put_file(self, path: str, command: bodies.Command, answer: Any) -> None:
+        """Set something to the content of a file, by ``command``."""
+        shape = answer if isinstance(answer, Shape) else None
+        adapter = TypeAdapter(shape.full if shape else answer)
+
+        def view(request: HttpRequest, file: UploadedFile) -> HttpResponse:
+            result = command(actor=actor_of(request), content=file.read(), filename=(file.name or "")[:100])
+            return _rendered(adapter, result)
+
+        parameters = [_parameter("file", UploadedFile, _FILE)]
+        self._add("PUT", path, view, _described(command), adapter, parameters, bodies.roles_of(command))
 
     def _command(
         self,
@@ -212,6 +240,7 @@ class Area:
         parameters: list[inspect.Parameter],
         roles: Collection[Role] | None = None,
         status: int = 200,
+        answers: Mapping[str, Any] | None = None,
     ) -> None:
         name, summary, description = described
         # The same query or command may stand behind several addresses: the address tells the operations apart.
@@ -220,6 +249,9 @@ class Area:
             described_roles = ", ".join(sorted({Role.OWNER.value, *(role.value for role in roles)}))
             description = f"{description}\n\nRoles: {described_roles}.".strip()
         in_path = [_parameter(each, Id) for each in _names_in(path)]
+        extra: dict[str, Any] = {"responses": REFUSALS | (answers or {})}
+        if method == "POST":
+            extra["parameters"] = [KEY_PARAMETER]
         request = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD)
         view.__name__ = name
         view.__signature__ = inspect.Signature([request, *in_path, *parameters])  # type: ignore[attr-defined]
@@ -232,7 +264,8 @@ class Area:
             operation_id=operation_id,
             summary=summary,
             description=description,
-            openapi_extra={"responses": REFUSALS} | ({"parameters": [KEY_PARAMETER]} if method == "POST" else {}),
+            openapi_extra={"responses": REFUSALS | (answers or {})}
+            | ({"parameters": [KEY_PARAMETER]} if method == "POST" else {}),
         )
 
 

@@ -8,11 +8,13 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from counterfoil.billing.models import (
     CreditApplication,
+    Delivery,
+    DeliveryStatus,
     Invoice,
     InvoiceLine,
     InvoiceStatus,
@@ -201,3 +203,20 @@ def tax_owed(*, through: date) -> list[TaxOwedRow]:
 
 def _by_agency(rows: QuerySet[InvoiceTax] | QuerySet[TaxRemittance]) -> QuerySet[Any, tuple[str, Decimal]]:
     return rows.values_list("agency").annotate(total=Sum("amount"))
+
+
+def deliveries(*, invoice_id: int | None = None, status: str | None = None) -> QuerySet[Delivery]:
+    """Mailed invoices, newest first."""
+    found = Delivery.objects.select_related("invoice")
+    if invoice_id is not None:
+        found = found.filter(invoice=invoice_id)
+    if status:
+        found = found.filter(status=status)
+    return found.order_by("-id")
+
+
+def not_mailed() -> QuerySet[Invoice]:
+    """Closed invoices and credit memos that nobody has mailed, newest first; those that came to nothing left out."""
+    mailed = Delivery.objects.filter(invoice=OuterRef("pk")).exclude(status=DeliveryStatus.FAILED)
+    found = Invoice.objects.filter(~Exists(mailed), status=InvoiceStatus.CLOSED).exclude(total=0)
+    return found.select_related("bill_to").order_by("-date", "-id")

@@ -22,6 +22,7 @@ from counterfoil.web.actions import today
 Roles = frozenset[Role]
 EVERYBODY: Final[Roles] = frozenset(Role)
 OWNER: Final[Roles] = frozenset({Role.OWNER})
+FINANCE: Final[Roles] = frozenset({Role.FINANCE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ SECTIONS: Final = (
             Item("GL mapping", "web:gl_mappings"),
             Item("Accounting periods", "web:periods"),
             Item("Tax codes", "web:tax_codes"),
+            Item("Documents", "web:document_settings", roles=FINANCE),
             Item("People", "web:users", roles=OWNER),
             Item("API tokens", "web:api_tokens"),
             Item("Audit trail", "web:audit"),

@@ -16,6 +16,7 @@ VIEWS = (
     "orders",
     "buy",
     "stock",
+    "documents",
     "bill",
     "books",
     "journal",

@@ -147,6 +147,7 @@ def invoice(request: HttpRequest, pk: int) -> HttpResponse:
         "sender": mine,
         "sender_address": site.address_lines if site else [],
         "payments": list(queries.payments_of_invoice(pk)),
+        "deliveries": list(queries.deliveries(invoice_id=pk)),
         "entries": posted_entries(entries_of("invoice", pk).prefetch_related("lines__company")),
         "is_draft": found.status == InvoiceStatus.DRAFT,
         "is_internal": found.bill_to_kind == "internal",

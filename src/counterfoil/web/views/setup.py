@@ -68,8 +68,8 @@ class CompanyForm(PageForm):
         ("identifier", "name"),
         ("kind", "account_number"),
         ("bill_to_id", "terms_id"),
-        ("tax_code_id", "invoice_email"),
-        ("phone", "website"),
+        ("invoice_email", "invoice_cc"),
+        ("tax_code_id", "phone", "website"),
     )
 
     identifier = forms.CharField(
@@ -86,6 +86,9 @@ class CompanyForm(PageForm):
     terms_id = ChoiceOf(label="Terms", required=False, empty="None")
     tax_code_id = ChoiceOf(label="Tax code", required=False, empty="None: no sales tax")
     invoice_email = forms.EmailField(label="E-mail for invoices", required=False)
+    invoice_cc = forms.CharField(
+        label="Copies of invoices", max_length=500, required=False, help_text="Several addresses with commas between."
+    )
     phone = forms.CharField(label="Phone", max_length=40, required=False)
     website = forms.CharField(label="Website", max_length=200, required=False)
 
