@@ -51,7 +51,6 @@ TONES: Final[dict[str, str]] = {
     "posted": "good",
     "received": "good",
     "shipped": "good",
-    "sent": "good",
     "transferred": "good",
     "won": "good",
     "draft": "faint",
