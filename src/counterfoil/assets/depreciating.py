@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 
@@ -30,8 +30,7 @@ CHUNK = 2000
 _DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class DueLine:
+class DueLine(NamedTuple):
     """A line of a schedule that is to be posted, on the last day of its period."""
 
     id: int
@@ -120,7 +119,7 @@ def _lock(due: QuerySet[DepreciationLine], wanted: set[int] | None) -> set[int]:
 def _chunks(due: QuerySet[DepreciationLine], assets: set[int]) -> Iterator[list[DueLine]]:
     """What is due of the assets that are held, oldest first."""
     rows = due.order_by("end", "book__asset_id").values_list(*_COLUMNS).iterator(chunk_size=CHUNK)
-    lines = (line for line in (DueLine(*row) for row in rows) if line.asset_id in assets)
+    lines = (line for line in (DueLine._make(row) for row in rows) if line.asset_id in assets)
     while chunk := list(islice(lines, CHUNK)):
         yield chunk
 
