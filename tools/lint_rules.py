@@ -59,7 +59,7 @@ def command_faults(source: str, name: str) -> Iterator[str]:
         arguments = node.args
         where = f"{name}:{node.lineno}: {node.name}()"
         if any(_is_command_decorator(decorator) for decorator in node.decorator_list):
-            if arguments.args or arguments.posonlyargs or arguments.vararg or arguments.kwarg:
+            if arguments.args or arguments.posonlyargs or arguments.vararg or _is_open(arguments.kwarg):
                 yield f"{where} takes arguments by position; start its arguments with *"
             if not arguments.kwonlyargs or arguments.kwonlyargs[0].arg != "actor":
                 yield f"{where} does not take actor first"
@@ -68,6 +68,11 @@ def command_faults(source: str, name: str) -> Iterator[str]:
             yield f"{where} is not fully typed"
         if ast.get_docstring(node) is None:
             yield f"{where} does not say what it does"
+
+
+def _is_open(keywords: ast.arg | None) -> bool:
+    """Whether ``**keywords`` takes anything; with ``Unpack`` of a TypedDict it takes what that names, typed."""
+    return keywords is not None and not ast.unparse(keywords.annotation or ast.Name("")).startswith("Unpack[")
 
 
 def _is_command_decorator(node: ast.expr) -> bool:

@@ -60,12 +60,18 @@ def test_a_well_shaped_command_passes() -> None:
         (" -> Quote", "", "fully typed"),
         ('"""Accept it."""', "pass", "what it does"),
         ("(*, actor", "(*args: int, actor", "by position"),
+        ("quote_id: int", "quote_id: int, **given: int", "by position"),
     ],
 )
 def test_a_badly_shaped_command_is_seen(old: str, new: str, said: str) -> None:
     assert old in GOOD_COMMAND
     found = list(lint_rules.command_faults(GOOD_COMMAND.replace(old, new, 1), "quotes/commands.py"))
     assert any(said in fault for fault in found), found
+
+
+def test_keywords_that_commands_share_stand_in_a_typed_dict() -> None:
+    shared = GOOD_COMMAND.replace("quote_id: int", "quote_id: int, **given: Unpack[Parameters]")
+    assert not list(lint_rules.command_faults(shared, "quotes/commands.py"))
 
 
 def test_a_step_for_other_commands_may_take_positions_but_is_typed() -> None:

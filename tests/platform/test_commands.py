@@ -58,7 +58,8 @@ def test_every_command_is_known_by_name() -> None:
 def test_every_command_has_its_roles_and_takes_keywords_only(name: str) -> None:
     roles, parameters = COMMANDS[name], inspect.signature(ALL[name]).parameters
     assert roles
-    assert set(parameters.values()) == {x for x in parameters.values() if x.kind is inspect.Parameter.KEYWORD_ONLY}
+    assert {x.kind for x in parameters.values()} <= {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD}
+    assert all(str(x.annotation).startswith("Unpack[") for x in parameters.values() if x.kind is x.VAR_KEYWORD)
     assert next(iter(parameters)) == "actor"
     assert (ALL[name].__doc__ or "").strip()
     if name not in FOR_EVERYBODY:

@@ -46,6 +46,7 @@ class Proration(models.TextChoices):
     WHOLE_MONTHS = "whole_months", "Whole months, by threshold"
     REMAINDER = "remainder", "Last part is the remainder"
     ANNIVERSARY_MONTHS = "anniversary_months", "Whole months to the anniversary"
+    ANNIVERSARY_MONTHS_BEGUN = "anniversary_months_begun", "Months to the anniversary, the first counts whole"
     THIRTY_360 = "thirty_360", "30/360"
 
 
@@ -112,7 +113,7 @@ class AgreementParameters(models.Model):
     billing_amount_taxable = models.BooleanField(default=False)
     prorate = models.BooleanField(default=True, help_text="A part of a period is billed as a part.")
     prorate_first_bill = models.BooleanField(default=True, help_text="So is a first period that is shorter.")
-    proration = models.CharField(max_length=20, choices=Proration.choices, default=Proration.ACTUAL_DAYS)
+    proration = models.CharField(max_length=24, choices=Proration.choices, default=Proration.ACTUAL_DAYS)
     credits = models.CharField(max_length=12, choices=Credits.choices, default=Credits.NEXT_INVOICE)
     changes = models.CharField(max_length=12, choices=Changes.choices, default=Changes.NEXT_INVOICE)
     one_line_per_addition = models.BooleanField(

@@ -1,8 +1,9 @@
 """What a route takes, read off the signature of the command or query it runs.
 
 A command's keywords become the fields of its JSON body, with the command's own defaults; what the client leaves out is
-left to the command. ``actor`` and ``now`` are never the client's; the day ``on`` which something happens is today, for
-the MSP, unless the client says so.
+left to the command. Keywords that several commands share stand in a ``TypedDict`` (``**given: Unpack[Parameters]``).
+``actor`` and ``now`` are never the client's; the day ``on`` which something happens is today, for the MSP, unless the
+client says so.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, Union, Unpack, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from counterfoil.api import fields
 from counterfoil.companies.queries import local_date
 from counterfoil.platform.identity import Role
-from counterfoil.platform.records import Unset
+from counterfoil.platform.records import UNSET, Unset
 
 #: Keywords that the server gives.
 OURS: Final = frozenset({"actor", "now"})
@@ -62,20 +63,37 @@ def roles_of(command: Command) -> frozenset[Role]:
 @functools.cache
 def keywords(command: Command) -> list[tuple[str, Any, Any]]:
     """Name, type and default of every keyword of a command or query, or of every field of an input dataclass."""
+    hints = _hints(command)
+    found: list[tuple[str, Any, Any]] = []
+    for parameter in inspect.signature(command).parameters.values():
+        hint = hints.get(parameter.name)
+        if shared := _shared(hint):
+            found += [(name, each, UNSET) for name, each in get_type_hints(shared).items()]
+        elif parameter.name in hints:
+            found.append((parameter.name, hint, parameter.default))
+    return found
+
+
+@functools.cache
+def _hints(command: Command) -> dict[str, Any]:
     plain = inspect.unwrap(command)
-    if isinstance(plain, types.FunctionType):
-        # What it returns may be known to type checkers alone.
-        taken = {name: hint for name, hint in plain.__annotations__.items() if name != "return"}
-        hints = get_type_hints(types.SimpleNamespace(__annotations__=taken), plain.__globals__)
-    else:
-        hints = get_type_hints(plain)
-    parameters = inspect.signature(command).parameters.values()
-    return [(p.name, hints[p.name], p.default) for p in parameters if p.name in hints]
+    if not isinstance(plain, types.FunctionType):
+        return get_type_hints(plain)
+    # What it returns may be known to type checkers alone.
+    taken = {name: hint for name, hint in plain.__annotations__.items() if name != "return"}
+    return get_type_hints(types.SimpleNamespace(__annotations__=taken), plain.__globals__)
+
+
+def _shared(hint: Any) -> Any:
+    """The TypedDict that ``**given: Unpack[...]`` takes its keywords from."""
+    return get_args(hint)[0] if get_origin(hint) is Unpack else None
 
 
 def _fields(taker: Command) -> dict[str, Any]:
     """The fields for the keywords of a command or input dataclass, with what its docstring says of each."""
     said = _arguments_in_words(taker.__doc__ or "")
+    for shared in filter(None, map(_shared, _hints(taker).values())):
+        said = _arguments_in_words(shared.__doc__ or "") | said
     return {
         name: _field(name, hint, default, said.get(name)) for name, hint, default in keywords(taker) if name not in OURS
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from counterfoil.accounting.models import AccountingSettings, GLMapping
+from counterfoil.agreements.commands import install_agreement_types
 from counterfoil.agreements.models import AgreementType
 from counterfoil.assets.models import AssetCategory
 from counterfoil.catalog.models import Category
@@ -19,7 +20,8 @@ from counterfoil.platform.identity import Actor, Role
 
 TERMS = (("Due on receipt", 0), ("Net 10", 10), ("Net 15", 15), ("Net 30", 30), ("Net 45", 45), ("Net 60", 60))
 CATEGORIES = ("Hardware", "Software", "HaaS", "SaaS", "Managed services", "Labor")
-AGREEMENT_TYPES = ("Managed service", "HaaS", "SaaS", "Hosting")
+#: Beside the usual kinds: leases, with accounts of their own.
+AGREEMENT_TYPES = ("HaaS", "SaaS")
 
 #: (role, category or agreement type, account code)
 CATEGORY_MAPPINGS = ((GlRole.COGS, "Software", "5010"), (GlRole.COGS, "SaaS", "5010"))
@@ -53,6 +55,7 @@ def set_up_msp(*, actor: Actor, name: str, identifier: str, on: date, currency: 
         BillingTerms.objects.get_or_create(name=term, defaults={"due_days": days})
     install_chart(actor=actor)
     open_periods(actor=actor, first=date(on.year, 1, 1), months=60)
+    install_agreement_types(actor=actor)
     _install_categories()
     audit.record(actor, "setup.msp.set_up", f"set up {company.name} with its chart of accounts and periods", company)
     return company
