@@ -194,6 +194,7 @@ def test_an_amount_a_unit(quantity: str, amount: str, expected: str) -> None:
     fee = TaxLevel("Device fee", D("1.50"), rate_type="amount")
     result = compute_tax([TaxableLine(1, D(amount), quantity=D(quantity))], [fee])
     assert (result.total, result.by_level[0].taxable_amount) == (D(expected), D(amount))
+    assert (result.by_level[0].rate, result.by_level[0].rate_type) == (D(0), "amount")
 
 
 def test_tax_on_tax() -> None:

@@ -101,7 +101,7 @@ def invoice_values(printed: PrintedInvoice) -> Values:
         "sums": [
             {"name": "Subtotal", "amount": money(printed.subtotal)},
             *({"name": _tax_words(tax, money), "amount": money(tax.amount)} for tax in printed.taxes),
-            *([] if printed.taxes else [{"name": "Sales tax", "amount": money(printed.tax_total)}]),
+            *([] if printed.taxes else [{"name": printed.tax_caption, "amount": money(printed.tax_total)}]),
         ],
         "total": {"name": "Total credit" if printed.is_credit else "Total", "amount": money(printed.total)},
         "settled": [{"name": part.words, "amount": f"({format_money(part.amount)})"} for part in printed.settlements],

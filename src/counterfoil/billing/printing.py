@@ -12,15 +12,18 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TypeAlias
 
+from django.db.models import Sum
+
+from counterfoil.agreements.models import Agreement, ApplicationUnits
 from counterfoil.billing.drafts import address_of
-from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, LineKind, Payment
+from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, InvoiceTax, LineKind, Payment
 from counterfoil.billing.queries import lines_of_invoice, open_invoices, payments_of_invoice
 from counterfoil.companies.models import Company
 from counterfoil.companies.queries import msp_settings, my_company
 from counterfoil.core.calendar import Period, format_date
 from counterfoil.core.money import ZERO, sum_money
 from counterfoil.platform.lookup import existing
-from counterfoil.usage.models import ChargeKind
+from counterfoil.usage.models import Allocation, ChargeKind
 
 Day: TypeAlias = date  # in classes that have a field called date
 
@@ -169,6 +172,7 @@ class PrintedInvoice:
     total: Decimal
     balance: Decimal
     taxes: tuple[PrintedTax, ...] = ()
+    tax_caption: str = "Sales tax"
     ship_to: Party | None = None
     delivered_for: str = ""
     terms: str = ""
@@ -255,7 +259,9 @@ def printed_invoice(invoice_id: int, *, settled_on: date | None = None) -> Print
         DomainError: ``not_found``.
     """
     invoice = existing(
-        Invoice.objects.select_related("company", "bill_to", "site", "agreement", "sales_order", "credits", "reissues"),
+        Invoice.objects.select_related(
+            "company", "bill_to", "site", "agreement", "sales_order", "credits", "reissues", "tax_code"
+        ),
         invoice_id,
     )
     is_draft = invoice.status == InvoiceStatus.DRAFT
@@ -264,6 +270,7 @@ def printed_invoice(invoice_id: int, *, settled_on: date | None = None) -> Print
     agreement, order = invoice.agreement, invoice.sales_order
     other = invoice.company if invoice.company_id != invoice.bill_to_id else None
     corrected = invoice.credits or invoice.reissues
+    lines = list(lines_of_invoice(invoice.pk).select_related("charge", "agreement"))
     attention = [f"Attn. {invoice.attention}"] if invoice.attention else []
     return PrintedInvoice(
         type=invoice.type,
@@ -286,7 +293,8 @@ def printed_invoice(invoice_id: int, *, settled_on: date | None = None) -> Print
         lines=tuple(
             _line(line, invoice) for line in lines_of_invoice(invoice.pk).select_related("charge", "agreement")
         ),
-        taxes=tuple(PrintedTax(tax.level, tax.rate, tax.taxable_amount, tax.amount) for tax in invoice.taxes.all()),
+        taxes=tuple(PrintedTax(tax.level, tax.rate, tax.taxable_amount, tax.amount) for tax in _shown_taxes(invoice)),
+        tax_caption=(invoice.tax_code.caption if invoice.tax_code else "") or "Sales tax",
         subtotal=invoice.subtotal,
         tax_total=invoice.tax_total,
         total=invoice.total,
@@ -296,6 +304,11 @@ def printed_invoice(invoice_id: int, *, settled_on: date | None = None) -> Print
         account_number=invoice.bill_to.account_number,
         is_draft=is_draft,
     )
+
+
+def _shown_taxes(invoice: Invoice) -> Iterable[InvoiceTax]:
+    """The levels, unless the tax code shows one sum."""
+    return invoice.taxes.all() if invoice.tax_code is None or invoice.tax_code.shown else ()
 
 
 def period_of(invoice: Invoice) -> Period | None:
@@ -397,6 +410,24 @@ def _group(line: InvoiceLine) -> Group:
         LineKind.EXPENSE: Group.EXPENSES,
         LineKind.PRODUCT: Group.PRODUCTS if line.product_id is not None else Group.OTHER,
     }[LineKind(line.kind)]
+
+
+def _blocks(invoice: Invoice, lines: Sequence[InvoiceLine]) -> tuple[BlockBalance, ...]:
+    """What is left of the one-time blocks of the invoice: what was granted less what was billed, by its date (WE-1)."""
+    ids = {invoice.agreement_id, *(line.agreement_id for line in lines)}
+    blocks = Agreement.objects.filter(pk__in=ids, application_one_time=True, application_limit__isnull=False)
+    return tuple(_block(agreement, invoice.date) for agreement in blocks.order_by("pk"))
+
+
+def _block(agreement: Agreement, on: date) -> BlockBalance:
+    assert agreement.application_limit is not None
+    given = agreement.adjustments.filter(date__lte=on).aggregate(total=Sum("amount"))["total"] or ZERO
+    billed = Allocation.objects.filter(agreement=agreement, charge__billed=True, charge__date__lte=on)
+    used = billed.aggregate(total=Sum("drawn"))["total"] or ZERO
+    granted = agreement.application_limit + given
+    units = agreement.application_units
+    unit = msp_settings().currency if units == ApplicationUnits.AMOUNT else ApplicationUnits(units).label.lower()
+    return BlockBalance(f"{agreement.number} {agreement.name}", granted, granted - used, unit)
 
 
 def _ship_to(invoice: Invoice) -> Party | None:

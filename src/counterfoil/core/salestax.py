@@ -144,7 +144,7 @@ class TaxableLine(NamedTuple):
 class LevelTax(NamedTuple):
     """What one level takes: ``rate`` of ``taxable_amount`` is ``amount``, give or take the cent that was shared out.
 
-    ``exempt_amount`` is what it would tax, were it not exempt: the taxable lines of kinds it taxes.
+    The rate of a level that takes an amount a unit is 0. ``exempt_amount`` is what it would tax, were it not exempt: the taxable lines of kinds it taxes.
     """
 
     name: str
@@ -257,7 +257,7 @@ def compute_tax(lines: Sequence[TaxableLine], levels: Sequence[TaxLevel], basis:
         by_level=tuple(
             LevelTax(
                 level.name,
-                level.rate,
+                level.rate if level.rate_type == "percent" else _NO_RATE,
                 from_units(round_units(taxable, exact.base_per_cent)),
                 from_units(amount),
                 from_units(round_units(spared, 100)) if spared else ZERO,
@@ -283,6 +283,7 @@ class _Exact:
     base_per_cent: int
 
 
+_NO_RATE: Final = Decimal(0)
 _PLAIN_PER_CENT: Final = 10 ** (_AMOUNT + _RATE - 2)
 _AMOUNT_PER_CENT: Final = 10 ** (_AMOUNT - 2)
 

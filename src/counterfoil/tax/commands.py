@@ -134,8 +134,8 @@ def update_tax_code(
         tax_code_id: which.
         identifier: its key.
         description: in words.
-        caption: what invoices call the tax.
-        shown: whether invoices show each level.
+        caption: what invoices call the tax where they do not show its levels.
+        shown: whether invoices show each level, or one sum.
         state: two letters.
         effective_date: first day it can be billed.
         cancel_date: first day it no longer can.

@@ -115,7 +115,7 @@ class TaxCodeForm(PageForm):
     identifier = forms.CharField(label="Tax code", max_length=12)
     description = forms.CharField(label="Description", max_length=60, required=False)
     caption = forms.CharField(
-        label="Called on invoices", max_length=25, required=False, help_text="Empty: the names of its levels."
+        label="Called on invoices", max_length=25, required=False, help_text="Where the levels are not shown; empty: Sales tax."
     )
     state = forms.CharField(
         label="State", max_length=2, required=False, help_text="Two letters, for certificates that are for a state."
