@@ -32,6 +32,7 @@ CODES: Final[dict[str, int]] = {
     "wrong_state": 409,
     "already_converted": 409,
     "already_invoiced": 409,
+    "committed": 409,
     "already_transferred": 409,
     "already_batched": 409,
     "my_company_not_billable": 409,
