@@ -249,7 +249,7 @@ class Area:
             described_roles = ", ".join(sorted({Role.OWNER.value, *(role.value for role in roles)}))
             description = f"{description}\n\nRoles: {described_roles}.".strip()
         in_path = [_parameter(each, Id) for each in _names_in(path)]
-        extra: dict[str, Any] = {"responses": REFUSALS | (answers or {})}
+        extra: dict[str, Any] = {"responses": {**REFUSALS, **(answers or {})}}
         if method == "POST":
             extra["parameters"] = [KEY_PARAMETER]
         request = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -264,8 +264,7 @@ class Area:
             operation_id=operation_id,
             summary=summary,
             description=description,
-            openapi_extra={"responses": REFUSALS | (answers or {})}
-            | ({"parameters": [KEY_PARAMETER]} if method == "POST" else {}),
+            openapi_extra=extra,
         )
 
 

@@ -290,9 +290,8 @@ def printed_invoice(invoice_id: int, *, settled_on: date | None = None) -> Print
         corrects=(corrected.number or "") if corrected else "",
         text=invoice.top_comment,
         closing_text=invoice.bottom_comment,
-        lines=tuple(
-            _line(line, invoice) for line in lines_of_invoice(invoice.pk).select_related("charge", "agreement")
-        ),
+        lines=tuple(_line(line, invoice) for line in lines),
+        blocks=_blocks(invoice, lines),
         taxes=tuple(PrintedTax(tax.level, tax.rate, tax.taxable_amount, tax.amount) for tax in _shown_taxes(invoice)),
         tax_caption=(invoice.tax_code.caption if invoice.tax_code else "") or "Sales tax",
         subtotal=invoice.subtotal,
@@ -414,7 +413,7 @@ def _group(line: InvoiceLine) -> Group:
 
 def _blocks(invoice: Invoice, lines: Sequence[InvoiceLine]) -> tuple[BlockBalance, ...]:
     """What is left of the one-time blocks of the invoice: what was granted less what was billed, by its date (WE-1)."""
-    ids = {invoice.agreement_id, *(line.agreement_id for line in lines)}
+    ids = {pk for pk in (invoice.agreement_id, *(line.agreement_id for line in lines)) if pk is not None}
     blocks = Agreement.objects.filter(pk__in=ids, application_one_time=True, application_limit__isnull=False)
     return tuple(_block(agreement, invoice.date) for agreement in blocks.order_by("pk"))
 
