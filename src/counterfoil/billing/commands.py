@@ -4,55 +4,89 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
 from counterfoil.agreements.models import Agreement
+from counterfoil.billing.charges import bill_charges
+from counterfoil.billing.closing import close_invoice, close_invoices
+from counterfoil.billing.credits import apply_credit, credit_invoice, reissue_invoice, reverse_invoice
+from counterfoil.billing.down_payments import apply_down_payment, invoice_progress, unbilled_of
 from counterfoil.billing.drafts import (
+    amounts,
+    attention_of,
     check_billable,
     check_prices,
+    draft_of,
     due_date,
-    reckon,
     set_bill_to,
+    set_terms,
     tax_code_of,
+    terms_for,
     write_draft,
 )
-from counterfoil.billing.models import (
-    Invoice,
-    InvoiceLine,
-    InvoiceStatus,
-    InvoiceType,
-    Payment,
-    PaymentApplication,
-)
-from counterfoil.billing.queries import balances_of_invoices, invoiced_of, open_invoices
+from counterfoil.billing.holds import free_charges, reopen_periods
+from counterfoil.billing.models import BillingSettings, Grouping, Invoice, InvoiceLine, InvoiceType
+from counterfoil.billing.payments import InvoicePayment, apply_payment, record_payment, reverse_payment
+from counterfoil.billing.queries import invoiced_of
 from counterfoil.billing.recurring import lines_of, period_to_bill, refuse_beyond_the_books, unbilled_periods
-from counterfoil.billing.shipped import check_shipped
+from counterfoil.billing.special import (
+    add_invoice_line,
+    create_invoice,
+    remove_invoice_line,
+    reorder_invoice_lines,
+    update_invoice_line,
+)
+from counterfoil.billing.taxing import reckon
 from counterfoil.companies.models import BillingTerms, Company
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
-from counterfoil.core.money import extend, format_money, round_money, sum_money
-from counterfoil.core.posting import post_customer_payment
-from counterfoil.core.states import check_transition, words
+from counterfoil.core.money import extend, round_money
 from counterfoil.inventory.queries import Done, received_for, unrelieved
-from counterfoil.ledger.banks import bank_account, paid_through
-from counterfoil.ledger.commands import Posting, post_drafts
 from counterfoil.orders.models import SalesOrder, SalesOrderLine, SalesOrderStatus
 from counterfoil.platform import audit
-from counterfoil.platform.amounts import check_amount, check_price
 from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.lookup import existing, locked, locked_all
-from counterfoil.platform.numbering import take_number
+from counterfoil.platform.records import UNSET, Unset, check_fields, fetch
 from counterfoil.platform.records import plain_number as plain
+
+__all__ = [
+    "InvoicePayment",
+    "InvoicingRun",
+    "Parked",
+    "add_invoice_line",
+    "apply_credit",
+    "apply_down_payment",
+    "apply_payment",
+    "bill_charges",
+    "change_bill_to",
+    "close_invoice",
+    "close_invoices",
+    "create_invoice",
+    "credit_invoice",
+    "delete_draft_invoice",
+    "invoice_agreement",
+    "invoice_agreements_through",
+    "invoice_progress",
+    "invoice_sales_order",
+    "record_payment",
+    "reissue_invoice",
+    "remove_invoice_line",
+    "reorder_invoice_lines",
+    "reverse_invoice",
+    "reverse_payment",
+    "update_billing_settings",
+    "update_invoice",
+    "update_invoice_line",
+]
 
 FINANCE = (Role.FINANCE,)
 
 refuse_as(
     "one_invoice_per_agreement_and_period", "already_invoiced", "The agreement is invoiced for that period already."
 )
-refuse_as("payment_applied_once_per_invoice", "duplicate", "An invoice is named twice; settle each with one amount.")
 refuse_as("my_company_is_not_billed", "my_company_not_billable", "My Company can never be billed.")
 refuse_as(
     "internal_company_at_zero_price",
@@ -107,7 +141,7 @@ def invoice_agreement(
     )
     set_bill_to(invoice, agreement.bill_to)
     write_draft(invoice, lines)
-    text = f"drafted the invoice of {agreement} for {period.label}: {_amounts(invoice)}"
+    text = f"drafted the invoice of {agreement} for {period.label}: {amounts(invoice)}"
     audit.record(actor, "billing.invoice.drafted", text, invoice, agreement=agreement.number)
     return invoice
 
@@ -206,27 +240,31 @@ def invoice_sales_order(*, actor: Actor, order_id: int, on: date, bill_to_id: in
         type=InvoiceType.STANDARD,
         company=order.company,
         date=on,
-        due_date=due_date(on, order.terms or bill_to.terms),
         sales_order=order,
+        site=order.site,
         customer_po=order.customer_po,
         tax_code=tax_code_of(order.tax_code, order.site, order.company),
     )
     set_bill_to(invoice, bill_to)
+    invoice.attention = attention_of(bill_to)
+    set_terms(invoice, terms_for(bill_to=bill_to, chosen=order.terms))
     write_draft(invoice, lines)
-    text = f"drafted the invoice of {order} to {bill_to.name}: {_amounts(invoice)}"
+    text = f"drafted the invoice of {order} to {bill_to.name}: {amounts(invoice)}"
     audit.record(actor, "billing.invoice.drafted", text, invoice, order=order.number)
     return invoice
 
 
 def _lines_to_bill(order: SalesOrder, ordered: Sequence[SalesOrderLine]) -> list[InvoiceLine]:
     rest, invoiced, received = unrelieved(ordered), invoiced_of(ordered), received_for(ordered)
+    unbilled = unbilled_of([line for line in ordered if not line.product.is_stocked])
     lines = []
     for source in ordered:
         if source.product.is_stocked:
             quantity, cost = rest[source.pk].quantity, rest[source.pk].cost
+            amount = extend(quantity, source.unit_price)
             why = f"{plain(quantity)} shipped and not yet invoiced"
         else:
-            quantity = source.quantity - invoiced[source.pk]
+            quantity, amount = unbilled[source.pk].quantity, unbilled[source.pk].amount
             cost = _cost_for_information(source, quantity, received[source.pk])
             why = f"{plain(quantity)} of {plain(source.quantity)} ordered"
         if quantity > 0:
@@ -236,7 +274,7 @@ def _lines_to_bill(order: SalesOrder, ordered: Sequence[SalesOrderLine]) -> list
                     description=source.description,
                     quantity=quantity,
                     unit_price=source.unit_price,
-                    amount=extend(quantity, source.unit_price),
+                    amount=amount,
                     cost=cost,
                     relieves_stock=source.product.is_stocked,
                     taxable=source.taxable,
@@ -271,34 +309,47 @@ def change_bill_to(*, actor: Actor, invoice_id: int, company_id: int) -> Invoice
         DomainError: ``not_found``; ``wrong_state`` once closed; ``my_company_not_billable``;
             ``price_on_internal_company`` when a line has a price.
     """
-    invoice = _draft(invoice_id)
-    bill_to, before = existing(Company.objects.select_related("terms"), company_id, "bill_to"), invoice.bill_to_name
+    invoice = draft_of(invoice_id)
+    if invoice.credits_id is not None:
+        raise DomainError("wrong_state", f"{invoice} credits {invoice.credits}; it goes to the same bill-to.")
+    bill_to, before = existing(Company.objects.select_related("terms"), company_id, "bill_to"), invoice.bill_to
     check_billable(bill_to)
-    lines = list(invoice.lines.select_related("order_line", "addition"))
+    lines = list(invoice.lines.select_related("order_line", "addition", "charge"))
     check_prices(bill_to, lines)
+    if any(line.down_payment_id is not None for line in lines):
+        raise DomainError("wrong_state", f"A down payment of {before.name} is applied to {invoice}; take it off first.")
+    inherited = invoice.terms_name == _name(_terms_of(invoice))
     set_bill_to(invoice, bill_to)
+    invoice.attention = attention_of(bill_to) if invoice.attention == attention_of(before) else invoice.attention
     for line in lines:
-        line.taxable = not bill_to.is_internal and _taxable_by_origin(line, invoice)
+        line.taxable = not bill_to.is_internal and (
+            line.taxable if not before.is_internal else _taxable_by_origin(line, invoice)
+        )
     InvoiceLine.objects.bulk_update(lines, ["taxable"])
-    invoice.due_date = due_date(invoice.date, _terms_of(invoice))
+    if inherited:
+        set_terms(invoice, _terms_of(invoice))
     reckon(invoice)
-    text = f"changed the bill-to of {invoice} from {before} to {bill_to.name}: {_amounts(invoice)}"
+    text = f"changed the bill-to of {invoice} from {before.name} to {bill_to.name}: {amounts(invoice)}"
     audit.record(actor, "billing.invoice.bill_to_changed", text, invoice)
     return invoice
 
 
 def _taxable_by_origin(line: InvoiceLine, invoice: Invoice) -> bool:
     """Whether a line is taxed when a customer pays it."""
-    if line.order_line is not None:
-        return line.order_line.taxable
-    if line.addition is not None:
-        return line.addition.taxable
-    return invoice.agreement is not None and invoice.agreement.billing_amount_taxable
+    source = line.order_line or line.addition or line.charge
+    if source is not None:
+        return source.taxable
+    return invoice.agreement is None or invoice.agreement.billing_amount_taxable
 
 
 def _terms_of(invoice: Invoice) -> BillingTerms | None:
-    source = invoice.agreement or invoice.sales_order
-    return (source.terms if source else None) or invoice.bill_to.terms
+    """The terms it has when none are chosen for it."""
+    order = invoice.sales_order
+    return terms_for(bill_to=invoice.bill_to, agreement=invoice.agreement, chosen=order.terms if order else None)
+
+
+def _name(terms: BillingTerms | None) -> str:
+    return terms.name if terms else ""
 
 
 @command(roles=FINANCE)
@@ -308,66 +359,64 @@ def update_invoice(
     invoice_id: int,
     date: date | None = None,
     due_date: date | None = None,
+    terms_id: int | Unset | None = UNSET,
     customer_po: str | None = None,
+    attention: str | None = None,
+    reference: str | None = None,
+    top_comment: str | None = None,
+    bottom_comment: str | None = None,
 ) -> Invoice:
     """Change the head of a draft; what is ``None`` stays. A new date moves the due date by the terms.
 
+    Args:
+        actor: who changes it.
+        invoice_id: the draft.
+        date: the invoice date.
+        due_date: when it falls due, whatever the terms say.
+        terms_id: other terms, and the due date they give; ``None`` for due on its date.
+        customer_po: the customer's order number.
+        attention: whose attention it is for.
+        reference: printed as it is.
+        top_comment: printed above the lines.
+        bottom_comment: printed below.
+
     Raises:
-        DomainError: ``not_found``; ``wrong_state`` once closed; ``invalid`` when due before its date.
+        DomainError: ``not_found``; ``wrong_state`` once closed; ``invalid`` when due before its date, or a credit memo
+            before its invoice; ``tax_code_not_in_effect``.
     """
-    invoice = _draft(invoice_id)
+    invoice = draft_of(invoice_id)
+    terms: BillingTerms | None
+    if not isinstance(terms_id, Unset):
+        terms = fetch(BillingTerms, terms_id, field="terms_id") if terms_id is not None else None
+    else:
+        terms = BillingTerms.objects.filter(name=invoice.terms_name).first() if invoice.terms_name else None
+        if terms is None and not invoice.terms_name and not invoice.is_credit_memo:
+            terms = _terms_of(invoice)
     if date is not None:
+        if invoice.credits is not None and date < invoice.credits.date:
+            raise DomainError(
+                "invalid", f"{invoice.credits} is dated {format_date(invoice.credits.date)}; not before.", field="date"
+            )
         invoice.date = date
-        invoice.due_date = _due(date, _terms_of(invoice))
+    if date is not None or not isinstance(terms_id, Unset):
+        set_terms(invoice, terms)
     invoice.due_date = due_date or invoice.due_date
-    invoice.customer_po = invoice.customer_po if customer_po is None else customer_po.strip()
+    for name, value in (
+        ("customer_po", customer_po),
+        ("attention", attention),
+        ("reference", reference),
+        ("top_comment", top_comment),
+        ("bottom_comment", bottom_comment),
+    ):
+        if value is not None:
+            setattr(invoice, name, value.strip())
     if invoice.due_date < invoice.date:
         raise DomainError("invalid", "An invoice cannot be due before its date.", field="due_date")
-    invoice.save()
+    check_fields(invoice, relations=False)
+    reckon(invoice)
     text = f"changed {invoice}: dated {format_date(invoice.date)}, due {format_date(invoice.due_date)}"
     audit.record(actor, "billing.invoice.changed", text, invoice)
     return invoice
-
-
-_due = due_date  # the arguments of update_invoice have the names of the fields
-
-
-@command(roles=FINANCE)
-def update_invoice_line(
-    *,
-    actor: Actor,
-    line_id: int,
-    description: str | None = None,
-    unit_price: Decimal | None = None,
-    taxable: bool | None = None,
-) -> InvoiceLine:
-    """Change a line of a draft; what is ``None`` stays. Quantity and cost are those of what was delivered.
-
-    Raises:
-        DomainError: ``not_found``; ``wrong_state`` once closed; ``price_on_internal_company``; ``invalid``.
-    """
-    line = existing(InvoiceLine.objects.all(), line_id)
-    invoice = _draft(line.invoice_id)
-    before = f"{plain(line.unit_price)}{' taxable' if line.taxable else ''}"
-    line.description = line.description if description is None else description.strip()
-    line.taxable = line.taxable if taxable is None else taxable
-    if not line.description:
-        raise DomainError("required", "A line needs a description.", field="description")
-    if unit_price is not None:
-        check_price(unit_price, "unit_price")
-        line.unit_price, line.amount = unit_price, extend(line.quantity, unit_price)
-        line.explanation = f"{plain(line.quantity)} × {plain(unit_price)}, entered by {actor.name}"[:300]
-    if invoice.bill_to.is_internal and line.taxable:
-        raise DomainError(
-            "invalid", f"{invoice.bill_to_name} is an internal company; nothing on it is taxed.", field="taxable"
-        )
-    check_prices(invoice.bill_to, [line])
-    line.save()
-    reckon(invoice)
-    after = f"{plain(line.unit_price)}{' taxable' if line.taxable else ''}"
-    text = f"changed “{line.description}” on {invoice} from {before} to {after}: {_amounts(invoice)}"
-    audit.record(actor, "billing.invoice.changed", text, invoice)
-    return line
 
 
 @command(roles=FINANCE)
@@ -375,172 +424,52 @@ def delete_draft_invoice(*, actor: Actor, invoice_id: int) -> None:
     """Delete a draft; its period, or what it would have billed, can be invoiced again.
 
     Raises:
-        DomainError: ``not_found``; ``wrong_state`` once closed.
+        DomainError: ``not_found``; ``wrong_state`` once closed; ``conflict`` while a billing run is writing invoices of
+            the agreement.
     """
-    invoice = _draft(invoice_id)
-    of = invoice.agreement or invoice.sales_order
-    audit.record(actor, "billing.invoice.deleted", f"deleted {invoice} of {of}: {_amounts(invoice)}", invoice)
+    invoice = draft_of(invoice_id)
+    lines = list(invoice.lines.all())
+    of = invoice.agreement or invoice.sales_order or invoice.company
+    audit.record(actor, "billing.invoice.deleted", f"deleted {invoice} of {of}: {amounts(invoice)}", invoice)
     invoice.delete()
+    free_charges([line.charge_id for line in lines])
+    reopen_periods(invoice, lines)
 
 
 @command(roles=FINANCE)
-def close_invoice(*, actor: Actor, invoice_id: int, now: datetime) -> Invoice:
-    """Close a draft: it gets its number, keeps the bill-to's name and address as they are now, and never changes again.
-
-    Raises:
-        DomainError: ``not_found``; ``wrong_state`` when closed already; ``required`` without lines; ``not_shipped``
-            when a line bills stock that has not left, or had not by the invoice's date; ``my_company_not_billable``;
-            ``price_on_internal_company``.
-    """
-    invoice = locked(Invoice.objects.select_related("bill_to"), invoice_id)
-    check_transition("invoice", str(invoice), invoice.status, InvoiceStatus.CLOSED)
-    lines = list(invoice.lines.select_related("order_line", "product"))
-    if not lines:
-        raise DomainError("required", f"{invoice} has no lines to bill.", field="lines")
-    check_billable(invoice.bill_to)
-    check_prices(invoice.bill_to, lines)
-    check_shipped(invoice, lines)
-    set_bill_to(invoice, invoice.bill_to)
-    invoice.number = take_number("invoice")
-    invoice.line_count, invoice.tax_count = len(lines), invoice.taxes.count()
-    invoice.balance = invoice.total
-    invoice.status, invoice.closed_at = InvoiceStatus.CLOSED, now
-    invoice.save()
-    text = (
-        f"closed {invoice.number} to {invoice.bill_to_name}: {_amounts(invoice)}, due {format_date(invoice.due_date)}"
-    )
-    audit.record(actor, "billing.invoice.closed", text, invoice)
-    return invoice
-
-
-def _draft(invoice_id: int) -> Invoice:
-    invoice = locked(
-        Invoice.objects.select_related("bill_to__terms", "tax_code", "agreement__terms", "sales_order__terms"),
-        invoice_id,
-    )
-    if invoice.status != InvoiceStatus.DRAFT:
-        raise DomainError("wrong_state", f"{invoice} is {words(invoice.status)}; only a draft can be changed.")
-    return invoice
-
-
-def _amounts(invoice: Invoice) -> str:
-    return (
-        f"{format_money(invoice.subtotal)} and tax {format_money(invoice.tax_total)}, total"
-        f" {format_money(invoice.total)}"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class InvoicePayment:
-    """What of a payment settles which invoice."""
-
-    invoice_id: int
-    amount: Decimal
-
-
-@command(roles=FINANCE)
-def record_payment(
+def update_billing_settings(
     *,
     actor: Actor,
-    company_id: int,
-    on: date,
-    amount: Decimal,
-    applications: Sequence[InvoicePayment] = (),
-    bank_account_id: int | None = None,
-    reference: str = "",
-) -> Payment:
-    """Record money from a customer, settle invoices with it, and book it: Dr bank / Cr accounts receivable.
+    grouping: Grouping | Unset = UNSET,
+    default_terms_id: int | Unset | None = UNSET,
+    absurd_factor: int | Unset = UNSET,
+    most_bills: int | Unset = UNSET,
+) -> BillingSettings:
+    """Say how invoices are made; what is not given stays.
 
     Args:
-        actor: who records it.
-        company_id: who paid: the bill-to of the invoices.
-        on: the day the money came in.
-        amount: how much.
-        applications: which invoices it settles; they add up to ``amount``. None settles the oldest first.
-        bank_account_id: where it went; ``None`` is the default bank account.
-        reference: the check's number or the like.
+        actor: who says it.
+        grouping: what makes an invoice of its own when work is billed, for companies without a rule of their own.
+        default_terms_id: the terms of whoever has none.
+        absurd_factor: a bill of so many times the last one parks its agreement.
+        most_bills: more bills of one agreement in a run park it.
 
     Raises:
-        DomainError: ``not_found``; ``wrong_state`` for a draft; ``invalid`` for more than a balance, an invoice of
-            somebody else, parts that do not add up; ``period_closed``, ``period_missing``, ``gl_mapping_missing``.
+        DomainError: ``not_found``; ``invalid`` for a number below one.
     """
-    company = existing(Company.objects.all(), company_id, "company")
-    check_amount(amount, "amount")
-    wanted = {each.invoice_id for each in applications} or {row.pk for row in open_invoices(company_id=company.pk)}
-    invoices = locked_all(Invoice.objects.all(), wanted, "applications")
-    balances = balances_of_invoices(invoices.values())
-    applications = applications or _oldest_first(company, amount, invoices, balances)
-    _check_applications(company, amount, applications, invoices, balances)
-    bank = bank_account(bank_account_id)
-    payment = Payment.objects.create(
-        number=take_number("payment"),
-        company=company,
-        date=on,
-        amount=amount,
-        bank_account=bank,
-        reference=reference.strip(),
-    )
-    PaymentApplication.objects.bulk_create(
-        PaymentApplication(payment=payment, invoice=invoices[each.invoice_id], amount=each.amount)
-        for each in applications
-    )
-    draft = post_customer_payment(
-        accounts=paid_through(bank),
-        on=on,
-        source_id=payment.pk,
-        customer=company.pk,
-        amount=amount,
-        memo=f"Payment {payment} from {company.name}",
-    )
-    assert draft is not None  # a payment is above zero
-    post_drafts([Posting(draft, source_label=payment.number)], actor=actor)
-    settled = ", ".join(str(invoices[each.invoice_id]) for each in applications)
-    text = f"recorded {payment}, {format_money(amount)} from {company.name} on {format_date(on)} for {settled}"
-    audit.record(actor, "billing.payment.recorded", text, payment)
-    return payment
-
-
-def _oldest_first(
-    company: Company, amount: Decimal, invoices: dict[int, Invoice], balances: dict[int, Decimal]
-) -> list[InvoicePayment]:
-    """Settle the invoices that fell due first."""
-    applications, left = [], amount
-    for invoice in sorted(invoices.values(), key=lambda invoice: (invoice.due_date, invoice.pk)):
-        if (part := min(left, balances[invoice.pk])) > 0:
-            applications.append(InvoicePayment(invoice.pk, part))
-            left -= part
-    if left:
-        raise DomainError(
-            "invalid",
-            f"{format_money(amount)} is more than the {format_money(amount - left)} that {company.name} owes.",
-            field="amount",
+    BillingSettings.objects.get_or_create(pk=1)
+    settings = BillingSettings.objects.select_for_update().get(pk=1)
+    given = {"grouping": grouping, "absurd_factor": absurd_factor, "most_bills": most_bills}
+    for name, value in given.items():
+        if isinstance(value, Unset):
+            continue
+        if isinstance(value, int) and value < 1:
+            raise DomainError("invalid", "It must be one or more.", field=name)
+        setattr(settings, name, value)
+    if not isinstance(default_terms_id, Unset):
+        settings.default_terms = (
+            fetch(BillingTerms, default_terms_id, field="default_terms_id") if default_terms_id is not None else None
         )
-    return applications
-
-
-def _check_applications(
-    company: Company,
-    amount: Decimal,
-    applications: Sequence[InvoicePayment],
-    invoices: dict[int, Invoice],
-    balances: dict[int, Decimal],
-) -> None:
-    left = dict(balances)
-    for index, each in enumerate(applications):
-        invoice, where = invoices[each.invoice_id], f"applications[{index}]"
-        if invoice.status != InvoiceStatus.CLOSED:
-            raise DomainError("wrong_state", f"{invoice} is not closed; it cannot be paid.", field=where)
-        if invoice.bill_to_id != company.pk:
-            raise DomainError("invalid", f"{invoice} was not billed to {company.name}.", field=where)
-        check_amount(each.amount, f"{where}.amount")
-        if each.amount > left[invoice.pk]:
-            raise DomainError(
-                "invalid",
-                f"{format_money(each.amount)} is more than the {format_money(left[invoice.pk])} open on {invoice}.",
-                field=f"{where}.amount",
-            )
-        left[invoice.pk] -= each.amount
-    if sum_money(each.amount for each in applications) != amount:
-        raise DomainError(
-            "invalid", f"What is applied does not add up to the payment of {format_money(amount)}.", field="amount"
-        )
+    settings.save()
+    audit.record(actor, "billing.settings.changed", "changed how invoices are made", settings)
+    return settings

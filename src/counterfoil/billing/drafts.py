@@ -1,18 +1,19 @@
-"""Writing a draft: its lines, the tax on them, its totals, and to whom it goes."""
+"""Writing a draft: its lines, to whom it goes, its terms."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import cast
 
-from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceTax
-from counterfoil.companies.models import BillingTerms, Company, Site
+from counterfoil.agreements.models import Agreement
+from counterfoil.billing.models import BillingSettings, Invoice, InvoiceLine, InvoiceStatus
+from counterfoil.billing.taxing import reckon
+from counterfoil.companies.models import BillingTerms, Company, Contact, Site
 from counterfoil.core.errors import DomainError
-from counterfoil.core.money import ZERO, format_money, sum_money
-from counterfoil.core.salestax import Kind
+from counterfoil.core.money import format_money
+from counterfoil.core.states import words
+from counterfoil.platform.lookup import locked
 from counterfoil.tax.models import TaxCode
-from counterfoil.tax.queries import SoldLine, tax_table
 
 
 def check_billable(bill_to: Company) -> None:
@@ -52,6 +53,32 @@ def due_date(on: date, terms: BillingTerms | None) -> date:
     return on + timedelta(days=terms.due_days if terms else 0)
 
 
+def default_terms() -> BillingTerms | None:
+    """The terms of whoever has none of their own."""
+    settings = BillingSettings.objects.select_related("default_terms").filter(pk=1).first()
+    return settings.default_terms if settings else None
+
+
+def terms_for(
+    *, bill_to: Company, agreement: Agreement | None = None, chosen: BillingTerms | None = None
+) -> BillingTerms | None:
+    """The terms that hold: those of the document, else of the agreement, its type, the bill-to, the MSP."""
+    of_agreement = (agreement.terms or agreement.type.terms) if agreement else None
+    return chosen or of_agreement or bill_to.terms or default_terms()
+
+
+def set_terms(invoice: Invoice, terms: BillingTerms | None) -> None:
+    """Put the terms on the invoice, by their name as it is now, and the due date they give."""
+    invoice.terms_name = terms.name if terms else ""
+    invoice.due_date = due_date(invoice.date, terms)
+
+
+def attention_of(bill_to: Company) -> str:
+    """The contact for bills, if the company has one."""
+    contact = Contact.objects.filter(company=bill_to, is_billing=True).first()
+    return contact.name if contact else ""
+
+
 def tax_code_of(chosen: TaxCode | None, site: Site | None, company: Company) -> TaxCode | None:
     """The tax code that applies: the one chosen, else that of the site, else that of the company."""
     if chosen is None and site is None:
@@ -88,47 +115,26 @@ def write_draft(invoice: Invoice, lines: Sequence[InvoiceLine]) -> Invoice:
     return reckon(invoice)
 
 
-def reckon(invoice: Invoice) -> Invoice:
-    """Compute tax and totals of a draft anew from its lines, and save them."""
-    lines = list(invoice.lines.select_related("product", "charge"))
-    codes = [invoice.tax_code_id] if invoice.tax_code_id else []
-    table = tax_table(on=invoice.date, buyer_ids=[invoice.bill_to_id], tax_code_ids=codes)
-    result = table.tax(invoice.tax_code_id, invoice.bill_to_id, [_sold(line) for line in lines])
-    for line in lines:
-        line.tax_amount = result.by_line[line.pk]
-    InvoiceLine.objects.bulk_update(lines, ["tax_amount"])
-    invoice.taxes.all().delete()
-    InvoiceTax.objects.bulk_create(
-        InvoiceTax(
-            invoice=invoice,
-            position=tax.position,
-            level=tax.name,
-            agency=tax.agency,
-            rate=tax.rate,
-            taxable_amount=tax.taxable_amount,
-            exempt_amount=tax.exempt_amount,
-            amount=tax.amount,
-        )
-        for tax in result.by_level
-        if tax.taxable_amount or tax.exempt_amount or tax.amount
+def draft_of(invoice_id: int) -> Invoice:
+    """A draft, held until the transaction ends.
+
+    Raises:
+        DomainError: ``not_found``; ``wrong_state`` once closed.
+    """
+    invoice = locked(
+        Invoice.objects.select_related(
+            "company", "bill_to__terms", "tax_code", "agreement__terms", "agreement__type__terms", "sales_order__terms"
+        ),
+        invoice_id,
     )
-    invoice.subtotal = sum_money(line.amount for line in lines)
-    invoice.tax_total = result.total if lines else ZERO
-    invoice.total = sum_money([invoice.subtotal, invoice.tax_total])
-    invoice.cost_total = sum_money(line.cost for line in lines)
-    invoice.save()
+    if invoice.status != InvoiceStatus.DRAFT:
+        raise DomainError("wrong_state", f"{invoice} is {words(invoice.status)}; only a draft can be changed.")
     return invoice
 
 
-def _sold(line: InvoiceLine) -> SoldLine:
-    """The line as it is taxed: what an agreement covers of it is not."""
-    return SoldLine(
-        key=line.pk,
-        amount=line.amount,
-        taxable=line.taxable,
-        kind=cast(Kind, line.kind),
-        quantity=(line.quantity - line.covered_quantity) or line.quantity,
-        category_id=line.product.category_id if line.product else None,
-        expense_type_id=line.charge.expense_type_id if line.charge else None,
-        work_role_id=line.charge.work_role_id if line.charge else None,
+def amounts(invoice: Invoice) -> str:
+    """Subtotal, tax and total, in words."""
+    return (
+        f"{format_money(invoice.subtotal)} and tax {format_money(invoice.tax_total)}, total"
+        f" {format_money(invoice.total)}"
     )

@@ -300,10 +300,11 @@ class InvoiceLine(models.Model):
     """A line of an invoice. ``amount`` is before tax; ``cost`` is what the line costs us, in total.
 
     ``amount`` = quantity x unit price - ``covered_amount`` (what an agreement has paid for). ``released_amount`` is
-    what covered work earns of what was billed ahead. ``deferred`` says that the amount is billed ahead. ``period_start`` and
-    ``period_end`` are the agreement's period the line bills, ``service_start`` and ``service_end`` the days of it (all
-    half-open). ``relieves_stock`` marks a shipped inventory product: its ``cost`` leaves inventory for COGS when the
-    invoice is transferred to the books.
+    what covered work earns of what was billed ahead. ``deferred`` says that the amount is billed ahead.
+    ``period_start`` and ``period_end`` are the agreement's period the line bills, ``service_start`` and
+    ``service_end`` the days of it (all half-open). ``relieves_stock`` marks a shipped inventory product: its ``cost``
+    leaves inventory for COGS when the invoice is transferred to the books. ``hidden`` marks covered work that the
+    agreement does not show; it comes to nothing.
 
     What a line refers to is checked by one look at all lines of a statement instead of a foreign key for each row.
     """
@@ -501,7 +502,9 @@ class PaymentApplication(models.Model):
                     IF EXISTS (
                         SELECT 1 FROM billing_payment p
                         WHERE p.id IN (SELECT payment_id FROM new_rows) AND (
-                            p.amount < (SELECT sum(a.amount) FROM billing_paymentapplication a WHERE a.payment_id = p.id)
+                            p.amount < (
+                                SELECT sum(a.amount) FROM billing_paymentapplication a WHERE a.payment_id = p.id
+                            )
                             OR EXISTS (SELECT 1 FROM billing_paymentreversal r WHERE r.payment_id = p.id)
                         )
                     ) THEN
@@ -616,7 +619,6 @@ class BillingRun(models.Model):
     invoice_count = models.PositiveIntegerField(default=0)
     parked_count = models.PositiveIntegerField(default=0)
     total = money_field(default=0)
-    first_value = models.BigIntegerField(null=True, blank=True, help_text="Of the numbers it has taken.")
     batch_id = models.BigIntegerField(null=True, blank=True)
     problem = models.TextField(blank=True, help_text="Why its last chunk could not be written.")
     started_at = models.DateTimeField()
@@ -641,7 +643,11 @@ class ChunkStatus(models.TextChoices):
 
 
 class BillingRunChunk(models.Model):
-    """Some agreements of a run that a worker takes together. ``planned`` are its bills: (agreement, index) in order."""
+    """Some agreements of a run that a worker takes together, in the order of their ids.
+
+    ``numbers`` are those that its invoices and their journal entries take: by sequence how many, and once the run is
+    numbered the first of them with its prefix and width.
+    """
 
     run = models.ForeignKey(BillingRun, on_delete=models.CASCADE, related_name="chunks")
     position = models.PositiveIntegerField()
@@ -649,7 +655,7 @@ class BillingRunChunk(models.Model):
     agreement_ids: ArrayField[Any, Any] = ArrayField(models.BigIntegerField())
     invoice_count = models.PositiveIntegerField(default=0)
     total = money_field(default=0)
-    first_value = models.BigIntegerField(null=True, blank=True)
+    numbers = models.JSONField(default=dict, blank=True)
     rated_at = models.DateTimeField(null=True, blank=True)
     written_at = models.DateTimeField(null=True, blank=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from counterfoil.core.errors import DomainError
 from counterfoil.platform.models import NumberSequence
@@ -17,6 +17,7 @@ PREFIXES: Final[dict[str, str]] = {
     "shipment": "SHP-",
     "vendor_bill": "VB-",
     "invoice": "INV-",
+    "credit_memo": "CM-",
     "journal_entry": "JE-",
     "manual_entry": "MJ-",
     "tax_remittance": "TAX-",
@@ -28,17 +29,47 @@ PREFIXES: Final[dict[str, str]] = {
 }
 
 
-def take_numbers(document: str, count: int) -> list[str]:
-    """The next ``count`` numbers of ``document``, in order; holds the sequence until the transaction ends."""
-    NumberSequence.objects.get_or_create(name=document, defaults={"prefix": PREFIXES[document]})
+class Numbers(NamedTuple):
+    """Consecutive numbers that were taken together; they can be given out later."""
+
+    prefix: str
+    width: int
+    first: int
+
+    def nth(self, index: int) -> str:
+        """The number at a place among them (the first is at 0)."""
+        return number_text(self.prefix, self.width, self.first + index)
+
+
+def number_text(prefix: str, width: int, value: int) -> str:
+    """A number as it is written: ``INV-0042``."""
+    return f"{prefix}{value:0{width}d}"
+
+
+def reserve_numbers(document: str, count: int, prefix: str | None = None) -> Numbers:
+    """Take the next ``count`` numbers of ``document``; holds the sequence until the transaction ends.
+
+    A sequence that is not among :data:`PREFIXES` is begun with ``prefix``.
+
+    Raises:
+        DomainError: ``invalid`` when a number would be longer than accounting packages take.
+    """
+    defaults = {"prefix": PREFIXES[document] if prefix is None else prefix}
+    NumberSequence.objects.get_or_create(name=document, defaults=defaults)
     sequence = NumberSequence.objects.select_for_update().get(name=document)
     first = sequence.next_value
     sequence.next_value = first + count
     sequence.save(update_fields=["next_value"])
-    numbers = [f"{sequence.prefix}{value:0{sequence.width}d}" for value in range(first, first + count)]
-    if numbers and len(numbers[-1]) > 11:
-        raise DomainError("invalid", f"{numbers[-1]} is longer than the 11 characters that accounting packages take.")
-    return numbers
+    last = number_text(sequence.prefix, sequence.width, first + count - 1)
+    if count and len(last) > 11:
+        raise DomainError("invalid", f"{last} is longer than the 11 characters that accounting packages take.")
+    return Numbers(sequence.prefix, sequence.width, first)
+
+
+def take_numbers(document: str, count: int, prefix: str | None = None) -> list[str]:
+    """The next ``count`` numbers of ``document``, in order; as :func:`reserve_numbers`."""
+    numbers = reserve_numbers(document, count, prefix)
+    return [numbers.nth(index) for index in range(count)]
 
 
 def take_number(document: str) -> str:
