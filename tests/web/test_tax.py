@@ -123,6 +123,8 @@ def test_certificates_are_kept_and_those_that_expire_stand_above(client: Client,
     said = text_of(client.get("/tax-codes/certificates/"))
     assert "Ask for new ones" in said
     assert "Acme Corp R-1 Resale All tax codes" in said
+    assert "Nothing matches" in text_of(client.get("/tax-codes/certificates/?q=Globex"))
+    assert "R-1" in text_of(client.get("/tax-codes/certificates/?q=acme"))
     done(post(client, f"/tax-codes/certificates/{made.pk}/", given, tax_code_id=world.tax6.pk, expires_on=""))
     made.refresh_from_db()
     assert (made.tax_code, made.expires_on) == (world.tax6, None)

@@ -144,7 +144,8 @@ class TaxableLine(NamedTuple):
 class LevelTax(NamedTuple):
     """What one level takes: ``rate`` of ``taxable_amount`` is ``amount``, give or take the cent that was shared out.
 
-    The rate of a level that takes an amount a unit is 0. ``exempt_amount`` is what it would tax, were it not exempt: the taxable lines of kinds it taxes.
+    The rate of a level that takes an amount a unit is 0. ``exempt_amount`` is what it would tax, were it not exempt:
+    the taxable lines of kinds it taxes.
     """
 
     name: str

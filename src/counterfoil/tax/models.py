@@ -53,7 +53,9 @@ class TaxCode(models.Model):
     caption = models.CharField(
         max_length=25, blank=True, help_text="What invoices call the tax where they do not show its levels."
     )
-    shown = models.BooleanField("shown on invoices", default=True, help_text="Whether invoices show each level, or one sum.")
+    shown = models.BooleanField(
+        "shown on invoices", default=True, help_text="Whether invoices show each level, or one sum."
+    )
     state = models.CharField(max_length=2, blank=True, help_text="Two letters; certificates can be for a state.")
     effective_date = models.DateField(null=True, blank=True, help_text="First day it can be billed; empty: any.")
     cancel_date = models.DateField(null=True, blank=True, help_text="First day it no longer can; empty: none.")

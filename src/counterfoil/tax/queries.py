@@ -93,9 +93,13 @@ def exemptions(tax_code_id: int) -> QuerySet[TaxExemption]:
     return TaxExemption.objects.filter(tax_code_id=tax_code_id).select_related("category", "expense_type", "work_role")
 
 
-def certificates(*, company_id: int | None = None, on: date | None = None) -> QuerySet[ExemptionCertificate]:
+def certificates(
+    *, search: str = "", company_id: int | None = None, on: date | None = None
+) -> QuerySet[ExemptionCertificate]:
     """Exemption certificates; of one company, or those that count on a day."""
     rows = ExemptionCertificate.objects.select_related("company", "tax_code")
+    for word in search.split():
+        rows = rows.filter(Q(company__name__icontains=word) | Q(number__icontains=word) | Q(reason__icontains=word))
     if company_id is not None:
         rows = rows.filter(company_id=company_id)
     return rows if on is None else rows.filter(_counts(on))

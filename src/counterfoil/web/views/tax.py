@@ -68,6 +68,7 @@ CERTIFICATES: Final = ListSpec(
     ),
     sort="company",
     url=lambda row: reverse("web:tax_certificate", args=[row.pk]),
+    placeholder="Customer, number or reason",
 )
 
 #: What a level taxes, as one chooses it: services, expenses, products.
@@ -115,7 +116,10 @@ class TaxCodeForm(PageForm):
     identifier = forms.CharField(label="Tax code", max_length=12)
     description = forms.CharField(label="Description", max_length=60, required=False)
     caption = forms.CharField(
-        label="Called on invoices", max_length=25, required=False, help_text="Where the levels are not shown; empty: Sales tax."
+        label="Called on invoices",
+        max_length=25,
+        required=False,
+        help_text="Where the levels are not shown; empty: Sales tax.",
     )
     state = forms.CharField(
         label="State", max_length=2, required=False, help_text="Two letters, for certificates that are for a state."
@@ -330,7 +334,8 @@ def certificate_list(request: HttpRequest) -> HttpResponse:
         "may": may(request, add=commands.add_exemption_certificate),
         "expiring": [(row, _standing(row, today())) for row in queries.certificates_expiring(on=today())],
     }
-    return show_list(request, CERTIFICATES, queries.certificates(), "web/tax/certificates.html", context)
+    rows = queries.certificates(search=search_of(request))
+    return show_list(request, CERTIFICATES, rows, "web/tax/certificates.html", context)
 
 
 def certificate_new(request: HttpRequest) -> HttpResponse:
