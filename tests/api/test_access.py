@@ -43,8 +43,8 @@ def test_there_is_a_route_for_every_command_that_people_run() -> None:
     deeds = {operation.view_func.__name__ for bound in the_api._get_bound_routers()
              for view in bound.path_operations.values() for operation in view.operations}  # fmt: skip
     within_others = {"record_conversion", "install_chart"}
-    contexts = {"companies", "catalog", "tax", "quotes", "agreements", "orders", "procurement", "inventory", "billing",
-                "assets", "accounting", "ledger"}  # fmt: skip
+    contexts = {"companies", "catalog", "tax", "quotes", "agreements", "orders", "procurement", "inventory", "usage",
+                "billing", "assets", "accounting", "ledger"}  # fmt: skip
     missing = {
         name for name in COMMANDS
         if name.split(".")[0] in contexts and name.rsplit(".", 1)[1] not in deeds | within_others

@@ -1,4 +1,4 @@
-"""``import``: companies and products from CSV, sales tax rates from the files of the SST states."""
+"""``import``: companies, products and work from CSV, sales tax rates from the files of the SST states."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from counterfoil.platform.imports import Column, ImportPreview
 
 imports = typer.Typer(
-    help="Bring in companies, products and sales tax rates from files, all rows or none.", no_args_is_help=True
+    help="Bring in companies, products, work and sales tax rates from files, all rows or none.", no_args_is_help=True
 )
 
 File = Annotated[Path | None, typer.Argument(help="The CSV file; '-' reads standard input. Without: list the columns.")]
@@ -23,7 +23,7 @@ Preview = Annotated[bool, typer.Option("--preview", help="Show what would happen
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    for kind in (companies, products):
+    for kind in (companies, products, usage):
         imports.command(
             epilog=examples(
                 f"counterfoil import {kind.__name__}",
@@ -99,6 +99,23 @@ def sst_rates(
         columns=module.columns(),
         show=partial(module.preview_sst_rates, state=state, interstate=interstate),
         write=None if preview else partial(module.import_sst_rates, state=state, interstate=interstate),
+        email=acting_user,
+        json=json,
+    )
+
+
+def usage(file: File = None, preview: Preview = False, acting_user: ActingUser = None, json: Json = False) -> None:
+    """Time, expenses and products used for customers, with the agreements that are to cover them."""
+    from counterfoil.cli.django import set_up
+
+    set_up()
+    from counterfoil.usage import imports as module
+
+    _run(
+        file,
+        columns=module.columns(),
+        show=module.preview_usage,
+        write=module.import_usage if not preview else None,
         email=acting_user,
         json=json,
     )

@@ -22,6 +22,7 @@ from counterfoil.api.areas import (
     reports,
     stock,
     tax,
+    usage,
 )
 
 AREAS: Final[tuple[Area, ...]] = (
@@ -34,6 +35,7 @@ AREAS: Final[tuple[Area, ...]] = (
     orders.area,
     procurement.area,
     stock.area,
+    usage.area,
     billing.area,
     documents.area,
     posting.area,

@@ -1,4 +1,4 @@
-"""Files of companies, products and sales tax rates: looked at first, then taken in, all rows or none."""
+"""Files of companies, products, work and sales tax rates: looked at first, then taken in, all rows or none."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from counterfoil.catalog import imports as catalog
 from counterfoil.companies import imports as companies
 from counterfoil.platform.imports import Column, PlannedRow, RowError
 from counterfoil.tax import imports as tax
+from counterfoil.usage import imports as usage
 
 area = Area("Imports")
 
@@ -31,3 +32,5 @@ area.upload("/imports/products", catalog.preview_products, catalog.import_produc
 area.report("/imports/products/columns", columns, catalog.columns)
 area.upload("/imports/sst-rates", tax.preview_sst_rates, tax.import_sst_rates, import_answer)
 area.report("/imports/sst-rates/columns", columns, tax.columns)
+area.upload("/imports/usage", usage.preview_usage, usage.import_usage, import_answer)
+area.report("/imports/usage/columns", columns, usage.columns)

@@ -1,4 +1,4 @@
-"""Pages: importing companies, products and sales tax rates from a file."""
+"""Pages: importing companies, products, work and sales tax rates from a file."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from counterfoil.companies import imports as company_imports
 from counterfoil.core.errors import DomainError
 from counterfoil.platform.imports import sample_csv
 from counterfoil.tax import imports as tax_imports
+from counterfoil.usage import imports as usage_imports
 from counterfoil.web.actions import actor_of
 from counterfoil.web.forms import (
     may,
@@ -46,6 +47,10 @@ IMPORTS: Final = {
     "products": Import(
         "products", "Products", product_imports.columns(), product_imports.preview_products,
         product_imports.import_products, "web:products",
+    ),
+    "usage": Import(
+        "usage", "Time, expenses and products", usage_imports.columns(), usage_imports.preview_usage,
+        usage_imports.import_usage, "web:imports",
     ),
     "sst-rates": Import(
         "sst-rates", "Sales tax rates", tax_imports.columns(), tax_imports.preview_sst_rates,
