@@ -71,6 +71,7 @@ MENDS: Final[dict[str, tuple[str, str]]] = {
     "period_closed": ("web:periods", "Accounting periods"),
     "period_missing": ("web:periods", "Open the books for it"),
     "serial_in_stock": ("web:serials", "Look the serial number up"),
+    "tax_code_not_in_effect": ("web:tax_codes", "Tax codes"),
 }
 
 
