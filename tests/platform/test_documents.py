@@ -113,6 +113,11 @@ def test_the_same_invoice_is_the_same_file_to_the_byte() -> None:
     assert invoice_pdf(invoice(), timestamp=CLOSED) != invoice_pdf(invoice(), timestamp=CLOSED + timedelta(days=1))
 
 
+def test_an_invoice_closed_within_a_second_is_dated_on_the_second() -> None:
+    within = CLOSED.replace(microsecond=123_456)
+    assert invoice_pdf(invoice(), timestamp=within) == invoice_pdf(invoice(), timestamp=CLOSED)
+
+
 def test_another_process_makes_the_same_file() -> None:
     here = invoice_pdf(invoice(), timestamp=CLOSED)
     program = (

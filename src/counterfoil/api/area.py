@@ -177,17 +177,20 @@ class Area:
         parameters = [_parameter("file", UploadedFile, _FILE), _parameter("preview", bool, False)]
         self._add("POST", path, view, _described(command), adapter, parameters, bodies.roles_of(command))
 
-    def put_file(self, path: str, command: bodies.Command, answer: Any) -> None:
+    def post_file(self, path: str, command: bodies.Command, answer: Any) -> None:
         """Set something to the content of a file, by ``command``."""
         shape = answer if isinstance(answer, Shape) else None
         adapter = TypeAdapter(shape.full if shape else answer)
 
-        def view(request: HttpRequest, file: UploadedFile) -> HttpResponse:
+        def run(request: HttpRequest, file: UploadedFile) -> HttpResponse:
             result = command(actor=actor_of(request), content=file.read(), filename=(file.name or "")[:100])
             return _rendered(adapter, result)
 
+        def view(request: HttpRequest, file: UploadedFile) -> HttpResponse:
+            return once(request, lambda: run(request, file))
+
         parameters = [_parameter("file", UploadedFile, _FILE)]
-        self._add("PUT", path, view, _described(command), adapter, parameters, bodies.roles_of(command))
+        self._add("POST", path, view, _described(command), adapter, parameters, bodies.roles_of(command))
 
     def _command(
         self,

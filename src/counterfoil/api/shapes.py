@@ -139,7 +139,7 @@ def _kind(column: models.Field[Any, Any]) -> Any:
         return many(_kind(column.base_field))
     internal = column.get_internal_type()
     if column.choices and internal == "CharField":
-        values = tuple(str(value) for value, _ in column.flatchoices)
+        values = tuple(str(value) for value, _ in column.flatchoices) + (("",) if column.blank else ())
         return Literal[values]
     if internal in _PLAIN:
         return _PLAIN[internal]

@@ -91,5 +91,5 @@ area.detail("/deliveries/{delivery_id}", mailed)
 
 area.report("/msp-settings", settings.full, msp_settings)
 area.patch("/msp-settings", companies.update_msp_settings, settings)
-area.put_file("/msp-settings/logo", companies.set_msp_logo, settings)
+area.post_file("/msp-settings/logo", companies.set_msp_logo, settings)
 area.delete("/msp-settings/logo", companies.remove_msp_logo)

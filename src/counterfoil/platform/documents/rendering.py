@@ -106,8 +106,9 @@ def compiled(folder: Mapping[str, bytes], timestamp: datetime, **how: Any) -> An
     """
     if timestamp.tzinfo is None:
         raise ValueError("the timestamp of a document must be aware")
+    second = timestamp.astimezone(UTC).replace(microsecond=0)  # a PDF knows no more
     try:
-        return _press.get().compile(input=dict(folder), timestamp=timestamp.astimezone(UTC), **{"format": "pdf"} | how)
+        return _press.get().compile(input=dict(folder), timestamp=second, **{"format": "pdf"} | how)
     except typst.TypstError as error:
         raise Unprintable(f"The document could not be set: {error}") from error
 
