@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
-from itertools import count
 
 from counterfoil.agreements.models import Agreement, BillingState
 from counterfoil.agreements.terms import head_of, terms_of
-from counterfoil.core.calendar import Period, billing_period
+from counterfoil.core.calendar import Period, billing_period, period_index
 from counterfoil.core.errors import DomainError
 from counterfoil.core.recurring import next_due
 
@@ -93,11 +92,9 @@ def period_of(agreement: Agreement, n: int) -> Period:
 
 def index_of(agreement: Agreement, start: date) -> int | None:
     """Which period of the grid begins on ``start``; ``None`` when none does."""
-    for n in count():
-        begins = period_of(agreement, n).start
-        if begins >= start:
-            return n if begins == start else None
-    return None
+    terms = terms_of(agreement)
+    n = period_index(terms.anchor, terms.cycle, start, terms.base)
+    return n if period_of(agreement, n).start == start else None
 
 
 def invoiced_starts(agreement: Agreement) -> set[date]:

@@ -1,21 +1,19 @@
-"""An agreement as ``core`` takes it: terms, charges with their history, and what it covers. Reading only, no rules."""
+"""An agreement as billing takes it: terms, and charges with their history. Reading only, no rules."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Final, Literal, NamedTuple, cast
 
 from counterfoil.agreements.models import Addition, Agreement, BillingOption
 from counterfoil.core.calendar import Cycle, CycleBase
 from counterfoil.core.charges import Changes, Charge, Credits, Step, Terms, Timing
-from counterfoil.core.coverage_terms import CoverageTerms, Kind, Selection, Units
 from counterfoil.core.money import ZERO
 from counterfoil.core.proration import ProrationMethod
 
 _ONE: Final = Decimal(1)
-_DAY: Final = timedelta(days=1)
 
 #: What a charge is known by: the billing amount of an agreement, or an addition, each by its id.
 ChargeKey = tuple[Literal["amount", "addition"], int]
@@ -121,7 +119,7 @@ def own_charges_of(agreement: Agreement) -> tuple[Charge, ...]:
 def _own_charges(agreement: Agreement) -> Iterator[Charge]:
     start, end = agreement.bill_start_date, last_day(agreement)
     amounts = billing_amounts(agreement)
-    if any(amount for _, amount in amounts):
+    if agreement.billing_amount or agreement.billing_amounts.all():
         # A step of no units makes no line: an amount of zero is not printed.
         steps = tuple(Step(since, _ONE if amount else ZERO, amount) for since, amount in amounts)
         yield Charge(("amount", agreement.pk), steps, start, end)
@@ -135,57 +133,3 @@ def _own_charges(agreement: Agreement) -> Iterator[Charge]:
         )
         last = min((day for day in (end, addition.cancelled_date) if day is not None), default=None)
         yield Charge(("addition", addition.pk), steps, max(start, addition.effective_date), last)
-
-
-_KINDS: Final[tuple[tuple[str, Kind], ...]] = (
-    ("covers_time", "time"),
-    ("covers_expenses", "expense"),
-    ("covers_products", "product"),
-)
-
-
-def coverage_terms_of(agreement: Agreement, *, tax_rate: Decimal = ZERO) -> CoverageTerms:
-    """What an agreement covers.
-
-    Args:
-        agreement: with its coverage items.
-        tax_rate: what its billing amount is taxed at; matters where tax is drawn from the block (WE-5).
-
-    Raises:
-        DomainError: ``invalid``, where parameters contradict each other.
-    """
-    last = last_day(agreement)
-    return CoverageTerms(
-        units=cast(Units, agreement.application_units),
-        limit=agreement.application_limit,
-        unlimited=agreement.application_unlimited,
-        cycle=Cycle.parse(agreement.application_cycle),
-        anchor=agreement.start_date,
-        start=agreement.start_date,
-        end=None if last is None else max(last, agreement.start_date) + _DAY,
-        base=cast(CycleBase, agreement.application_base),
-        one_time=agreement.application_one_time,
-        covers=frozenset(kind for name, kind in _KINDS if getattr(agreement, name)),
-        covers_sales_tax=agreement.covers_sales_tax,
-        prepayment=agreement.prepayment,
-        tax_rate=tax_rate,
-        carry_over=agreement.carry_over,
-        carry_over_days=agreement.carry_over_days,
-        allow_overruns=agreement.allow_overruns,
-        overrun_limit=agreement.overrun_limit,
-        overrun_from="next_period" if agreement.overrun_from == "next_period" else "arrears",
-        expire_when_zero=agreement.expire_when_zero,
-        selection=_selection_of(agreement),
-        order="as_saved" if agreement.coverage_order == "as_saved" else "by_date",
-    )
-
-
-def _selection_of(agreement: Agreement) -> Selection:
-    items = list(agreement.coverage_items.all())
-    return Selection(
-        mode="only" if agreement.selection == "only" else "all_but",
-        work_roles=frozenset(item.work_role_id for item in items if item.work_role_id),
-        work_types=frozenset(item.work_type_id for item in items if item.work_type_id),
-        expense_types=frozenset(item.expense_type_id for item in items if item.expense_type_id),
-        products=frozenset(item.product_id for item in items if item.product_id),
-    )

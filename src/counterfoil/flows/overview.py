@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Sum
 
-from counterfoil.agreements.models import Agreement, AgreementStatus
-from counterfoil.agreements.queries import total_monthly_value
+from counterfoil.agreements.models import Agreement
+from counterfoil.agreements.queries import expiring, total_monthly_values
 from counterfoil.billing.models import Invoice, InvoiceStatus, Payment
 from counterfoil.billing.queries import open_invoices, unbilled_periods
 from counterfoil.catalog.models import Product
@@ -63,13 +63,8 @@ def money_this_month(on: date) -> Money:
 def recurring_by_month(on: date, months: int = 12) -> list[tuple[date, Decimal]]:
     """Monthly recurring revenue at the end of each of the last ``months`` months, the current one as of ``on``."""
     first = add_months(month_start(on), 1 - months)
-    agreements = list(
-        Agreement.objects.filter(
-            Q(end_date__isnull=True) | Q(end_date__gte=first), Q(cancelled_on__isnull=True) | Q(cancelled_on__gte=first)
-        ).prefetch_related("additions")
-    )
     days = [min(on, month_end(add_months(first, n))) for n in range(months)]
-    return [(month_start(day), total_monthly_value(on=day, among=agreements)) for day in days]
+    return list(zip(map(month_start, days), total_monthly_values(days), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +86,8 @@ def profit_by_month(on: date, months: int = 12) -> list[ProfitMonth]:
 
 
 def ending_agreements(on: date, days: int = 90) -> QuerySet[Agreement]:
-    """Active agreements whose last day is within ``days`` of ``on``."""
-    return (
-        Agreement.objects.filter(
-            status=AgreementStatus.ACTIVE, end_date__gte=on, end_date__lte=on + timedelta(days=days)
-        )
-        .select_related("company")
-        .order_by("end_date")
-    )
+    """Active agreements whose last day is within ``days`` of ``on``, and that are not renewed yet."""
+    return expiring(on=on, within_days=days)
 
 
 def open_opportunities() -> int:
