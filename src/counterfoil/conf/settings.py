@@ -66,6 +66,7 @@ MIDDLEWARE = [
 ROOT_URLCONF = "counterfoil.conf.urls"
 WSGI_APPLICATION = "counterfoil.conf.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+PROCRASTINATE_IMPORT_PATHS = ["counterfoil.flows.tasks"]
 
 # -- where and who ---------------------------------------------------------------------------------
 

@@ -76,7 +76,13 @@ def post_drafts(
     return [entries[pk] for pk in ids]
 
 
-def post_many(postings: Sequence[Posting], *, actor: Actor, reverses: Mapping[int, int] | None = None) -> list[int]:
+def post_many(
+    postings: Sequence[Posting],
+    *,
+    actor: Actor,
+    reverses: dict[int, int] | None = None,
+    numbers: Sequence[str] | None = None,
+) -> list[int]:
     """Write journal entries, all or none, in a constant number of statements.
 
     For commands of documents, inside their transaction; they record the audit statement.
@@ -85,6 +91,7 @@ def post_many(postings: Sequence[Posting], *, actor: Actor, reverses: Mapping[in
         postings: in the order in which the entries are numbered.
         actor: who posts.
         reverses: index in ``postings`` -> the key of the entry it reverses.
+        numbers: those that were taken for the entries before; else the next ones.
 
     Returns:
         The keys of the entries, ascending, in the order of ``postings``.
@@ -98,7 +105,7 @@ def post_many(postings: Sequence[Posting], *, actor: Actor, reverses: Mapping[in
     periods = _open_periods({posting.draft.date for posting in postings})
     accounts = _accounts_by_code({line.account for posting in postings for line in posting.draft.lines})
     account_ids = {code: account.pk for code, account in accounts.items()}
-    numbers = take_numbers("journal_entry", len(postings))
+    numbers = numbers or take_numbers("journal_entry", len(postings))
     ids = take_ids(JournalEntry, len(postings))
     # Lines first: the guards of the journal look at whole entries, when the entries come.
     copy_rows(

@@ -1,0 +1,351 @@
+"""The columns that billing agreements takes, loaded for many of them with a constant number of statements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from django.db import connection
+from django.db.models import Q, QuerySet
+
+from counterfoil.agreements.models import (
+    Addition,
+    AdditionChange,
+    Agreement,
+    BillingAmountChange,
+    BillingOption,
+    BillingState,
+    CancelledPeriod,
+)
+from counterfoil.billing.earned import earned_by
+from counterfoil.companies.models import Company, Contact, Site
+from counterfoil.core.calendar import Cycle, billing_period
+from counterfoil.core.charges import Booked
+from counterfoil.usage import allocating
+from counterfoil.usage.models import Charge
+
+_DAY: Final = timedelta(days=1)
+
+
+class AgreementRow(NamedTuple):
+    """What of an agreement decides its invoices; the fields are the columns that are loaded."""
+
+    id: int
+    number: str
+    name: str
+    type_id: int
+    type__invoice_prefix: str
+    type__terms_id: int | None
+    company_id: int
+    bill_to_id: int
+    site_id: int | None
+    parent_id: int | None
+    bill_start_date: date
+    end_date: date | None
+    cancelled_on: date | None
+    billing_cycle: str
+    cycle_base: str
+    billing_timing: str
+    bill_one_time: bool
+    billing_amount: Decimal
+    billing_amount_taxable: bool
+    prorate: bool
+    prorate_first_bill: bool
+    proration: str
+    credits: str
+    changes: str
+    prepayment: bool
+    terms_id: int | None
+    tax_code_id: int | None
+    customer_po: str
+    invoice_text: str
+
+
+class AdditionRow(NamedTuple):
+    """What of an addition decides its lines."""
+
+    id: int
+    agreement_id: int
+    product_id: int
+    product__product_class: str
+    product__category_id: int
+    description: str
+    invoice_text: str
+    quantity: Decimal
+    less_included: Decimal
+    unit_price: Decimal
+    unit_cost: Decimal
+    billing_option: str
+    taxable: bool
+    effective_date: date
+    cancelled_date: date | None
+    origin_id: int | None
+
+
+class StateRow(NamedTuple):
+    """How far an agreement is billed."""
+
+    agreement_id: int
+    next_period: int
+    due_on: date | None
+    changed_from: date | None
+    parked_code: str
+    parked_at: datetime | None
+    run_id: int | None
+
+
+class CompanyRow(NamedTuple):
+    """What of a company stands on its invoices."""
+
+    id: int
+    kind: str
+    name: str
+    active: bool
+    account_number: str
+    terms_id: int | None
+    tax_code_id: int | None
+
+
+class LastInvoice(NamedTuple):
+    """The last regular invoice of an agreement."""
+
+    agreement_id: int
+    period_start: date
+    period_end: date
+    subtotal: Decimal
+    total: Decimal
+    line_count: int
+
+
+@dataclass(slots=True)
+class History:
+    """What is on invoices from the first period on that is looked at.
+
+    ``billed`` are the first days of the periods that have their invoice; ``revisions`` those that are taken, by first
+    day; ``reversed`` the invoices that were taken back and not yet issued anew.
+    """
+
+    billed: set[date] = field(default_factory=set)
+    reversed: dict[date, int] = field(default_factory=dict)
+    revisions: dict[date, set[int]] = field(default_factory=dict)
+    booked: list[Booked] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Loaded:
+    """Everything about some agreements (and their children) that their invoices follow from.
+
+    ``first`` is the period from which on to look, where it is not the next one. ``site_tax_codes`` are keyed by site,
+    and by company (negated) for its default site. ``earned`` is what covered work earns of what was billed ahead.
+    """
+
+    agreements: dict[int, AgreementRow] = field(default_factory=dict)
+    children: dict[int, list[AgreementRow]] = field(default_factory=dict)
+    states: dict[int, StateRow] = field(default_factory=dict)
+    changed: dict[int, date] = field(default_factory=dict)
+    additions: dict[int, list[AdditionRow]] = field(default_factory=dict)
+    changes: dict[int, list[tuple[date, Decimal, Decimal, Decimal, Decimal]]] = field(default_factory=dict)
+    amounts: dict[int, list[tuple[date, Decimal]]] = field(default_factory=dict)
+    cancelled: dict[int, set[date]] = field(default_factory=dict)
+    overages: dict[int, list[Charge]] = field(default_factory=dict)
+    earned: dict[int, Decimal] = field(default_factory=dict)
+    companies: dict[int, CompanyRow] = field(default_factory=dict)
+    addresses: dict[int, str] = field(default_factory=dict)
+    attention: dict[int, str] = field(default_factory=dict)
+    site_tax_codes: dict[int, int | None] = field(default_factory=dict)
+    first: dict[int, int] = field(default_factory=dict)
+    history: dict[int, History] = field(default_factory=dict)
+    last: dict[int, LastInvoice] = field(default_factory=dict)
+
+
+def load(agreement_ids: Sequence[int], *, through: date, with_last: bool = True) -> Loaded:
+    """Load agreements that are nobody's children, with their children."""
+    found = Loaded()
+    family = _agreements(found, agreement_ids)
+    _states(found, family)
+    _charges(found, family)
+    _overages(found, family, through)
+    _companies(found)
+    _history(found)
+    if with_last:
+        for row in _rows(_LAST, [list(found.agreements)]):
+            found.last[row[0]] = LastInvoice(*row)
+    return found
+
+
+def _agreements(found: Loaded, agreement_ids: Sequence[int]) -> dict[int, int]:
+    """The agreements and their children; answers with the parent of each."""
+    ids = list(agreement_ids)
+    rows = Agreement.objects.filter(Q(pk__in=ids) | Q(parent__in=ids)).order_by("pk")
+    parents: dict[int, int] = {}
+    for values in rows.values_list(*AgreementRow._fields):
+        row = AgreementRow(*values)
+        if row.parent_id is None:
+            found.agreements[row.id] = row
+        else:
+            found.children.setdefault(row.parent_id, []).append(row)
+        parents[row.id] = row.parent_id or row.id
+    return parents
+
+
+def _states(found: Loaded, family: dict[int, int]) -> None:
+    """How far each is billed; a change of a child is one of its parent."""
+    rows = BillingState.objects.filter(pk__in=family)
+    for values in rows.values_list(*StateRow._fields):
+        row = StateRow(*values)
+        parent = family[row.agreement_id]
+        if parent == row.agreement_id:
+            found.states[parent] = row
+        if row.changed_from is not None:
+            found.changed[parent] = min(row.changed_from, found.changed.get(parent, row.changed_from))
+    for pk in list(found.agreements):
+        if pk not in found.states:  # no state, no billing: an agreement that is being made at this moment
+            del found.agreements[pk]
+
+
+def _charges(found: Loaded, family: dict[int, int]) -> None:
+    rows = Addition.objects.filter(agreement__in=family).order_by("agreement_id", "position")
+    for values in rows.values_list(*AdditionRow._fields):
+        addition = AdditionRow(*values)
+        found.additions.setdefault(addition.agreement_id, []).append(addition)
+    history = AdditionChange.objects.filter(addition__agreement__in=family).order_by("addition_id", "effective_date")
+    columns = ("addition_id", "effective_date", "quantity", "less_included", "unit_price", "unit_cost")
+    for pk, *change in history.values_list(*columns):
+        found.changes.setdefault(pk, []).append(tuple(change))
+    amounts = BillingAmountChange.objects.filter(agreement__in=family).order_by("agreement_id", "effective_date")
+    for pk, day, amount in amounts.values_list("agreement_id", "effective_date", "billing_amount"):
+        found.amounts.setdefault(pk, []).append((day, amount))
+    cancelled = CancelledPeriod.objects.filter(agreement__in=found.agreements).order_by()
+    for pk, start in cancelled.values_list("agreement_id", "period_start"):
+        found.cancelled.setdefault(pk, set()).add(start)
+
+
+def overages_due(through: date) -> QuerySet[Charge]:
+    """Work beyond what its agreement covers that is billed in arrears, with the agreement, when its period is over."""
+    return Charge.objects.filter(
+        billed=False,
+        written_off_at=None,
+        agreement__isnull=False,
+        billing_option=BillingOption.BILLABLE,
+        allocation__bill_from__lte=through + _DAY,
+    )
+
+
+def _overages(found: Loaded, family: dict[int, int], through: date) -> None:
+    rows = overages_due(through).filter(agreement__in=family).order_by("date", "pk")
+    prepaid: dict[int, list[int]] = {}
+    for row in rows.select_related("agreement", "product", "allocation__agreement"):
+        assert row.agreement is not None
+        found.overages.setdefault(family[row.agreement.pk], []).append(row)
+        if row.agreement.prepayment:
+            prepaid.setdefault(row.agreement.pk, []).append(row.pk)
+    if prepaid:
+        outcomes = allocating.decide(Agreement.objects.filter(pk__in=prepaid))
+        terms = {pk: outcome.terms for pk, outcome in outcomes.items()}
+        found.earned = earned_by([pk for ids in prepaid.values() for pk in ids], terms)
+
+
+def _companies(found: Loaded) -> None:
+    ids = {pk for row in found.agreements.values() for pk in (row.company_id, row.bill_to_id)}
+    rows = Company.objects.filter(pk__in=ids).order_by()
+    for values in rows.values_list(*CompanyRow._fields):
+        company = CompanyRow(*values)
+        found.companies[company.id] = company
+    sites = Site.objects.filter(company__in=ids).order_by("company_id", "-is_default", "name")
+    columns = (
+        "pk", "company_id", "is_default", "tax_code_id", "line1", "line2", "city", "state", "postal_code",
+    )  # fmt: skip
+    for pk, company_id, is_default, tax_code_id, *address in sites.values_list(*columns):
+        found.site_tax_codes[pk] = tax_code_id
+        if is_default:
+            found.site_tax_codes[-company_id] = tax_code_id
+        if company_id not in found.addresses:
+            found.addresses[company_id] = _address(*address)
+    contacts = Contact.objects.filter(company__in=ids, is_billing=True).order_by("-is_default", "name")
+    for company_id, name in contacts.values_list("company_id", "name"):
+        found.attention.setdefault(company_id, name)
+
+
+def _address(line1: str, line2: str, city: str, state: str, postal_code: str) -> str:
+    return "\n".join(Site(line1=line1, line2=line2, city=city, state=state, postal_code=postal_code).address_lines)
+
+
+# -- history -----------------------------------------------------------------------------------------------------------
+
+_INVOICES: Final = """
+    SELECT i.agreement_id, i.period_start, i.revision, i.id, i.is_adjustment OR i.type = 'credit_memo',
+        EXISTS (SELECT 1 FROM billing_invoice r WHERE r.reverses_id = i.id),
+        EXISTS (SELECT 1 FROM billing_invoice r WHERE r.reissues_id = i.id)
+    FROM unnest(%s::bigint[], %s::date[]) t(id, since)
+    JOIN billing_invoice i ON i.agreement_id = t.id AND i.period_start >= t.since
+    WHERE i.agreement_id IS NOT NULL AND i.period_start IS NOT NULL
+"""
+
+#: Lines of the agreements' invoices. What was reversed is billed again, and what was credited by hand stays credited:
+#: neither a reversed invoice nor a credit memo that corrects an invoice counts.
+_BOOKED: Final = """
+    SELECT t.id, l.agreement_id, l.addition_id, l.period_start, l.amount, l.cost, l.quantity, l.unit_price,
+        l.service_start, l.service_end
+    FROM unnest(%s::bigint[], %s::date[]) t(id, since)
+    JOIN billing_invoice i ON i.agreement_id = t.id
+    JOIN billing_invoiceline l ON l.invoice_id = i.id
+    WHERE i.agreement_id IS NOT NULL AND i.period_start IS NOT NULL AND i.credits_id IS NULL
+        AND NOT EXISTS (SELECT 1 FROM billing_invoice r WHERE r.reverses_id = i.id)
+        AND l.period_start >= t.since AND l.charge_id IS NULL AND l.service_start IS NOT NULL
+    ORDER BY l.id
+"""
+
+_LAST: Final = """
+    SELECT l.* FROM unnest(%s::bigint[]) t(id) CROSS JOIN LATERAL (
+        SELECT i.agreement_id, i.period_start, i.period_end, i.subtotal, i.total, i.line_count
+        FROM billing_invoice i
+        WHERE i.agreement_id = t.id AND i.agreement_id IS NOT NULL AND i.period_start IS NOT NULL AND i.revision = 0
+        ORDER BY i.period_start DESC LIMIT 1
+    ) l
+"""
+
+
+def _history(found: Loaded) -> None:
+    """What is billed from the period on that is looked at: the next one, or the one that a change reaches back to."""
+    since: dict[int, date] = {}
+    for pk, agreement in found.agreements.items():
+        n, changed = found.states[pk].next_period, found.changed.get(pk)
+        start = _start(agreement, n)
+        while n and changed is not None and start > changed:
+            n -= 1
+            start = _start(agreement, n)
+        if n != found.states[pk].next_period:
+            found.first[pk] = n
+        since[pk] = min([start, *(row.date for row in found.overages.get(pk, ()))])
+    for pk, start, revision, invoice, is_other, is_reversed, is_reissued in _rows(
+        _INVOICES, [list(since), list(since.values())]
+    ):
+        history = found.history.setdefault(pk, History())
+        history.revisions.setdefault(start, set()).add(revision)
+        if not is_other and not is_reversed:
+            history.billed.add(start)
+        elif not is_other and not is_reissued:
+            history.reversed[start] = invoice
+    looked = [pk for pk in since if pk in found.history]
+    if not looked:
+        return
+    for pk, agreement_id, addition_id, start, *rest in _rows(_BOOKED, [looked, [since[pk] for pk in looked]]):
+        amount, cost, quantity, unit_price, service_start, service_end = rest
+        key = addition_id or -(agreement_id or pk)
+        found.history[pk].booked.append(
+            Booked(key, start, amount, cost, quantity, unit_price, service_start, service_end)
+        )
+
+
+def _start(agreement: AgreementRow, n: int) -> date:
+    cycle = Cycle.parse(agreement.billing_cycle)
+    return billing_period(agreement.bill_start_date, cycle, n, agreement.cycle_base).start  # type: ignore[arg-type]
+
+
+def _rows(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return list(cursor.fetchall())

@@ -1,0 +1,103 @@
+"""Writing rated invoices, many at a time, by COPY: drafts, or closed invoices with their numbers.
+
+Lines and taxes come first and the invoices after them: the guards of the database look at whole invoices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from counterfoil.agreements.models import BillingState
+from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, InvoiceTax
+from counterfoil.billing.rated import RatedInvoice, RatedLine, RatedTax, StateAfter
+from counterfoil.core.money import ZERO
+from counterfoil.platform.copying import copy_rows, take_ids, update_rows
+from counterfoil.usage.models import Charge
+
+_LINE_COLUMNS: Final = ("invoice", *RatedLine._fields)
+_TAX_COLUMNS: Final = ("invoice", *RatedTax._fields)
+_COLUMNS: Final = (
+    "id", "number", "type", "status", "company", "bill_to", "bill_to_kind", "bill_to_name", "bill_to_address",
+    "attention", "site", "date", "due_date", "terms_name", "agreement", "period_start", "period_end", "revision",
+    "is_adjustment", "reissues", "ticket", "customer_po", "reference", "top_comment", "bottom_comment", "tax_code",
+    "subtotal", "tax_total", "total", "cost_total", "balance", "line_count", "tax_count", "run", "closed_at",
+    "created_at",
+)  # fmt: skip
+
+
+def write_invoices(
+    invoices: Sequence[RatedInvoice], *, now: datetime, numbers: Sequence[str] | None = None, run_id: int | None = None
+) -> list[int]:
+    """Write invoices in the transaction of the caller: drafts, or with ``numbers`` closed ones.
+
+    Returns:
+        Their ids, in the same order.
+    """
+    if not invoices:
+        return []
+    ids = take_ids(Invoice, len(invoices))
+    pairs = list(zip(ids, invoices, strict=True))
+    copy_rows(InvoiceLine, _LINE_COLUMNS, ((pk, *line) for pk, invoice in pairs for line in invoice.lines))
+    copy_rows(InvoiceTax, _TAX_COLUMNS, ((pk, *tax) for pk, invoice in pairs for tax in invoice.taxes))
+    closed = numbers is not None
+    status = (InvoiceStatus.CLOSED if closed else InvoiceStatus.DRAFT).value
+    copy_rows(
+        Invoice,
+        _COLUMNS,
+        (
+            (
+                pk,
+                numbers[index] if numbers is not None else None,
+                x.type,
+                status,
+                x.company_id,
+                x.bill_to_id,
+                x.bill_to_kind,
+                x.bill_to_name,
+                x.bill_to_address,
+                x.attention,
+                x.site_id,
+                x.date,
+                x.due_date,
+                x.terms_name,
+                x.agreement_id,
+                x.period_start,
+                x.period_end,
+                x.revision,
+                x.is_adjustment,
+                x.reissues_id,
+                "",
+                x.customer_po,
+                "",
+                x.top_comment,
+                "",
+                x.tax_code_id,
+                x.subtotal,
+                x.tax_total,
+                x.total,
+                x.cost_total,
+                x.total if closed else ZERO,
+                len(x.lines) if closed else 0,
+                len(x.taxes) if closed else 0,
+                run_id,
+                now if closed else None,
+                now,
+            )
+            for index, (pk, x) in enumerate(pairs)
+        ),
+    )
+    charges = [line.charge_id for x in invoices for line in x.lines if line.charge_id is not None]
+    if charges:
+        Charge.objects.filter(pk__in=charges).update(billed=True)
+    return ids
+
+
+def move_on(states: Sequence[StateAfter]) -> None:
+    """Note how far agreements are billed now; they are nobody's claim and not parked any more."""
+    if not states:
+        return
+    rows = [(*state, None, "", "", "", None) for state in states]
+    columns = (*StateAfter._fields[1:], "run_id", "parked_code", "parked_reason", "parked_hint", "parked_at")
+    update_rows(BillingState, columns, rows)

@@ -1,0 +1,429 @@
+"""The workers of a billing run: they take chunks as long as there are any. See :mod:`counterfoil.flows.billing_run`.
+
+Whoever works on a chunk holds its row and, shared, that of the run; who dies gives both free and has written nothing.
+So pausing, cancelling and numbering, which take the run for themselves, wait for chunks in work and never meet half of
+one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from django.db import DatabaseError, OperationalError, connection, transaction
+
+from counterfoil.accounting.models import Batch, BatchStatus
+from counterfoil.agreements.models import BillingState
+from counterfoil.billing.columns import overages_due
+from counterfoil.billing.models import BillingRun, BillingRunChunk, ChunkStatus, ParkedInRun, RunMode, RunStatus
+from counterfoil.billing.numbers import CREDIT_MEMOS, Series, series_of_type
+from counterfoil.billing.rated import Parked, RatedInvoice, Rating
+from counterfoil.billing.rating import Asked, Reference, rate
+from counterfoil.billing.writing import move_on, write_invoices
+from counterfoil.core.errors import DomainError
+from counterfoil.core.money import format_money, sum_money
+from counterfoil.flows.billing_ledger import Books, put_into_batch
+from counterfoil.ledger.commands import Posting, post_many
+from counterfoil.platform import audit
+from counterfoil.platform.commands import refusal_of
+from counterfoil.platform.copying import copy_rows, update_rows
+from counterfoil.platform.identity import Actor, Role
+from counterfoil.platform.numbering import Numbers, reserve_numbers, take_number
+from counterfoil.usage import allocating
+
+log = logging.getLogger(__name__)
+
+ENTRIES: Final = Series("journal_entry", "JE-")
+
+#: What a worker reports after each chunk: how many invoices there were on it.
+Report = Callable[[int], None]
+
+_CLAIM: Final = """
+    SELECT c.id, c.position, c.agreement_ids, c.numbers
+    FROM billing_billingrun r JOIN billing_billingrunchunk c ON c.run_id = r.id
+    WHERE r.id = %s AND r.status = %s AND c.status = %s
+    ORDER BY c.position LIMIT 1
+    FOR UPDATE OF c SKIP LOCKED FOR SHARE OF r
+"""
+
+#: Waits for those who are changing one of the agreements, and keeps others from it until the chunk is done.
+_HOLD: Final = """
+    SELECT count(*) FROM (
+        SELECT id FROM agreements_agreement WHERE id = ANY(%s) OR parent_id = ANY(%s) ORDER BY id FOR SHARE
+    ) held
+"""
+
+
+class Stopped(Exception):
+    """The run cannot go on before somebody mends what is wrong; its numbers stay reserved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A chunk that a worker has taken."""
+
+    pk: int
+    position: int
+    agreement_ids: list[int]
+    numbers: dict[str, Any]
+
+
+def work(run_id: int, report: Report | None = None) -> None:
+    """Work on a run until nothing is left to do, it is paused, or it stops at a problem."""
+    worker = Worker(run_id, report)
+    while worker.step():
+        pass
+
+
+class Worker:
+    """Somebody who takes one chunk after another. What all chunks need is loaded once."""
+
+    def __init__(self, run_id: int, report: Report | None = None) -> None:
+        self.run = BillingRun.objects.get(pk=run_id)
+        self.report = report
+        self.reference = Reference()
+        self.books = Books() if self.run.mode == RunMode.TRANSFER else None
+        self.actor = Actor(self.run.started_by_id_of_user, self.run.started_by, frozenset({Role.FINANCE}), "job")
+
+    def step(self) -> bool:
+        """Take a chunk, or bring the run on; says whether there may be more to do."""
+        try:
+            with transaction.atomic():
+                chunk = self._claim()
+                if chunk is not None:
+                    count = self._do(chunk)
+            if chunk is None:
+                return self._advance()
+        except Stopped as stopped:
+            self._stop(str(stopped))
+            return False
+        except OperationalError as error:
+            if _sqlstate(error) not in {"40001", "40P01"}:
+                raise
+            log.info("chunk of %s is tried again: %s", self.run.number, error)
+            return True
+        if self.report:
+            self.report(count)
+        return True
+
+    def _claim(self) -> Chunk | None:
+        wanted = ChunkStatus.RATED if self.run.status == RunStatus.NUMBERED else ChunkStatus.WAITING
+        with connection.cursor() as cursor:
+            cursor.execute(_CLAIM, [self.run.pk, self.run.status, wanted.value])
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        return Chunk(row[0], row[1], row[2], json.loads(row[3]) if isinstance(row[3], str) else row[3])
+
+    def _do(self, chunk: Chunk) -> int:
+        if self.run.status == RunStatus.NUMBERED:
+            return self._write(chunk)
+        self._hold(chunk)
+        return self._draft(chunk) if self.run.mode == RunMode.DRAFT else self._rate(chunk)
+
+    def _hold(self, chunk: Chunk) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(_HOLD, [chunk.agreement_ids, chunk.agreement_ids])
+        overrun = overages_due(self.run.through).filter(agreement__in=chunk.agreement_ids)
+        if ids := set(overrun.order_by().values_list("agreement", flat=True)):
+            allocating.refresh(ids)
+
+    # -- rating --------------------------------------------------------------------------------------------------------
+
+    def _rate(self, chunk: Chunk) -> int:
+        """What the chunk will be: counted, claimed, parked. Nothing else is written."""
+        rating = self._rated(chunk.agreement_ids)
+        self._park(rating.parked)
+        billed = {invoice.agreement_id for invoice in rating.invoices}
+        BillingState.objects.filter(pk__in=billed).update(run_id=self.run.pk)
+        move_on([state for state in rating.states if state.agreement_id not in billed])
+        BillingRunChunk.objects.filter(pk=chunk.pk).update(
+            status=ChunkStatus.RATED,
+            invoice_count=len(rating.invoices),
+            total=sum_money(invoice.total for invoice in rating.invoices),
+            numbers={name: {"count": count, "prefix": prefix} for (name, prefix), count in self._counted(rating)},
+            rated_at=datetime.now(UTC),
+        )
+        return len(rating.invoices)
+
+    def _rated(self, agreement_ids: Sequence[int]) -> Rating:
+        """Rate agreements together; if that fails for no reason of theirs, one by one, and park what fails."""
+        asked = self._asked()
+        try:
+            with transaction.atomic():
+                return self._rate_together(agreement_ids, asked)
+        except OperationalError:
+            raise
+        except Exception:
+            log.exception("a chunk of %s is rated agreement by agreement", self.run.number)
+        rating = Rating()
+        for pk in agreement_ids:
+            try:
+                with transaction.atomic():
+                    one = self._rate_together([pk], asked)
+            except OperationalError:
+                raise
+            except Exception as error:
+                rating.parked.append(Parked(pk, str(pk), _unexpected(error)))
+            else:
+                rating.invoices += one.invoices
+                rating.states += one.states
+                rating.parked += one.parked
+        return rating
+
+    def _rate_together(self, agreement_ids: Sequence[int], asked: Asked) -> Rating:
+        return rate(agreement_ids, asked, self.reference, self.books.examine if self.books else None)
+
+    def _asked(self, *, claimed: bool = False) -> Asked:
+        run = self.run
+        return Asked(run.through, run.invoice_date, bounded=not claimed, run_id=run.pk, claimed=claimed)
+
+    def _counted(self, rating: Rating) -> Iterable[tuple[Series, int]]:
+        """How many numbers of each sequence the invoices and their entries take."""
+        counts: dict[Series, int] = {}
+        for invoice in rating.invoices:
+            series = series_of(invoice)
+            counts[series] = counts.get(series, 0) + 1
+            if self.books and self.books.nets(invoice):
+                counts[ENTRIES] = counts.get(ENTRIES, 0) + 1
+        return counts.items()
+
+    # -- drafts --------------------------------------------------------------------------------------------------------
+
+    def _draft(self, chunk: Chunk) -> int:
+        rating = self._rated(chunk.agreement_ids)
+        try:
+            with transaction.atomic():
+                self._write_drafts(rating)
+        except OperationalError:
+            raise
+        except DatabaseError:
+            log.exception("a chunk of %s is written agreement by agreement", self.run.number)
+            rating = self._draft_one_by_one(rating)
+        self._park(rating.parked)
+        total = sum_money(invoice.total for invoice in rating.invoices)
+        self._written(chunk, len(rating.invoices), total)
+        if rating.invoices:
+            self._say(f"drafted {len(rating.invoices)} invoices in {self.run.number}, {format_money(total)} with tax")
+        return len(rating.invoices)
+
+    def _write_drafts(self, rating: Rating) -> None:
+        write_invoices(rating.invoices, now=datetime.now(UTC), run_id=self.run.pk)
+        move_on(rating.states)
+
+    def _draft_one_by_one(self, rating: Rating) -> Rating:
+        done = Rating(parked=list(rating.parked))
+        for state in rating.states:
+            invoices = [invoice for invoice in rating.invoices if invoice.agreement_id == state.agreement_id]
+            one = Rating(invoices, [state])
+            try:
+                with transaction.atomic():
+                    self._write_drafts(one)
+            except OperationalError:
+                raise
+            except DatabaseError as error:
+                name = invoices[0].agreement if invoices else str(state.agreement_id)
+                done.parked.append(Parked(state.agreement_id, name, _unexpected(error)))
+            else:
+                done.invoices += invoices
+                done.states.append(state)
+        return done
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+
+    def _write(self, chunk: Chunk) -> int:
+        """Write a chunk whose numbers are reserved, as it was planned."""
+        rating = self._rate_together(chunk.agreement_ids, self._asked(claimed=True))
+        self._compare(chunk, rating)
+        numbers, entry_numbers = self._numbered(chunk, rating.invoices)
+        try:
+            ids = write_invoices(rating.invoices, now=datetime.now(UTC), numbers=numbers, run_id=self.run.pk)
+            if self.books:
+                self._post(self.books, rating.invoices, ids, numbers, entry_numbers)
+            move_on(rating.states)
+            total = sum_money(invoice.total for invoice in rating.invoices)
+            self._written(chunk, len(ids), total)
+            with connection.cursor() as cursor:  # what waits for the end is looked at before the audit trail is taken
+                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        except OperationalError:
+            raise
+        except DatabaseError as error:
+            raise Stopped(_unexpected(error).message) from error
+        if ids:
+            self._say(
+                f"closed {numbers[0]} to {numbers[-1]} in {self.run.number}: {len(ids)} invoices, {format_money(total)}"
+            )
+        return len(ids)
+
+    def _compare(self, chunk: Chunk, rating: Rating) -> None:
+        """Stop when what is there now is not what was planned: a number would be missing, or two would be needed."""
+        if rating.parked:
+            parked = rating.parked[0]
+            reason = parked.reason
+            raise Stopped(f"{parked.agreement}: {reason.message}" + (f" {reason.hint}" if reason.hint else ""))
+        counts = {series.name: count for series, count in self._counted(rating)}
+        for name in sorted({*counts, *chunk.numbers}):
+            planned, found = chunk.numbers.get(name, {}).get("count", 0), counts.get(name, 0)
+            if planned != found:
+                what = "journal entries" if name == ENTRIES.name else "invoices"
+                raise Stopped(
+                    f"Chunk {chunk.position} comes to {found} {what}, and {planned} were numbered: an agreement, its"
+                    " company or a tax code was changed meanwhile. Undo the change, then resume the run."
+                )
+
+    def _numbered(self, chunk: Chunk, invoices: Sequence[RatedInvoice]) -> tuple[list[str], list[str]]:
+        ranges = {
+            name: Numbers(taken["prefix"], taken["width"], taken["first"]) for name, taken in chunk.numbers.items()
+        }
+        given = dict.fromkeys(ranges, 0)
+        numbers = []
+        for invoice in invoices:
+            name = series_of(invoice).name
+            numbers.append(ranges[name].nth(given[name]))
+            given[name] += 1
+        entries = ranges.get(ENTRIES.name)
+        count = chunk.numbers[ENTRIES.name]["count"] if entries else 0
+        return numbers, [entries.nth(index) for index in range(count)] if entries else []
+
+    def _post(
+        self,
+        books: Books,
+        invoices: Sequence[RatedInvoice],
+        ids: Sequence[int],
+        numbers: Sequence[str],
+        entry_numbers: Sequence[str],
+    ) -> None:
+        postings = [
+            Posting(draft, number)
+            for invoice, pk, number in zip(invoices, ids, numbers, strict=True)
+            if (draft := books.draft(invoice, pk, number)) is not None
+        ]
+        post_many(postings, actor=self.actor, numbers=entry_numbers)
+        if self.run.batch_id is not None:
+            put_into_batch(self.run.batch_id, invoices, ids, numbers)
+
+    # -- the run -------------------------------------------------------------------------------------------------------
+
+    def _advance(self) -> bool:
+        """No chunk was free: number or finish the run, if all are done; says whether there is more to do."""
+        with transaction.atomic():
+            self.run = BillingRun.objects.select_for_update().get(pk=self.run.pk)
+            if self.run.status not in (RunStatus.RATING, RunStatus.NUMBERED):
+                return False
+            left = set(self.run.chunks.order_by().values_list("status", flat=True).distinct())
+            if ChunkStatus.WAITING in left or (self.run.status == RunStatus.NUMBERED and ChunkStatus.RATED in left):
+                return True  # somebody gave one back
+            if self.run.status == RunStatus.RATING and ChunkStatus.RATED in left and self._number():
+                return True
+            self._finish()
+            return False
+
+    def _number(self) -> bool:
+        """Number everything that was rated, in the order of the chunks; says whether there was anything."""
+        run, chunks = self.run, list(self.run.chunks.order_by("position"))
+        counts: dict[tuple[str, str], int] = {}
+        for chunk in chunks:
+            for name, taken in chunk.numbers.items():
+                key = (name, taken["prefix"])
+                counts[key] = counts.get(key, 0) + taken["count"]
+        if not counts:
+            return False
+        taken_now = {name: reserve_numbers(name, count, prefix) for (name, prefix), count in sorted(counts.items())}
+        given = dict.fromkeys(taken_now, 0)
+        for chunk in chunks:
+            for name, taken in chunk.numbers.items():
+                numbers = taken_now[name]
+                taken |= {"prefix": numbers.prefix, "width": numbers.width, "first": numbers.first + given[name]}
+                given[name] += taken["count"]
+        BillingRunChunk.objects.bulk_update(chunks, ["numbers"], batch_size=500)
+        if self.books:
+            run.batch_id = Batch.objects.create(number=take_number("batch"), created_by=self.actor.name).pk
+        run.status = RunStatus.NUMBERED.value
+        run.invoice_count = sum(chunk.invoice_count for chunk in chunks)
+        run.total = sum_money(chunk.total for chunk in chunks)
+        run.parked_count = run.parked.count()
+        run.save(update_fields=["status", "invoice_count", "total", "parked_count", "batch_id"])
+        self._say(f"numbered {run.invoice_count} invoices of {run.number}, {format_money(run.total)} with tax")
+        return True
+
+    def _finish(self) -> None:
+        run, now = self.run, datetime.now(UTC)
+        chunks = list(run.chunks.values_list("invoice_count", "total"))
+        run.invoice_count = sum(count for count, _ in chunks)
+        run.total = sum_money(total for _, total in chunks)
+        run.parked_count = run.parked.count()
+        run.status, run.finished_at, run.problem = RunStatus.FINISHED.value, now, ""
+        run.save(update_fields=["status", "finished_at", "problem", "invoice_count", "total", "parked_count"])
+        if run.batch_id is not None:
+            Batch.objects.filter(pk=run.batch_id).update(
+                status=BatchStatus.TRANSFERRED, transferred_at=now, transferred_by=self.actor.name
+            )
+        left = f", {run.parked_count} agreements parked" if run.parked_count else ""
+        self._say(f"finished {run.number}: {run.invoice_count} invoices, {format_money(run.total)} with tax{left}")
+
+    def _stop(self, problem: str) -> None:
+        with transaction.atomic():
+            run = BillingRun.objects.select_for_update().get(pk=self.run.pk)
+            if run.status in (RunStatus.RATING, RunStatus.NUMBERED):
+                run.status, run.paused_in, run.problem = RunStatus.PAUSED.value, run.status, problem
+                run.save(update_fields=["status", "paused_in", "problem"])
+                self._say(f"stopped {run.number}: {problem}")
+
+    def _written(self, chunk: Chunk, count: int, total: Any) -> None:
+        now = datetime.now(UTC)
+        changes: dict[str, Any] = {"rated_at": now} if self.run.mode == RunMode.DRAFT else {}
+        BillingRunChunk.objects.filter(pk=chunk.pk).update(
+            status=ChunkStatus.WRITTEN, invoice_count=count, total=total, written_at=now, **changes
+        )
+
+    def _park(self, parked: Sequence[Parked]) -> None:
+        if parked:
+            park(parked, run=self.run, now=datetime.now(UTC))
+            names = ", ".join(each.agreement for each in parked[:10])
+            more = f" and {len(parked) - 10} more" if len(parked) > 10 else ""
+            self._say(f"parked {len(parked)} agreements in {self.run.number}: {names}{more}")
+
+    def _say(self, sentence: str) -> None:
+        data: dict[str, Any] = {}
+        label = BillingRun._meta.label_lower
+        statement = audit.Statement(
+            self.actor, f"billing.run.{sentence.split()[0]}", sentence, label, self.run.pk, data
+        )
+        audit.append([statement], at=datetime.now(UTC))
+
+
+def series_of(invoice: RatedInvoice) -> Series:
+    """The sequence a rated invoice takes its number from."""
+    return CREDIT_MEMOS if invoice.type == "credit_memo" else series_of_type(invoice.prefix)
+
+
+def park(parked: Sequence[Parked], *, run: BillingRun, now: datetime) -> None:
+    """Leave agreements out of this run and of those to come, until somebody has mended and released them."""
+    rows = [(p.agreement_id, p.reason.code, p.reason.message, p.reason.hint or "", now) for p in parked]
+    update_rows(BillingState, ("parked_code", "parked_reason", "parked_hint", "parked_at"), rows)
+    copy_rows(
+        ParkedInRun,
+        ("run", "agreement", "code", "reason", "hint"),
+        [(run.pk, pk, code, reason, hint) for pk, code, reason, hint, _ in rows],
+    )
+
+
+def _unexpected(error: Exception) -> DomainError:
+    """What to say of a failure that nobody foresaw."""
+    if isinstance(error, DomainError):
+        return error
+    if isinstance(error, DatabaseError):
+        try:
+            return refusal_of(error)
+        except DatabaseError:
+            pass
+    message = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    return DomainError("conflict", message, hint="This is a fault of the program; please report it with this message.")
+
+
+def _sqlstate(error: DatabaseError) -> str:
+    return getattr(error.__cause__, "sqlstate", None) or ""
