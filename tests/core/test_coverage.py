@@ -151,6 +151,16 @@ def test_15000_at_6_percent_lasts_150_hours(agreement: CoverageTerms, limit: str
     assert result.pools[0].remaining == 0
 
 
+def test_a_block_is_granted_with_the_tax_of_its_first_day() -> None:
+    agreement = terms(
+        "amount", "1000", covers_sales_tax=True, prepayment=True, tax_rate=D("0.06"),
+        later_tax_rates=((day(2, 15), D("0.07")), (day(3, 1), D("0.08"))),
+    )  # fmt: skip
+    pools = run(agreement, [], through=day(3, 31)).pools
+    assert [pool.starting for pool in pools] == [1060, 1060, 1080]
+    assert agreement.allocation == 1060
+
+
 def test_an_agreement_in_hours_covers_no_sales_tax() -> None:
     agreement = terms(covers_sales_tax=True, prepayment=True, tax_rate=D("0.06"))
     result = run(agreement, [work("a", JAN, "1", tax_rate=D("0.06"))])

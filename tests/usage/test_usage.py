@@ -18,6 +18,7 @@ from counterfoil.agreements.models import Agreement, CoverageItem, WorkRoleRate,
 from counterfoil.catalog.models import WorkRole
 from counterfoil.core.errors import DomainError
 from counterfoil.platform.models import AuditEntry
+from counterfoil.tax.models import TaxLevel
 from counterfoil.usage import allocating, queries
 from counterfoil.usage.commands import (
     delete_charge,
@@ -217,6 +218,26 @@ def test_a_taxed_block_lasts_150_hours(
     assert {(x.allocation.drawn, x.allocation.covered_tax) for x in hours[:1]} == {(30 * drawn, 30 * tax)}
     assert covered(*hours, last) == [30, 30, 30, 30, 30, 0]
     assert due(last) == [100]
+
+
+def test_a_block_follows_the_tax_code(msp: World) -> None:
+    """A rate that rises in July raises what July's invoice pays for, and what July's work draws."""
+    agreement = covering(
+        msp,
+        "amount",
+        "1000",
+        billing_amount=D(1000),
+        billing_amount_taxable=True,
+        covers_sales_tax=True,
+        prepayment=True,
+    )
+    TaxLevel.objects.update(valid_to=day(7, 1))
+    TaxLevel.objects.create(
+        tax_code=msp.tax6, position=1, name="Michigan", rate=D("0.07"), agency="MI", valid_from=day(7, 1)
+    )
+    june, july = (time(msp.acme, on, "1", agreement) for on in (day(6, 30), day(7, 1)))
+    assert (june.allocation.drawn, july.allocation.drawn) == (106, 107)
+    assert [row.starting_units for row in queries.recap(agreement_id=agreement.pk, on=day(7, 1))][5:] == [1060, 1070]
 
 
 def test_exempt_work_draws_no_tax(msp: World) -> None:

@@ -84,15 +84,11 @@ def _draw(used: dict[date, Fraction], draws: Iterable[tuple[str, bool, str]]) ->
 
 def _due(used: Mapping[date, Fraction], values: Mapping[date, Fraction], terms: CoverageTerms) -> Decimal:
     """What so much use has earned: of each period's value, the share of its allocation that is drawn."""
-    granted = Fraction(terms.allocation)
-    if not granted:
-        return ZERO
-    return round_money(
-        sum(
-            (values.get(lot, Fraction(0)) * min(units / granted, Fraction(1)) for lot, units in used.items()),
-            Fraction(0),
-        )
-    )
+    earned = Fraction(0)
+    for lot, units in used.items():
+        if granted := Fraction(terms.allocation_on(lot)):
+            earned += values.get(lot, Fraction(0)) * min(units / granted, Fraction(1))
+    return round_money(earned)
 
 
 def _values(agreement_id: int, terms: CoverageTerms, through: date, counted: Q) -> dict[date, Fraction]:

@@ -140,7 +140,7 @@ class _Run:
         if self.terms.carry_over and not self.terms.one_time:
             days = self.terms.carry_over_days
             lapses = OPEN_END if days is None else period.end + timedelta(days=days)
-        return _Lot(period.start, lapses, self.terms.allocation, adjustment=False)
+        return _Lot(period.start, lapses, self.terms.allocation_on(period.start), adjustment=False)
 
     def _look_ahead(self) -> None:
         """Which lot each period may overrun into; the last one's has not begun yet."""

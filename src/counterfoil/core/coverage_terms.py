@@ -100,6 +100,7 @@ class CoverageTerms:
         covers_sales_tax: together with ``prepayment`` and units of amount, tax is drawn from the block and the limit
             is raised by the tax on it at ``tax_rate``; otherwise it has no effect (WE-5).
         tax_rate: what the billing amount is taxed at, 0.06 for 6 %.
+        later_tax_rates: what it is taxed at from some day on, by day; a period is granted what holds on its first.
         carry_over: what is left at a period's end can still be used: ``carry_over_days`` long, or without end.
         allow_overruns: whether more than the allocation may be drawn, each period up to ``overrun_limit`` (None: any
             amount); billed with the agreement's invoice in ``arrears``, or taken from the ``next_period``'s allocation.
@@ -123,6 +124,7 @@ class CoverageTerms:
     covers_sales_tax: bool = False
     prepayment: bool = False
     tax_rate: Decimal = NONE
+    later_tax_rates: tuple[tuple[date, Decimal], ...] = ()
     carry_over: bool = False
     carry_over_days: int | None = None
     allow_overruns: bool = False
@@ -141,7 +143,7 @@ class CoverageTerms:
             raise DomainError("invalid", "What is carried over lives zero days or more.", field="carry_over_days")
         if self.end is not None and self.end <= self.start:
             raise DomainError("invalid", "The agreement must end after its start.", field="end")
-        if self.tax_rate < 0:
+        if min(self.tax_rate, *(rate for _, rate in self.later_tax_rates), NONE) < 0:
             raise DomainError("invalid", "The tax rate cannot be below zero.", field="tax_rate")
         if self.units == "amount":
             for amount in (self.limit, self.overrun_limit):
@@ -154,10 +156,17 @@ class CoverageTerms:
 
     @property
     def allocation(self) -> Decimal:
-        """What each application period starts with; 0 when unlimited."""
+        """What the first application period starts with; 0 when unlimited."""
+        return self.allocation_on(self.start)
+
+    def allocation_on(self, first: date) -> Decimal:
+        """What the application period that begins on ``first`` starts with; 0 when unlimited."""
         if self.limit is None or self.unlimited:
             return NONE
-        return with_tax(self.limit, self.tax_rate) if self.draws_tax else self.limit
+        if not self.draws_tax:
+            return self.limit
+        rates = [rate for day, rate in self.later_tax_rates if day <= first]
+        return with_tax(self.limit, rates[-1] if rates else self.tax_rate)
 
 
 @dataclass(frozen=True, slots=True)

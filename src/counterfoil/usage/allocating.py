@@ -36,7 +36,7 @@ from counterfoil.core.coverage import OPEN_END, Coverage, CoverageTerms, Draw, E
 from counterfoil.core.money import round_to
 from counterfoil.platform.lookup import locked_all
 from counterfoil.platform.records import plain_number
-from counterfoil.tax.queries import SoldLine, TaxTable, tax_table
+from counterfoil.tax.queries import SoldLine, TaxTable, level_history, tax_table
 from counterfoil.usage.models import Allocation, Charge, ChargeKind
 from counterfoil.usage.rating import RateBook
 
@@ -255,6 +255,7 @@ def write(outcomes: Iterable[Outcome]) -> int:
 def terms_of(agreement: Agreement, items: Sequence[CoverageItem] = (), rates: _TaxRates | None = None) -> CoverageTerms:
     """The agreement's coverage as the core knows it."""
     last = last_day(agreement)
+    block = rates.of_billing_amount() if rates is not None else ((agreement.start_date, Decimal(0)),)
     covers = {"time": agreement.covers_time, "expense": agreement.covers_expenses, "product": agreement.covers_products}
     return CoverageTerms(
         units=cast(Any, agreement.application_units),
@@ -269,7 +270,8 @@ def terms_of(agreement: Agreement, items: Sequence[CoverageItem] = (), rates: _T
         covers=cast(Any, frozenset(kind for kind, covered in covers.items() if covered)),
         covers_sales_tax=agreement.covers_sales_tax,
         prepayment=agreement.prepayment,
-        tax_rate=rates.of_billing_amount() if rates is not None else Decimal(0),
+        tax_rate=block[0][1],
+        later_tax_rates=block[1:],
         carry_over=agreement.carry_over,
         carry_over_days=agreement.carry_over_days,
         allow_overruns=agreement.allow_overruns,
@@ -297,13 +299,16 @@ class _TaxRates:
     def __init__(self, agreement: Agreement, tables: dict[date, TaxTable]) -> None:
         self.agreement, self.tables = agreement, tables
 
-    def of_billing_amount(self) -> Decimal:
-        """The rate on the block itself, as it is billed first."""
-        agreement = self.agreement
-        if not self._drawn or not agreement.billing_amount_taxable or not agreement.application_limit:
-            return Decimal(0)
-        amount = agreement.application_limit
-        return self._rate(agreement.bill_start_date, SoldLine(0, amount, kind="service"))
+    def of_billing_amount(self) -> tuple[tuple[date, Decimal], ...]:
+        """The rate on the block itself, as it is billed first and from each day on which the tax code changes."""
+        agreement, code = self.agreement, self.agreement.tax_code_id
+        first, amount = agreement.bill_start_date, agreement.application_limit
+        if not self._drawn or code is None or not agreement.billing_amount_taxable or not amount:
+            return ((first, Decimal(0)),)
+        block = SoldLine(0, amount, kind="service")
+        days = {day for level in level_history(code) for day in (level.valid_from, level.valid_to) if day is not None}
+        changed = [(day, self._rate(day, block)) for day in sorted(days) if day > first and self._holds(day)]
+        return ((first, self._rate(first, block)), *changed)
 
     def of(self, charge: Charge) -> Decimal:
         """The rate on a charge, with its exemptions and caps, on its date."""
@@ -330,12 +335,18 @@ class _TaxRates:
             and agreement.tax_code_id
         )
 
+    def _holds(self, on: date) -> bool:
+        rules = self._table(on).rules.get(self.agreement.tax_code_id or 0)
+        return rules is not None and not rules.problem
+
     def _rate(self, on: date, line: SoldLine) -> Decimal:
-        table = self.tables.get(on)
-        if table is None:
-            table = self.tables[on] = tax_table(on=on)
-        tax = table.tax(self.agreement.tax_code_id, self.agreement.bill_to_id, [line]).total
+        tax = self._table(on).tax(self.agreement.tax_code_id, self.agreement.bill_to_id, [line]).total
         return round_to(Fraction(tax) / Fraction(line.amount), _RATE_PLACES)
+
+    def _table(self, on: date) -> TaxTable:
+        if on not in self.tables:
+            self.tables[on] = tax_table(on=on)
+        return self.tables[on]
 
 
 # -- to the core and back ----------------------------------------------------------------------------------------------
