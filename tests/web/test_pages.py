@@ -22,8 +22,7 @@ MOST_QUERIES = 48
 LISTS = (
     "opportunities", "agreements", "sales_orders", "demand", "purchase_orders", "receiving", "receipts", "vendor_bills",
     "stock", "serials", "shipping", "shipments", "warehouses", "companies", "products", "imports", "tax_codes",
-    "tax_certificates",
-    "search",
+    "tax_certificates", "search",
 )  # fmt: skip
 
 FORMS = (
