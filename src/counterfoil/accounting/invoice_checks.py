@@ -65,7 +65,7 @@ def balances_tie() -> Check:
     due: dict[int, Decimal] = dict(Invoice.objects.filter(status=InvoiceStatus.CLOSED).values_list("pk", "total"))
     held = dict(Invoice.objects.filter(status=InvoiceStatus.CLOSED).values_list("pk", "balance"))
     for rows, sign in (
-        (PaymentApplication.objects.values_list("invoice"), -1),
+        (PaymentApplication.objects.filter(payment__reversal=None).values_list("invoice"), -1),
         (CreditApplication.objects.values_list("invoice"), -1),
         (CreditApplication.objects.values_list("credit_memo"), 1),
     ):

@@ -19,7 +19,7 @@ from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Su
 from counterfoil.accounting.documents import BillDocument, booked_bills, is_transferred
 from counterfoil.accounting.models import SourceType
 from counterfoil.assets.models import Asset, BookName, CapitalisedFrom, DepreciationLine
-from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, InvoiceTax, Payment
+from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, InvoiceTax, Payment, PaymentReversal
 from counterfoil.core.money import ZERO
 from counterfoil.inventory.models import Receipt, ReceiptLine
 from counterfoil.ledger.models import JournalEntry
@@ -31,10 +31,11 @@ DocumentKey = tuple[str, int]
 
 
 def receivable_by_customer(through: date | None = None) -> dict[int, Decimal]:
-    """Invoices in the books less payments, by bill-to."""
+    """Invoices in the books less payments that were not taken back, by bill-to."""
     invoices = _dated(transferred_invoices(), "date", through).values_list("bill_to")
     payments = _dated(Payment.objects.all(), "date", through).values_list("company")
-    return _less(_sums(invoices, "total"), _sums(payments, "amount"))
+    back = _dated(PaymentReversal.objects.all(), "date", through).values_list("payment__company")
+    return _less(_sums(invoices, "total"), _less(_sums(payments, "amount"), _sums(back, "payment__amount")))
 
 
 def payable_by_vendor(through: date | None = None) -> dict[int, Decimal]:

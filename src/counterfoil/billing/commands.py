@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from counterfoil.agreements.models import Agreement
 from counterfoil.billing.charges import bill_charges
-from counterfoil.billing.closing import close_invoice, close_invoices
+from counterfoil.billing.closing import Closing, close_invoice, close_invoices
 from counterfoil.billing.credits import apply_credit, credit_invoice, reissue_invoice, reverse_invoice
 from counterfoil.billing.down_payments import apply_down_payment, invoice_progress, unbilled_of
 from counterfoil.billing.drafts import (
@@ -53,6 +53,7 @@ from counterfoil.platform.records import UNSET, Unset, check_fields, fetch
 from counterfoil.platform.records import plain_number as plain
 
 __all__ = [
+    "Closing",
     "InvoicePayment",
     "InvoicingRun",
     "Parked",

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from counterfoil.billing.models import (
+    BillingSettings,
     CreditApplication,
     Delivery,
     DeliveryStatus,
@@ -82,23 +83,54 @@ def open_invoices(*, company_id: int | None = None, as_of: date | None = None) -
     found = Invoice.objects.filter(status=InvoiceStatus.CLOSED).select_related(
         "company", "bill_to", "agreement", "sales_order"
     )
-    if as_of is None:
-        found = found.exclude(balance=0).annotate(open_amount=F("balance"))
-    else:
-        found = found.filter(date__lte=as_of).annotate(open_amount=_open_at(as_of)).exclude(open_amount=0)
     if company_id is not None:
         found = found.filter(bill_to=company_id)
+    if as_of is None:
+        found = found.filter(~Q(balance=0)).annotate(open_amount=F("balance"))
+    else:
+        # Most invoices are settled for good: only what is open now, or was settled since, is looked at.
+        found = found.filter(~Q(balance=0) | Q(pk__in=_settled_since(as_of, company_id)), date__lte=as_of)
+        found = found.annotate(open_amount=_open_at(as_of)).exclude(open_amount=0)
     return found.order_by("due_date", "id")
+
+
+#: The day a payment settled an invoice.
+_APPLIED: Final = Coalesce("date", "payment__date")
+
+
+def _paid_since(as_of: date) -> QuerySet[PaymentApplication]:
+    """Payments that settle something now and did not at the end of a day."""
+    return PaymentApplication.objects.annotate(on=_APPLIED).filter(payment__reversal=None, on__gt=as_of)
+
+
+def _taken_back_since(as_of: date) -> QuerySet[PaymentApplication]:
+    """Payments that settled something at the end of a day and were taken back since."""
+    return PaymentApplication.objects.annotate(on=_APPLIED).filter(payment__reversal__date__gt=as_of, on__lte=as_of)
+
+
+def _settled_since(as_of: date, company_id: int | None) -> list[int]:
+    """The invoices whose balance has moved since the end of a day."""
+    payments = [_paid_since(as_of), _taken_back_since(as_of)]
+    credits = CreditApplication.objects.filter(date__gt=as_of)
+    if company_id is not None:
+        payments = [rows.filter(payment__company=company_id) for rows in payments]
+        credits = credits.filter(invoice__bill_to=company_id)
+    ids = {pk for rows in payments for pk in rows.order_by().values_list("invoice", flat=True)}
+    for pair in credits.order_by().values_list("invoice", "credit_memo"):
+        ids.update(pair)
+    return sorted(ids)
 
 
 def _open_at(as_of: date) -> Any:
     """What was open of the invoice of the outer query: its balance, and what has been settled since."""
-    paid = PaymentApplication.objects.filter(invoice=OuterRef("pk"), payment__date__gt=as_of)
+    paid = _paid_since(as_of).filter(invoice=OuterRef("pk"))
+    back = _taken_back_since(as_of).filter(invoice=OuterRef("pk"))
     credited = CreditApplication.objects.filter(invoice=OuterRef("pk"), date__gt=as_of)
     used = CreditApplication.objects.filter(credit_memo=OuterRef("pk"), date__gt=as_of)
     return (
         F("balance")
         + _total(paid.order_by().values("invoice"))
+        - _total(back.order_by().values("invoice"))
         + _total(credited.order_by().values("invoice"))
         - _total(used.order_by().values("credit_memo"))
     )
@@ -140,23 +172,63 @@ class ReceivableRow:
         return sum_money([self.current, self.days_30, self.days_60, self.days_90, self.older])
 
 
-def receivables(*, as_of: date) -> list[ReceivableRow]:
-    """Accounts receivable by bill-to at the end of ``as_of``: not due, 1-30, 31-60, 61-90 and more days past due."""
+def receivables(*, as_of: date, company_id: int | None = None) -> list[ReceivableRow]:
+    """Accounts receivable by bill-to at the end of ``as_of``: not due, 1-30, 31-60, 61-90 and more days past due.
+
+    What is left of payments counts as current, below zero.
+
+    Args:
+        as_of: the day.
+        company_id: of one bill-to.
+    """
     buckets: dict[tuple[int, str], list[Decimal]] = {}
-    owed = open_invoices(as_of=as_of).values_list("bill_to_id", "bill_to__name", "due_date", "open_amount")
-    for company_id, name, due, balance in owed:
+    owed: QuerySet[Any] = open_invoices(as_of=as_of, company_id=company_id)
+    for pk, name, due, balance in owed.values_list("bill_to_id", "bill_to__name", "due_date", "open_amount"):
         late = (as_of - due).days
         bucket = 0 if late <= 0 else min((late + 29) // 30, 4)
-        row = buckets.setdefault((company_id, name), [ZERO] * 5)
+        row = buckets.setdefault((pk, name), [ZERO] * 5)
         row[bucket] = sum_money([row[bucket], balance])
+    for payment in unapplied_payments(as_of=as_of, company_id=company_id):
+        row = buckets.setdefault((payment.company_id, payment.customer), [ZERO] * 5)
+        row[0] = sum_money([row[0], -payment.left])
     return sorted(
         (ReceivableRow(pk, name, *amounts) for (pk, name), amounts in buckets.items()), key=lambda row: row.customer
     )
 
 
+@dataclass(frozen=True, slots=True)
+class UnappliedPayment:
+    """A payment of which something is left to be applied."""
+
+    payment_id: int
+    number: str
+    date: date
+    company_id: int
+    customer: str
+    amount: Decimal
+    left: Decimal
+    reference: str
+
+
+def unapplied_payments(*, company_id: int | None = None, as_of: date | None = None) -> list[UnappliedPayment]:
+    """Payments with what is left of each, now or at the end of a day; the oldest first."""
+    applications = PaymentApplication.objects.filter(payment=OuterRef("pk"))
+    rows = Payment.objects.filter(reversal=None)
+    if as_of is not None:
+        applications = applications.annotate(on=_APPLIED).filter(on__lte=as_of)
+        rows = Payment.objects.filter(Q(reversal=None) | Q(reversal__date__gt=as_of), date__lte=as_of)
+    if company_id is not None:
+        rows = rows.filter(company=company_id)
+    left = F("amount") - _total(applications.order_by().values("payment"))
+    columns = ("pk", "number", "date", "company_id", "company__name", "amount", "left", "reference")
+    found = rows.annotate(left=left).filter(left__gt=0).order_by("date", "pk").values_list(*columns)
+    return [UnappliedPayment(*values) for values in found]
+
+
 def payments(*, company_id: int | None = None, search: str = "") -> QuerySet[Payment]:
-    """Customers' payments, newest first, with the invoices they settle."""
-    found = Payment.objects.select_related("company", "bank_account").prefetch_related("applications__invoice")
+    """Customers' payments, newest first, with the invoices they settle, and whether they were taken back."""
+    found = Payment.objects.select_related("company", "bank_account", "reversal")
+    found = found.prefetch_related("applications__invoice")
     if company_id is not None:
         found = found.filter(company=company_id)
     if search.strip():
@@ -168,9 +240,9 @@ def payments(*, company_id: int | None = None, search: str = "") -> QuerySet[Pay
 
 
 def payments_of_invoice(invoice_id: int) -> QuerySet[PaymentApplication]:
-    """What was paid on an invoice, in the order it came in."""
-    found = PaymentApplication.objects.filter(invoice=invoice_id).select_related("payment__bank_account")
-    return found.order_by("payment__date", "pk")
+    """What was paid on an invoice and not taken back, in the order it came in."""
+    found = PaymentApplication.objects.filter(invoice=invoice_id, payment__reversal=None)
+    return found.select_related("payment__bank_account").order_by("payment__date", "pk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,3 +292,9 @@ def not_mailed() -> QuerySet[Invoice]:
     mailed = Delivery.objects.filter(invoice=OuterRef("pk")).exclude(status=DeliveryStatus.FAILED)
     found = Invoice.objects.filter(~Exists(mailed), status=InvoiceStatus.CLOSED).exclude(total=0)
     return found.select_related("bill_to").order_by("-date", "-id")
+
+
+def billing_settings() -> BillingSettings:
+    """How invoices are made."""
+    found = BillingSettings.objects.select_related("default_terms").filter(pk=1).first()
+    return found or BillingSettings(pk=1)
