@@ -12,6 +12,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, NamedTuple
 
+from django.db import connection
 from django.db.models import QuerySet
 
 from counterfoil.assets.models import Asset, AssetCategory, AssetStatus, BookName, DepreciationLine
@@ -141,6 +142,9 @@ def _post(lines: Sequence[DueLine], categories: dict[int, AssetCategory], actor:
         postings.append(Posting(draft, source_label=line.number))
     entry_ids = post_many(postings, actor=actor)
     update_rows(DepreciationLine, ["entry"], list(zip((line.id for line in lines), entry_ids, strict=True)))
+    # What waits for the end of the transaction is checked now: PostgreSQL looks through all of it again for each row
+    # whose history is kept, so marking many assets at the end would take longer than all the rest.
+    connection.check_constraints()
     return entry_ids
 
 

@@ -110,23 +110,28 @@ class JournalDraft:
     def __post_init__(self) -> None:
         lines = tuple(line for line in self.lines if line.debit or line.credit)
         object.__setattr__(self, "lines", lines)
-        name = f"The journal entry “{self.memo}” of {format_date(self.date)}"
         if not lines:
-            raise DomainError("unbalanced", f"{name} has no amounts.", field="lines")
+            raise self._refusal("unbalanced", "has no amounts")
+        debits, credits = ZERO, ZERO
         for line in lines:
-            if line.debit < 0 or line.credit < 0:
-                raise DomainError("unbalanced", f"{name} has a negative amount on {line.account}.", field="lines")
-            if line.debit and line.credit:
-                raise DomainError("unbalanced", f"{name} has a line on both sides of {line.account}.", field="lines")
-            if round_money(line.net) != line.net:
-                raise DomainError("invalid", f"{name} has a part of a cent on {line.account}.", field="lines")
-        debits, credits = sum_money(x.debit for x in lines), sum_money(x.credit for x in lines)
+            debit, credit = line.debit, line.credit
+            if debit < 0 or credit < 0:
+                raise self._refusal("unbalanced", f"has a negative amount on {line.account}")
+            if debit and credit:
+                raise self._refusal("unbalanced", f"has a line on both sides of {line.account}")
+            amount = debit or credit
+            if round_money(amount) != amount:
+                raise self._refusal("invalid", f"has a part of a cent on {line.account}")
+            debits, credits = sum_money((debits, debit)), sum_money((credits, credit))
         if debits != credits:
-            raise DomainError(
+            raise self._refusal(
                 "unbalanced",
-                f"{name} does not balance: debits {format_money(debits)}, credits {format_money(credits)}.",
-                field="lines",
+                f"does not balance: debits {format_money(debits)}, credits {format_money(credits)}",
             )
+
+    def _refusal(self, code: str, what: str) -> DomainError:
+        name = f"The journal entry “{self.memo}” of {format_date(self.date)}"
+        return DomainError(code, f"{name} {what}.", field="lines")
 
     @property
     def total(self) -> Decimal:
