@@ -13,7 +13,7 @@ from counterfoil.flows.thread import follow, steps_of, thread_of
 from counterfoil.orders.commands import OrderLineInput, create_sales_order
 from counterfoil.procurement import commands as procurement
 
-QUERIES = 22
+QUERIES = 25
 
 
 def kinds(obj: Any) -> list[str]:

@@ -16,6 +16,7 @@ from django.db.models import Count, Q, Sum
 
 from counterfoil.accounting.models import BatchItem
 from counterfoil.agreements.models import Addition, Agreement
+from counterfoil.agreements.queries import with_history
 from counterfoil.assets.models import Asset, BookName, DepreciationLine
 from counterfoil.billing.models import Invoice, InvoiceLine
 from counterfoil.core.money import ZERO
@@ -163,9 +164,10 @@ class Lineage:
             QuoteLine.objects.filter(pk__in=seeds.origins).select_related("opportunity", "product", "conversion")
         )
         self.agreements = list(
-            Agreement.objects.filter(Q(additions__origin__in=seeds.origins) | Q(pk__in=seeds.agreements))
+            with_history(
+                Agreement.objects.filter(Q(additions__origin__in=seeds.origins) | Q(pk__in=seeds.agreements))
+            )
             .distinct()
-            .prefetch_related("additions")
             .order_by("pk")
         )
         self.order_lines = list(
