@@ -71,7 +71,7 @@ def test_a_month_of_the_lease_is_150_and_6_percent_tax(world: World) -> None:
     assert (invoice.subtotal, invoice.tax_total, invoice.total) == (D("150.00"), D("9.00"), D("159.00"))
     (line,) = invoice.lines.all()
     assert (line.quantity, line.unit_price, line.tax_amount) == (D("1"), D("150"), D("9.00"))
-    assert line.explanation == "1 × 150 for Jan 2026 = 150.00"
+    assert line.explanation == "1 × 150.00 for Jan 2026 = 150.00"
     (tax,) = invoice.taxes.all()
     assert (tax.level, tax.agency, tax.taxable_amount, tax.amount) == (
         "Michigan", "MI Dept of Treasury", D("150.00"), D("9.00"),
@@ -88,7 +88,7 @@ def test_we_18_billing_amount_and_the_additions_beyond_what_is_included(world: W
         ("Server lease", D("500.00")),
         (world.lease.description, D("200.00")),
     ]
-    assert invoice.lines.last().explanation == "20 (25 less 5 included) × 10 for Jan 2026 = 200.00"  # type: ignore[union-attr]
+    assert invoice.lines.last().explanation == "25 less 5 included: 20 × 10.00 for Jan 2026 = 200.00"  # type: ignore[union-attr]
     assert invoice.tax_total == D("12.00")  # the billing amount is not taxable
 
 

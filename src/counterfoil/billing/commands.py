@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from counterfoil.agreements.models import Agreement
+from counterfoil.billing.agreement_invoices import (
+    InvoicingRun,
+    Parked,
+    invoice_agreement,
+    invoice_agreements_through,
+)
 from counterfoil.billing.charges import bill_charges
 from counterfoil.billing.closing import Closing, close_invoice, close_invoices
 from counterfoil.billing.credits import apply_credit, credit_invoice, reissue_invoice, reverse_invoice
@@ -19,7 +23,6 @@ from counterfoil.billing.drafts import (
     check_billable,
     check_prices,
     draft_of,
-    due_date,
     set_bill_to,
     set_terms,
     tax_code_of,
@@ -30,7 +33,6 @@ from counterfoil.billing.holds import free_charges, reopen_periods
 from counterfoil.billing.models import BillingSettings, Grouping, Invoice, InvoiceLine, InvoiceType
 from counterfoil.billing.payments import InvoicePayment, apply_payment, record_payment, reverse_payment
 from counterfoil.billing.queries import invoiced_of
-from counterfoil.billing.recurring import lines_of, period_to_bill, refuse_beyond_the_books, unbilled_periods
 from counterfoil.billing.special import (
     add_invoice_line,
     create_invoice,
@@ -85,123 +87,12 @@ __all__ = [
 
 FINANCE = (Role.FINANCE,)
 
-refuse_as(
-    "one_invoice_per_agreement_and_period", "already_invoiced", "The agreement is invoiced for that period already."
-)
 refuse_as("my_company_is_not_billed", "my_company_not_billable", "My Company can never be billed.")
 refuse_as(
     "internal_company_at_zero_price",
     "price_on_internal_company",
     "An internal company is invoiced at zero price only.",
 )
-
-
-@command(roles=FINANCE)
-def invoice_agreement(
-    *, actor: Actor, agreement_id: int, period_start: date | None = None, invoice_date: date | None = None
-) -> Invoice:
-    """Draft the invoice of an agreement for one period: its billing amount and the additions in effect, with tax.
-
-    Args:
-        actor: who invoices.
-        agreement_id: the agreement.
-        period_start: first day of the period; ``None`` is the earliest period that is not invoiced.
-        invoice_date: ``None`` is the first day of the period.
-
-    Raises:
-        DomainError: ``not_found``; ``already_invoiced``; ``my_company_not_billable``; ``price_on_internal_company``;
-            ``wrong_state`` when the agreement has ended before; ``invalid`` when no period starts then or nothing is
-            to be billed.
-    """
-    agreement = locked(
-        Agreement.objects.select_related(
-            "company__tax_code", "bill_to__terms", "bill_to__tax_code", "site__tax_code", "terms", "tax_code"
-        ),
-        agreement_id,
-    )
-    check_billable(agreement.bill_to)
-    period = period_to_bill(agreement, period_start)
-    lines = lines_of(agreement, period)
-    if not lines:
-        raise DomainError(
-            "invalid",
-            f"{agreement} has nothing to bill for {period.label}: no billing amount and no addition in effect.",
-            hint="Add an addition, or check its effective date.",
-        )
-    on = invoice_date or period.start
-    invoice = Invoice(
-        type=InvoiceType.AGREEMENT,
-        company=agreement.company,
-        date=on,
-        due_date=due_date(on, agreement.terms or agreement.bill_to.terms),
-        agreement=agreement,
-        period_start=period.start,
-        period_end=period.end,
-        customer_po=agreement.customer_po,
-        tax_code=tax_code_of(agreement.tax_code, agreement.site, agreement.company),
-    )
-    set_bill_to(invoice, agreement.bill_to)
-    write_draft(invoice, lines)
-    text = f"drafted the invoice of {agreement} for {period.label}: {amounts(invoice)}"
-    audit.record(actor, "billing.invoice.drafted", text, invoice, agreement=agreement.number)
-    return invoice
-
-
-@dataclass(frozen=True, slots=True)
-class Parked:
-    """A period that could not be invoiced, and why."""
-
-    agreement_id: int
-    agreement: str
-    period_start: date
-    reason: DomainError
-
-
-@dataclass(frozen=True, slots=True)
-class InvoicingRun:
-    """What a run through a date drafted, and what it had to leave out."""
-
-    invoices: tuple[Invoice, ...]
-    parked: tuple[Parked, ...]
-
-
-@command(roles=FINANCE)
-def invoice_agreements_through(
-    *, actor: Actor, through: date, agreement_ids: Sequence[int] | None = None, invoice_date: date | None = None
-) -> InvoicingRun:
-    """Draft the invoice of every period that has begun by ``through`` and is not invoiced (WE-19).
-
-    An agreement that cannot be billed is left out with its reason, and the others go on. Running it twice adds nothing.
-
-    Args:
-        actor: who invoices.
-        through: the last first day of a period that is billed.
-        agreement_ids: only these agreements; ``None`` is all.
-        invoice_date: one date for all; ``None`` dates each invoice on the first day of its period.
-
-    Raises:
-        DomainError: ``period_missing`` when the books do not reach ``through``: a slip of the year would bill decades.
-    """
-    refuse_beyond_the_books(through)
-    invoices: list[Invoice] = []
-    parked: dict[int, Parked] = {}
-    for row in unbilled_periods(through=through):
-        if row.agreement_id in parked or (agreement_ids is not None and row.agreement_id not in agreement_ids):
-            continue
-        try:
-            invoices.append(
-                invoice_agreement(
-                    actor=actor,
-                    agreement_id=row.agreement_id,
-                    period_start=row.period.start,
-                    invoice_date=invoice_date,
-                )
-            )
-        except DomainError as reason:
-            parked[row.agreement_id] = Parked(row.agreement_id, row.agreement, row.period.start, reason)
-    text = f"invoiced agreements through {format_date(through)}: {len(invoices)} drafted, {len(parked)} left out"
-    audit.record(actor, "billing.agreements.invoiced", text, parked=[row.agreement for row in parked.values()])
-    return InvoicingRun(tuple(invoices), tuple(parked.values()))
 
 
 @command(roles=FINANCE)

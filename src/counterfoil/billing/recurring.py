@@ -1,42 +1,44 @@
-"""What of an agreement is to be invoiced: which period, with which lines."""
+"""What of agreements is not invoiced yet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Final
 
-from counterfoil.agreements.models import Addition, Agreement, BillingOption
-from counterfoil.agreements.queries import PeriodLine, all_periods, period_lines
-from counterfoil.billing.models import Invoice, InvoiceLine
+from django.db import connection
+
+from counterfoil.agreements.billing_state import cancelled_starts, invoiced_starts
+from counterfoil.agreements.models import Agreement
+from counterfoil.agreements.queries import all_periods
+from counterfoil.billing.rating import Asked, rate
+from counterfoil.billing.runs import due_agreements
 from counterfoil.core.calendar import Period, format_date
 from counterfoil.core.errors import DomainError
-from counterfoil.core.money import extend, format_money, sum_money
+from counterfoil.core.money import ZERO, round_money, sum_money
 from counterfoil.ledger.queries import books_reach
-from counterfoil.platform.records import plain_number as plain
 
-
-def billed_starts(agreement: Agreement) -> set[date]:
-    """First days of the periods that are invoiced, drafts included."""
-    starts = Invoice.objects.filter(agreement=agreement).values_list("period_start", flat=True)
-    return {start for start in starts if start is not None}
+#: As many agreements are rated to say what is not billed; with more of them, it is summed up at today's prices.
+_RATED: Final = 100
 
 
 def period_to_bill(agreement: Agreement, period_start: date | None) -> Period:
     """The period that starts on ``period_start``; without one the earliest that is not invoiced.
 
     Raises:
-        DomainError: ``already_invoiced``; ``invalid`` when no period starts then; ``wrong_state`` when the agreement
-            has no period left.
+        DomainError: ``already_invoiced``; ``invalid`` when no period starts then or it is cancelled; ``wrong_state``
+            when the agreement has no period left.
     """
-    billed = billed_starts(agreement)
+    billed, cancelled = invoiced_starts(agreement), cancelled_starts(agreement)
     for period in all_periods(agreement):
-        if period_start is None and period.start not in billed:
+        if period_start is None and period.start not in billed | cancelled:
             return period
         if period.start == period_start:
             if period.start in billed:
                 raise DomainError("already_invoiced", f"{agreement} is invoiced for {period.label} already.")
+            if period.start in cancelled:
+                raise DomainError("invalid", f"{period.label} of {agreement} was cancelled.", field="period_start")
             return period
         if period_start is not None and period.start > period_start:
             break
@@ -50,50 +52,9 @@ def period_to_bill(agreement: Agreement, period_start: date | None) -> Period:
     )
 
 
-def lines_of(agreement: Agreement, period: Period) -> list[InvoiceLine]:
-    """The unsaved lines for one period: the billing amount, then one line for each addition in effect (WE-18)."""
-    return [_line_of(line, period) for line in period_lines(agreement, period)]
-
-
-def amount_of(lines: list[InvoiceLine]) -> Decimal:
-    """What lines come to before tax."""
-    return sum_money(line.amount for line in lines)
-
-
-def _line_of(line: PeriodLine, period: Period) -> InvoiceLine:
-    common = {
-        "quantity": line.quantity,
-        "unit_price": line.unit_price,
-        "amount": line.amount,
-        "taxable": line.taxable,
-    }
-    addition = line.addition
-    if addition is None:
-        explanation = f"Billing amount for {period.label}"
-        return InvoiceLine(description=line.description[:200], explanation=explanation, **common)
-    return InvoiceLine(
-        product=addition.product,
-        description=(addition.invoice_text.strip() or addition.description)[:200],
-        cost=extend(addition.quantity, addition.unit_cost),
-        explanation=_explanation(line, addition, period)[:300],
-        addition=addition,
-        origin_id=addition.origin_id,
-        **common,
-    )
-
-
-def _explanation(line: PeriodLine, addition: Addition, period: Period) -> str:
-    included = f" ({plain(addition.quantity)} less {plain(addition.less_included)} included)"
-    return (
-        f"{plain(line.quantity)}{included if addition.less_included else ''} × {plain(line.unit_price)}"
-        f" for {period.label} = {format_money(line.amount)}"
-        + (", no charge" if addition.billing_option == BillingOption.NO_CHARGE else "")
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class UnbilledPeriod:
-    """A period that has begun and is not invoiced, and what it comes to before tax."""
+    """A period that is due and not invoiced, and what its invoice comes to before tax."""
 
     agreement_id: int
     agreement: str
@@ -107,38 +68,69 @@ class UnbilledPeriod:
 def unbilled_periods(
     *, through: date, agreement_id: int | None = None, company_id: int | None = None
 ) -> list[UnbilledPeriod]:
-    """Every period that has begun by ``through`` (WE-19) and is not invoiced, oldest first."""
-    agreements = Agreement.objects.filter(bill_start_date__lte=through).select_related("company")
+    """Every invoice that is due through a day (WE-19) and not made, oldest first; children are on their parent's.
+
+    Agreements that cannot be billed are not among them: see :func:`counterfoil.billing.rating.rate` for the reasons.
+    """
+    ids = due_agreements(through=through, company_id=company_id)
     if agreement_id is not None:
-        agreements = agreements.filter(pk=agreement_id)
-    if company_id is not None:
-        agreements = agreements.filter(company=company_id)
-    billed: dict[int | None, set[date | None]] = {}
-    invoiced = Invoice.objects.filter(agreement__in=agreements).order_by().values_list("agreement_id", "period_start")
-    for pk, start in invoiced:
-        billed.setdefault(pk, set()).add(start)
+        ids = [pk for pk in ids if pk == agreement_id]
+    rating = rate(ids, Asked(through, bounded=False))
+    billed = {invoice.agreement_id for invoice in rating.invoices}
+    named = {
+        pk: (name, customer)
+        for pk, name, customer in Agreement.objects.filter(pk__in=billed).values_list("pk", "name", "company__name")
+    }
     rows = [
         UnbilledPeriod(
-            agreement_id=agreement.pk,
-            agreement=agreement.number,
-            name=agreement.name,
-            company_id=agreement.company_id,
-            customer=agreement.company.name,
-            period=period,
-            amount=amount_of(lines),
+            agreement_id=invoice.agreement_id,
+            agreement=invoice.agreement,
+            name=named[invoice.agreement_id][0],
+            company_id=invoice.company_id,
+            customer=named[invoice.agreement_id][1],
+            period=Period(invoice.period_start, invoice.period_end),
+            amount=invoice.subtotal,
         )
-        for agreement in agreements.prefetch_related("additions__product")
-        for period in _through(agreement, through)
-        if period.start not in billed.get(agreement.pk, ()) and (lines := lines_of(agreement, period))
+        for invoice in rating.invoices
     ]
     return sorted(rows, key=lambda row: (row.period.start, row.agreement_id))
 
 
-def _through(agreement: Agreement, through: date) -> Iterator[Period]:
-    for period in all_periods(agreement):
-        if period.start > through:
-            return
-        yield period
+@dataclass(frozen=True, slots=True)
+class Unbilled:
+    """What is due and not invoiced: of how many agreements, and what it comes to before tax."""
+
+    agreements: int
+    amount: Decimal
+
+
+_AT_TODAYS_PRICES: Final = """
+    WITH family AS (
+        SELECT a.id, a.billing_amount FROM agreements_agreement a
+        WHERE a.id = ANY(%(ids)s) OR a.parent_id = ANY(%(ids)s)
+    )
+    SELECT coalesce((SELECT sum(billing_amount) FROM family), 0) + coalesce((
+        SELECT sum(round(greatest(d.quantity - d.less_included, 0) * d.unit_price, 2))
+        FROM agreements_addition d JOIN family f ON f.id = d.agreement_id
+        WHERE d.billing_option = 'Billable' AND d.effective_date <= %(on)s
+            AND (d.cancelled_date IS NULL OR d.cancelled_date >= %(on)s)
+    ), 0)
+"""
+
+
+def unbilled(*, through: date) -> Unbilled:
+    """What is due through a day, in a sum: to the cent for some agreements; for many, one period of each as it is then.
+
+    Quick enough for a page however many agreements there are.
+    """
+    ids = due_agreements(through=through)
+    if len(ids) <= _RATED:
+        rows = unbilled_periods(through=through)
+        return Unbilled(len({row.agreement_id for row in rows}), sum_money(row.amount for row in rows))
+    with connection.cursor() as cursor:
+        cursor.execute(_AT_TODAYS_PRICES, {"ids": ids, "on": through})
+        row = cursor.fetchone()
+    return Unbilled(len(ids), round_money(row[0]) if row else ZERO)
 
 
 def refuse_beyond_the_books(through: date) -> None:

@@ -6,14 +6,18 @@ Lines and taxes come first and the invoices after them: the guards of the databa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
+from django.db import connection
+
 from counterfoil.agreements.models import BillingState
+from counterfoil.billing.columns import overages_due
 from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, InvoiceTax
 from counterfoil.billing.rated import RatedInvoice, RatedLine, RatedTax, StateAfter
 from counterfoil.core.money import ZERO
 from counterfoil.platform.copying import copy_rows, take_ids, update_rows
+from counterfoil.usage import allocating
 from counterfoil.usage.models import Charge
 
 _LINE_COLUMNS: Final = ("invoice", *RatedLine._fields)
@@ -25,6 +29,24 @@ _COLUMNS: Final = (
     "subtotal", "tax_total", "total", "cost_total", "balance", "line_count", "tax_count", "run", "closed_at",
     "created_at",
 )  # fmt: skip
+
+
+#: Waits for those who are changing one of the agreements, and keeps others from it until the transaction ends.
+_HOLD: Final = """
+    SELECT count(*) FROM (
+        SELECT id FROM agreements_agreement WHERE id = ANY(%s) OR parent_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
+    ) held
+"""
+
+
+def hold(agreement_ids: Sequence[int], through: date) -> None:
+    """Keep agreements and their children as they are while they are rated and written; their coverage is decided."""
+    ids = list(agreement_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLD, [ids, ids])
+    covering = overages_due(through).filter(agreement__in=ids).order_by()
+    if overrun := set(covering.values_list("agreement", flat=True)):
+        allocating.refresh(overrun)
 
 
 def write_invoices(

@@ -18,12 +18,11 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 
 from counterfoil.accounting.models import Batch, BatchStatus
 from counterfoil.agreements.models import BillingState
-from counterfoil.billing.columns import overages_due
 from counterfoil.billing.models import BillingRun, BillingRunChunk, ChunkStatus, ParkedInRun, RunMode, RunStatus
 from counterfoil.billing.numbers import CREDIT_MEMOS, Series, series_of_type
 from counterfoil.billing.rated import Parked, RatedInvoice, Rating
 from counterfoil.billing.rating import Asked, Reference, rate
-from counterfoil.billing.writing import move_on, write_invoices
+from counterfoil.billing.writing import hold, move_on, write_invoices
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import format_money, sum_money
 from counterfoil.flows.billing_ledger import Books, put_into_batch
@@ -33,7 +32,6 @@ from counterfoil.platform.commands import refusal_of
 from counterfoil.platform.copying import copy_rows, update_rows
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.numbering import Numbers, reserve_numbers, take_number
-from counterfoil.usage import allocating
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +46,6 @@ _CLAIM: Final = """
     WHERE r.id = %s AND r.status = %s AND c.status = %s
     ORDER BY c.position LIMIT 1
     FOR UPDATE OF c SKIP LOCKED FOR SHARE OF r
-"""
-
-#: Waits for those who are changing one of the agreements, and keeps others from it until the chunk is done.
-_HOLD: Final = """
-    SELECT count(*) FROM (
-        SELECT id FROM agreements_agreement WHERE id = ANY(%s) OR parent_id = ANY(%s) ORDER BY id FOR SHARE
-    ) held
 """
 
 
@@ -122,15 +113,8 @@ class Worker:
     def _do(self, chunk: Chunk) -> int:
         if self.run.status == RunStatus.NUMBERED:
             return self._write(chunk)
-        self._hold(chunk)
+        hold(chunk.agreement_ids, self.run.through)
         return self._draft(chunk) if self.run.mode == RunMode.DRAFT else self._rate(chunk)
-
-    def _hold(self, chunk: Chunk) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(_HOLD, [chunk.agreement_ids, chunk.agreement_ids])
-        overrun = overages_due(self.run.through).filter(agreement__in=chunk.agreement_ids)
-        if ids := set(overrun.order_by().values_list("agreement", flat=True)):
-            allocating.refresh(ids)
 
     # -- rating --------------------------------------------------------------------------------------------------------
 

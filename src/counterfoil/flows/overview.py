@@ -12,7 +12,8 @@ from django.db.models import Count, Q, QuerySet, Sum
 from counterfoil.agreements.models import Agreement
 from counterfoil.agreements.queries import expiring, total_monthly_values
 from counterfoil.billing.models import Invoice, InvoiceStatus, Payment
-from counterfoil.billing.queries import open_invoices, unbilled_periods
+from counterfoil.billing.queries import open_invoices
+from counterfoil.billing.recurring import unbilled
 from counterfoil.catalog.models import Product
 from counterfoil.companies.models import Company, CompanyKind, Site
 from counterfoil.companies.queries import my_company
@@ -46,7 +47,7 @@ def money_this_month(on: date) -> Money:
     collected = Payment.objects.filter(this_month).aggregate(n=Count("pk"), sum=Sum("amount"))
     overdue: Any = open_invoices().filter(due_date__lt=on)  # each with its balance
     late = [(row.bill_to_id, row.balance) for row in overdue]
-    unbilled = unbilled_periods(through=on)
+    waiting = unbilled(through=on)
     return Money(
         billed=billed["sum"] or ZERO,
         invoices=billed["n"],
@@ -55,8 +56,8 @@ def money_this_month(on: date) -> Money:
         overdue=sum_money(balance for _, balance in late),
         late_invoices=len(late),
         late_customers=len({customer for customer, _ in late}),
-        unbilled=sum_money(row.amount for row in unbilled),
-        unbilled_agreements=len({row.agreement_id for row in unbilled}),
+        unbilled=waiting.amount,
+        unbilled_agreements=waiting.agreements,
     )
 
 

@@ -45,7 +45,6 @@ class ParkedAgreement(Out):
 
     agreement_id: int
     agreement: str
-    period_start: str
     reason: Refusal
 
 
@@ -64,7 +63,6 @@ def shown_run(run: commands.InvoicingRun) -> dict[str, Any]:
             {
                 "agreement_id": parked.agreement_id,
                 "agreement": parked.agreement,
-                "period_start": parked.period_start.isoformat(),
                 "reason": parked.reason.as_dict(),
             }
             for parked in run.parked
