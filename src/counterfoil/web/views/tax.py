@@ -71,6 +71,8 @@ CERTIFICATES: Final = ListSpec(
     placeholder="Customer, number or reason",
 )
 
+CODE_FORM: Final = "web/tax/code_form.html"
+
 #: What a level taxes, as one chooses it: services, expenses, products.
 KINDS: Final = {
     "": ("Everything", (True, True, True)),
@@ -141,19 +143,35 @@ class TaxLevelForm(LineForm):
     """A level of a tax code."""
 
     name = forms.CharField(label="Level", max_length=40, widget=forms.TextInput(attrs={"placeholder": "State"}))
-    rate = RateField(label="Rate, %", widget=forms.TextInput(attrs={"placeholder": "6"}))
+    rate = RateField(label="Rate: % or amount", widget=forms.TextInput(attrs={"placeholder": "6"}))
     rate_type = forms.ChoiceField(label="Type", choices=LevelRateType.choices, required=False, initial="percent")
     agency = forms.CharField(label="Paid to", max_length=60)
     kinds = forms.ChoiceField(
         label="Taxes", choices=[(key, label) for key, (label, _) in KINDS.items()], required=False
     )
-    taxable_max = MoneyField(label="Most of a line", required=False)
-    single_unit_minimum = PriceField(label="Unit price from", required=False)
-    single_unit_maximum = PriceField(label="Unit price to", required=False)
-    compound_on = PositionsField(label="Tax on levels", required=False)
-    jurisdiction = forms.CharField(
-        label="Jurisdiction", max_length=12, required=False, widget=forms.TextInput(attrs={"placeholder": "05-45-05"})
+    taxable_max = MoneyField(label="Taxable maximum", required=False, help_text="The most that is taxed of a line.")
+    compound_on = PositionsField(
+        label="Also taxes the tax of levels", required=False, help_text="Numbers of levels above it: 1, 2."
     )
+    single_unit_minimum = PriceField(
+        label="Single unit minimum", required=False, help_text="Of a unit's price, what is above it is taxed."
+    )
+    single_unit_maximum = PriceField(
+        label="Single unit maximum", required=False, help_text="Of a unit's price, what is up to it is taxed."
+    )
+    jurisdiction = forms.CharField(
+        label="Jurisdiction",
+        max_length=12,
+        required=False,
+        help_text="For rate files: state, type and code.",
+        widget=forms.TextInput(attrs={"placeholder": "05-45-05"}),
+    )
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether more than name, rate and agency was entered, or something of it has to be mended."""
+        rules = ("kinds", "taxable_max", "compound_on", "single_unit_minimum", "single_unit_maximum", "jurisdiction")
+        return any(self[name].value() or self[name].errors for name in rules)
 
     def is_wanted(self) -> bool:
         """What is chosen beforehand makes no level."""
@@ -212,7 +230,8 @@ def tax_code_new(request: HttpRequest) -> HttpResponse:
         said=lambda made: f"{made.identifier} was made.",
         crumbs=_crumbs(),
     )
-    return form_page(request, commands.create_tax_code, form, _in_lines(make), deed, lines=lines)
+    run = _in_lines(make)
+    return form_page(request, commands.create_tax_code, form, run, deed, lines=lines, template=CODE_FORM)
 
 
 def tax_code_edit(request: HttpRequest, pk: int) -> HttpResponse:
@@ -228,8 +247,8 @@ def tax_code_edit(request: HttpRequest, pk: int) -> HttpResponse:
     def change() -> TaxCode:
         return commands.update_tax_code(actor=actor_of(request), tax_code_id=pk, levels=_levels(lines), **form.given())
 
-    deed = _code_deed(found, f"Change the tax code {found.identifier}", "Save")
-    return form_page(request, commands.update_tax_code, form, _in_lines(change), deed, lines=lines)
+    deed, run = _code_deed(found, f"Change the tax code {found.identifier}", "Save"), _in_lines(change)
+    return form_page(request, commands.update_tax_code, form, run, deed, lines=lines, template=CODE_FORM)
 
 
 class ExemptionForm(LineForm):
@@ -280,7 +299,6 @@ class BasisForm(PageForm):
     basis = forms.ChoiceField(
         label="Sales tax is rounded to the cent on",
         choices=TaxBasis.choices,
-        widget=forms.RadioSelect,
         help_text="The seller chooses and keeps to it. Invoices that are there do not change.",
     )
 
