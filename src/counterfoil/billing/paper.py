@@ -22,7 +22,7 @@ from counterfoil.billing.printing import (
     PrintedTax,
     Sender,
 )
-from counterfoil.core.calendar import Period, format_date
+from counterfoil.core.calendar import Period, format_date, month_end
 from counterfoil.core.money import ZERO, format_money, multiply, sum_money
 from counterfoil.platform.documents import Template, as_svg, render_pdf, render_png
 from counterfoil.platform.records import plain_number
@@ -142,9 +142,18 @@ def _notes(line: PrintedLine) -> Iterable[str]:
     if covered := _covered(line):
         explained.append(covered)
     if line.start is not None:
-        served = Period(line.start, line.end).label if line.end else format_date(line.start)
+        served = _days(Period(line.start, line.end)) if line.end else format_date(line.start)
         explained[:1] = [" · ".join([served, *explained[:1]])]
     return [*explained, line.detail] if line.detail else explained
+
+
+def _days(period: Period) -> str:
+    """``Apr 2026`` for a whole calendar month, ``15–31 Mar 2026`` within one, else ``20 Mar 2026 – 4 Apr 2026``."""
+    start, last = period.start, period.inclusive_end
+    whole_month = start.day == 1 and last == month_end(start)
+    if whole_month or start == last or (start.year, start.month) != (last.year, last.month):
+        return period.label
+    return f"{start.day}–{format_date(last)}"
 
 
 def _covered(line: PrintedLine) -> str:
@@ -168,7 +177,7 @@ def _facts(printed: PrintedInvoice) -> list[list[str]]:
         ("Your account", printed.account_number),
         ("Reference", printed.reference),
         ("Agreement", printed.agreement),
-        ("Period", printed.period.label if printed.period else ""),
+        ("Period", _days(printed.period) if printed.period else ""),
         ("Sales order", printed.sales_order),
     ]
     return [[name, value] for name, value in facts if value]

@@ -64,7 +64,16 @@ SECTIONS: Final = (
         "s",
         (Item("Opportunities", "web:opportunities"), Item("Lease economics", "web:lease_economics")),
     ),
-    Section("Agreements", "contract", "a", (Item("Agreements", "web:agreements", "agreements_to_invoice"),)),
+    Section(
+        "Agreements",
+        "contract",
+        "a",
+        (
+            Item("Agreements", "web:agreements", "agreements_to_invoice"),
+            Item("Limits and renewals", "web:agreement_status", "agreements_parked"),
+            Item("Time, expenses and products", "web:usage"),
+        ),
+    ),
     Section("Orders", "checklist", "o", (Item("Sales orders", "web:sales_orders", "orders_to_invoice"),)),
     Section(
         "Buy",
@@ -93,6 +102,7 @@ SECTIONS: Final = (
         "i",
         (
             Item("Invoices", "web:invoices", "draft_invoices"),
+            Item("Mail invoices", "web:invoices_send", roles=FINANCE),
             Item("Payments", "web:payments"),
             Item("Sales tax", "web:tax_remittances"),
         ),
@@ -116,6 +126,10 @@ SECTIONS: Final = (
         (
             Item("Companies", "web:companies"),
             Item("Products", "web:products"),
+            Item("Agreement types", "web:agreement_types"),
+            Item("Work roles", "web:work_roles"),
+            Item("Work types", "web:work_types"),
+            Item("Expense types", "web:expense_types"),
             Item("Import", "web:imports"),
             Item("Chart of accounts", "web:accounts"),
             Item("GL mapping", "web:gl_mappings"),

@@ -128,11 +128,10 @@ def invoices_send(request: HttpRequest) -> HttpResponse:
                 messages.success(request, f"{count} invoice{'s are' if count > 1 else ' is'} on the way.")
             if not done.left_out:
                 return redirect("web:invoices_send")
-    rows = queries.not_mailed()
+    rows = list(queries.not_mailed()[: SHOWN + 1])
     context = {
         "rows": rows[:SHOWN],
-        "count": rows.count(),
-        "most": SHOWN,
+        "has_more": len(rows) > SHOWN,
         "done": done,
         "refusal": refusal,
         "is_configured": mail.is_configured(),
