@@ -5,13 +5,19 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from tests.trade import D, order_of
+from tests.trade import NOW, D, order_of, transfer
 from tests.world import FINANCE, World, build_world
 
-from counterfoil.billing.commands import invoice_sales_order
+from counterfoil.accounting.tax_report import tax_report
+from counterfoil.accounting.verification import verify
+from counterfoil.billing.commands import close_invoice, credit_invoice, invoice_sales_order
+from counterfoil.billing.credits import CreditLine
 from counterfoil.billing.drafts import write_draft
 from counterfoil.billing.models import Invoice, InvoiceLine
+from counterfoil.billing.queries import tax_owed
 from counterfoil.core.errors import DomainError
+from counterfoil.ledger.models import AccountType
+from counterfoil.ledger.queries import balance_of_types
 from counterfoil.tax.commands import (
     TaxExemptionInput,
     TaxLevelInput,
@@ -114,3 +120,53 @@ def test_services_that_are_not_taxed_stand_beside_products_that_are(world: World
         for kind in ("service", "product", "expense")
     ]
     assert [line.tax_amount for line in drafted(world, *lines).lines.all()] == [D("0.00"), D("6.00"), D("6.00")]
+
+
+# -- credit memos ------------------------------------------------------------------------------------------------------
+
+
+def test_a_credit_memo_has_the_rate_of_the_invoice_after_the_rate_has_changed(world: World) -> None:
+    """100.00 at 6 % in January; in February it is 6.5 %: what comes back is 6.00, in two parts 1.80 and 4.20."""
+    invoice = close_invoice(actor=FINANCE, invoice_id=draft(world, "100").pk, now=NOW)
+    raised = [TaxLevelInput("Michigan", D("0.065"), AGENCY)]
+    update_tax_code(actor=FINANCE, tax_code_id=world.tax6.pk, levels=raised, levels_from=FEB_1)
+    line = invoice.lines.get()
+    part = credit(invoice, CreditLine(line.pk, amount=D("30")))
+    assert taxes(part) == [("Michigan", "-30.00", "0.00", "-1.80")]
+    rest = credit(invoice)
+    assert taxes(rest) == [("Michigan", "-70.00", "0.00", "-4.20")]
+    assert part.total + rest.total == -invoice.total
+
+
+def test_a_credit_of_an_exempt_sale_takes_exempt_sales_back(world: World) -> None:
+    add_exemption_certificate(
+        actor=FINANCE, company_id=world.acme.pk, number="R-1", reason="Resale", valid_from=date(2026, 1, 1)
+    )
+    invoice = close_invoice(actor=FINANCE, invoice_id=draft(world, "100").pk, now=NOW)
+    assert taxes(credit(invoice)) == [("Michigan", "0.00", "-100.00", "0.00")]
+
+
+def test_invoices_and_credits_tie_to_the_ledger(world: World) -> None:
+    """Two levels, thirds of a cent, credited in parts: report, remittances and ledger say the same."""
+    levels = [TaxLevelInput("Michigan", D("0.06"), AGENCY), TaxLevelInput("City", D("0.0133"), "City Hall")]
+    update_tax_code(actor=FINANCE, tax_code_id=world.tax6.pk, levels=levels)
+    invoices = [
+        close_invoice(actor=FINANCE, invoice_id=draft(world, price).pk, now=NOW) for price in ("33.37", "9.99", "0.07")
+    ]
+    credit(invoices[0], CreditLine(invoices[0].lines.get().pk, amount=D("11.11")))
+    credit(invoices[0])
+    credit(invoices[1], CreditLine(invoices[1].lines.get().pk, amount=D("3.33")))
+    transfer(date(2026, 2, 28))
+    found = tax_report(first=date(2026, 1, 1), last=date(2026, 2, 28))
+    assert (found.other, sum(row.owed for row in found.rows)) == (0, found.balance)
+    assert found.balance == -balance_of_types(AccountType.SALES_TAX)
+    assert {row.agency: row.owed for row in tax_owed(through=date(2026, 2, 28))} == {
+        agency: sum(row.owed for row in found.rows if row.agency == agency) for agency in (AGENCY, "City Hall")
+    }
+    assert next(check for check in verify() if check.name == "sales_tax").ok
+
+
+def credit(invoice: Invoice, *lines: CreditLine) -> Invoice:
+    """A closed credit memo of February."""
+    memo = credit_invoice(actor=FINANCE, invoice_id=invoice.pk, on=FEB_1, reason="Returned", lines=lines)
+    return close_invoice(actor=FINANCE, invoice_id=memo.pk, now=NOW)

@@ -364,6 +364,15 @@ def test_a_credit_gives_back_at_the_levels_that_taxed_the_line() -> None:
     assert back.by_line == {"exempt in town": D("-3.00")}
 
 
+def test_a_credit_of_an_exempt_line_takes_exempt_sales_back() -> None:
+    lines = [BookedLine("taxed", D("100.00"), D("6.00")), BookedLine("exempt", D("50.00"), D("0.00"))]
+    back = tax_of_credit(
+        lines, [BookedLevel("State", D("0.06"), D("6.00"), 1)], {"taxed": D("10.00"), "exempt": D("20.00")}
+    )
+    (level,) = back.by_level
+    assert (level.taxable_amount, level.exempt_amount, level.amount) == (D("-10.00"), D("-20.00"), D("-0.60"))
+
+
 @pytest.mark.parametrize("credit", ["100.01", "-0.01"])
 def test_no_more_is_credited_than_was_billed(credit: str) -> None:
     line = BookedLine("a", D("100.00"), D("6.00"))

@@ -165,8 +165,8 @@ def reckon_credit(memo: Invoice, *, closing: bool = False) -> Invoice:
 
 
 def _levels_of(invoice: Invoice, lines: list[InvoiceLine]) -> dict[int, frozenset[int]]:
-    """The positions of the levels that taxed each line, as the tax code stood on the date of the invoice."""
-    if invoice.tax_code_id is None or not invoice.tax_total:
+    """The positions of the levels that taxed each line, or would have, as the code stood on the invoice's date."""
+    if invoice.tax_code_id is None:
         return {}
     table = tax_table(on=invoice.date, buyer_ids=[], tax_code_ids=[invoice.tax_code_id])
     rules = table.rules.get(invoice.tax_code_id)
@@ -178,10 +178,12 @@ def _levels_of(invoice: Invoice, lines: list[InvoiceLine]) -> dict[int, frozense
 def _positions(rules: TaxRules, line: InvoiceLine) -> frozenset[int]:
     if not line.taxable:
         return frozenset()
-    exempt = rules.exempt(
+    kind = cast(Kind, line.kind)
+    at = frozenset(level.position for level in rules.levels if level.taxes(kind))
+    if not line.tax_amount:
+        return at  # exempt wherever it would have been taxed
+    return at - rules.exempt(
         line.product.category_id if line.product else None,
         line.charge.expense_type_id if line.charge else None,
         line.charge.work_role_id if line.charge else None,
     )
-    kind = cast(Kind, line.kind)
-    return frozenset(level.position for level in rules.levels if level.taxes(kind) and level.position not in exempt)

@@ -19,7 +19,7 @@ Everything is reckoned in integers: exact like fractions, and quick enough for a
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -392,7 +392,7 @@ class BookedLine(NamedTuple):
         amount: billed.
         tax: billed on it.
         credited: amount credited by earlier credit memos, with the sign of ``amount``.
-        levels: positions of the levels that taxed it; ``None`` is all of them.
+        levels: positions of the levels that taxed it, or would have, were it not exempt; ``None`` is all of them.
     """
 
     key: Hashable
@@ -414,7 +414,7 @@ class BookedLevel(NamedTuple):
 
 
 def tax_of_credit(
-    lines: Sequence[BookedLine], levels: Sequence[BookedLevel], credits: dict[Hashable, Decimal]
+    lines: Sequence[BookedLine], levels: Sequence[BookedLevel], credits: Mapping[Hashable, Decimal]
 ) -> TaxResult:
     """The tax of a credit memo, out of the tax that was billed: neither today's rates nor a rounding of its own.
 
@@ -459,8 +459,9 @@ def tax_of_credit(
             LevelTax(
                 name=level.name,
                 rate=level.rate,
-                taxable_amount=-sum_money(credits.get(x.key, ZERO) for x in lines if _bears(x, level)) + ZERO,
+                taxable_amount=_taken_back(lines, level, credits, taxed=True),
                 amount=sum_money([then, -now]),
+                exempt_amount=_taken_back(lines, level, credits, taxed=False),
                 position=level.position,
                 agency=level.agency,
                 rate_type=level.rate_type,
@@ -469,6 +470,13 @@ def tax_of_credit(
         ),
         by_line=back,
     )
+
+
+def _taken_back(
+    lines: Sequence[BookedLine], level: BookedLevel, credits: Mapping[Hashable, Decimal], *, taxed: bool
+) -> Decimal:
+    """What is credited of the lines of a level, those that bore tax or those that were exempt."""
+    return sum_money(-credits.get(x.key, ZERO) for x in lines if _bears(x, level) and bool(x.tax) == taxed)
 
 
 def _bears(line: BookedLine, level: BookedLevel) -> bool:
