@@ -114,6 +114,16 @@ def test_an_overrun_can_be_taken_from_the_next_period() -> None:
     assert "3 hours in advance from the period of 1 Feb 2026" in by_key(result)["a"].explanation
 
 
+def test_no_more_than_the_overrun_limit_is_taken_from_the_next_period() -> None:
+    agreement = terms(allow_overruns=True, overrun_limit=D(2), overrun_from="next_period")
+    entries = [work("a", day(1, 10), "25"), work("b", day(2, 10), "30")]
+    result = run(agreement, entries, through=day(2, 28))
+    assert [x.overage_quantity for x in result.allocations] == [3, 10]
+    assert [recap(pool) for pool in result.pools] == [(20, 0, 0, -22, -2, 2), (20, -2, 0, -20, -2, 2)]
+    billed = [replace(entry, pinned=by_key(result)[entry.key]) for entry in entries]
+    assert run(agreement, billed, through=day(2, 28)).pools == result.pools
+
+
 def test_the_last_period_has_no_next_one_to_overrun_into() -> None:
     agreement = terms(allow_overruns=True, overrun_from="next_period", end=FEB)
     assert by_key(run(agreement, [work("a", day(1, 10), "23")]))["a"].overage_quantity == 3
@@ -194,6 +204,11 @@ def test_back_dated_work_is_covered_by_its_date_or_as_it_was_saved() -> None:
     assert covered(run(terms(order="as_saved"), entries)) == {"late": "20", "back-dated": "0"}
 
 
+def test_of_one_day_what_was_entered_first_is_covered_first() -> None:
+    entries = [work("second", day(1, 5), "15", saved=2), work("first", day(1, 5), "15", saved=1)]
+    assert covered(run(terms(), entries)) == {"first": "15", "second": "5"}
+
+
 def test_what_was_billed_keeps_its_allocation() -> None:
     entries = [work("late", day(1, 20), "20", saved=1), work("back-dated", day(1, 5), "5", saved=2)]
     billed = by_key(run(terms(), entries[:1]))["late"]
@@ -259,6 +274,18 @@ def test_an_adjustment_lives_one_contract_year() -> None:
     assert (second.carried_in, second.used, second.lapsed, second.remaining) == (3, -1, -2, 0)
 
 
+def test_what_lapses_first_is_used_first() -> None:
+    """Hours that are carried over for good wait for the adjustment, which is younger but lapses."""
+    agreement, extra = terms(carry_over=True), [Adjustment(day(1, 5), D(5))]
+    (entry,) = run(agreement, [work("a", day(1, 10), "8")], extra).allocations
+    assert entry.draws == (Draw(day(1, 5), True, D(5)), Draw(JAN, False, D(3)))
+
+
+def test_what_ends_with_its_period_is_simply_not_carried_on() -> None:
+    january, february, *_ = run(terms(), [], [Adjustment(JAN, D(5))]).pools
+    assert (january.remaining, january.lapsed, february.carried_in) == (25, 0, 0)
+
+
 def test_a_removal_takes_from_its_period_before_the_work() -> None:
     result = run(terms(), [work("a", day(1, 10), "18")], [Adjustment(day(1, 20), D(-5))], day(1, 31))
     assert recap(result.pools[0]) == (20, 0, -5, -15, 0, 0)
@@ -275,11 +302,11 @@ def test_a_removal_does_not_touch_what_was_billed() -> None:
 
 def test_a_block_expires_when_nothing_is_left() -> None:
     block = terms(limit="2", one_time=True, expire_when_zero=True)
-    entries = [work("a", day(1, 10), "3"), work("b", day(2, 1), "1")]
+    entries = [work("a", day(1, 10), "3"), work("same day", day(1, 10), "1", saved=1), work("b", day(2, 1), "1")]
     result = run(block, entries, [Adjustment(day(1, 20), D(5))])
     assert result.pools[0].expired
     assert result.pools[0].available == 0
-    assert [x.reason for x in result.allocations] == [Reason.USED_UP, Reason.EXPIRED]
+    assert [x.reason for x in result.allocations] == [Reason.USED_UP, Reason.EXPIRED, Reason.EXPIRED]
     assert by_key(result)["b"].explanation == (
         "Not covered: the agreement expired when nothing was left of it. Billed: 100.00."
     )
