@@ -179,7 +179,7 @@ def load(agreement_ids: Sequence[int], *, through: date, with_last: bool = True)
 def _agreements(found: Loaded, agreement_ids: Sequence[int]) -> dict[int, int]:
     """The agreements and their children; answers with the parent of each."""
     ids = list(agreement_ids)
-    rows = Agreement.objects.filter(Q(pk__in=ids) | Q(parent__in=ids)).order_by("pk")
+    rows = Agreement.objects.filter(Q(pk__any=ids) | Q(parent__any=ids)).order_by("pk")
     parents: dict[int, int] = {}
     for values in rows.values_list(*AgreementRow._fields):
         row = AgreementRow(*values)
@@ -193,7 +193,7 @@ def _agreements(found: Loaded, agreement_ids: Sequence[int]) -> dict[int, int]:
 
 def _states(found: Loaded, family: dict[int, int]) -> None:
     """How far each is billed; a change of a child is one of its parent."""
-    rows = BillingState.objects.filter(pk__in=family)
+    rows = BillingState.objects.filter(agreement__any=family)
     for values in rows.values_list(*StateRow._fields):
         row = StateRow(*values)
         parent = family[row.agreement_id]
@@ -207,18 +207,18 @@ def _states(found: Loaded, family: dict[int, int]) -> None:
 
 
 def _charges(found: Loaded, family: dict[int, int]) -> None:
-    rows = Addition.objects.filter(agreement__in=family).order_by("agreement_id", "position")
+    rows = Addition.objects.filter(agreement__any=family).order_by("agreement_id", "position")
     for values in rows.values_list(*AdditionRow._fields):
         addition = AdditionRow(*values)
         found.additions.setdefault(addition.agreement_id, []).append(addition)
-    history = AdditionChange.objects.filter(addition__agreement__in=family).order_by("addition_id", "effective_date")
+    history = AdditionChange.objects.filter(addition__agreement__any=family).order_by("addition_id", "effective_date")
     columns = ("addition_id", "effective_date", "quantity", "less_included", "unit_price", "unit_cost")
     for pk, *change in history.values_list(*columns):
         found.changes.setdefault(pk, []).append(tuple(change))
-    amounts = BillingAmountChange.objects.filter(agreement__in=family).order_by("agreement_id", "effective_date")
+    amounts = BillingAmountChange.objects.filter(agreement__any=family).order_by("agreement_id", "effective_date")
     for pk, day, amount in amounts.values_list("agreement_id", "effective_date", "billing_amount"):
         found.amounts.setdefault(pk, []).append((day, amount))
-    cancelled = CancelledPeriod.objects.filter(agreement__in=found.agreements).order_by()
+    cancelled = CancelledPeriod.objects.filter(agreement__any=found.agreements).order_by()
     for pk, start in cancelled.values_list("agreement_id", "period_start"):
         found.cancelled.setdefault(pk, set()).add(start)
 
@@ -235,7 +235,7 @@ def overages_due(through: date) -> QuerySet[Charge]:
 
 
 def _overages(found: Loaded, family: dict[int, int], through: date) -> None:
-    rows = overages_due(through).filter(agreement__in=family).order_by("date", "pk")
+    rows = overages_due(through).filter(agreement__any=family).order_by("date", "pk")
     prepaid: dict[int, list[int]] = {}
     for row in rows.select_related("agreement", "product", "allocation__agreement"):
         assert row.agreement is not None
@@ -250,11 +250,11 @@ def _overages(found: Loaded, family: dict[int, int], through: date) -> None:
 
 def _companies(found: Loaded) -> None:
     ids = {pk for row in found.agreements.values() for pk in (row.company_id, row.bill_to_id)}
-    rows = Company.objects.filter(pk__in=ids).order_by()
+    rows = Company.objects.filter(pk__any=ids).order_by()
     for values in rows.values_list(*CompanyRow._fields):
         company = CompanyRow(*values)
         found.companies[company.id] = company
-    sites = Site.objects.filter(company__in=ids).order_by("company_id", "-is_default", "name")
+    sites = Site.objects.filter(company__any=ids).order_by("company_id", "-is_default", "name")
     columns = (
         "pk", "company_id", "is_default", "tax_code_id", "line1", "line2", "city", "state", "postal_code",
     )  # fmt: skip
@@ -264,13 +264,16 @@ def _companies(found: Loaded) -> None:
             found.site_tax_codes[-company_id] = tax_code_id
         if company_id not in found.addresses:
             found.addresses[company_id] = _address(*address)
-    contacts = Contact.objects.filter(company__in=ids, is_billing=True).order_by("-is_default", "name")
+    contacts = Contact.objects.filter(company__any=ids, is_billing=True).order_by("-is_default", "name")
     for company_id, name in contacts.values_list("company_id", "name"):
         found.attention.setdefault(company_id, name)
 
 
 def _address(line1: str, line2: str, city: str, state: str, postal_code: str) -> str:
-    return "\n".join(Site(line1=line1, line2=line2, city=city, state=state, postal_code=postal_code).address_lines)
+    """As :attr:`Site.address_lines`, without a model instance."""
+    town = " ".join(part for part in (state, postal_code) if part)
+    place = ", ".join(part for part in (city, town) if part)
+    return "\n".join(line for line in (line1, line2, place) if line)
 
 
 # -- history -----------------------------------------------------------------------------------------------------------

@@ -63,6 +63,7 @@ class RatedInvoice:
     """An invoice or credit memo that is not written yet.
 
     ``types`` are the types of the agreement and its children, by id; ``prefix`` is that of the type's own numbers.
+    ``nets`` is what it books by account, once somebody has looked it up.
     """
 
     agreement_id: int
@@ -94,6 +95,7 @@ class RatedInvoice:
     cost_total: Decimal
     lines: list[RatedLine]
     taxes: list[RatedTax]
+    nets: dict[str, Decimal] | None = None
 
 
 class StateAfter(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Final
 
 from django.db import connection
 
-from counterfoil.agreements.billing_state import cancelled_starts, invoiced_starts
+from counterfoil.agreements.billing_state import cancelled_starts, invoiced_starts, period_of
 from counterfoil.agreements.models import Agreement
 from counterfoil.agreements.queries import all_periods
 from counterfoil.billing.rating import Asked, rate
@@ -70,7 +70,7 @@ def unbilled_periods(
 ) -> list[UnbilledPeriod]:
     """Every invoice that is due through a day (WE-19) and not made, oldest first; children are on their parent's.
 
-    Agreements that cannot be billed are not among them: see :func:`counterfoil.billing.rating.rate` for the reasons.
+    An agreement that cannot be billed stands there with its next period and nothing.
     """
     ids = due_agreements(through=through, company_id=company_id)
     if agreement_id is not None:
@@ -92,6 +92,19 @@ def unbilled_periods(
             amount=invoice.subtotal,
         )
         for invoice in rating.invoices
+    ]
+    left_out = Agreement.objects.filter(pk__in=[each.agreement_id for each in rating.parked])
+    rows += [
+        UnbilledPeriod(
+            agreement_id=agreement.pk,
+            agreement=agreement.number,
+            name=agreement.name,
+            company_id=agreement.company_id,
+            customer=agreement.company.name,
+            period=period_of(agreement, agreement.billing_state.next_period),
+            amount=ZERO,
+        )
+        for agreement in left_out.select_related("company", "billing_state", "parent")
     ]
     return sorted(rows, key=lambda row: (row.period.start, row.agreement_id))
 

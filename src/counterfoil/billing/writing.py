@@ -44,7 +44,7 @@ def hold(agreement_ids: Sequence[int], through: date) -> None:
     ids = list(agreement_ids)
     with connection.cursor() as cursor:
         cursor.execute(_HOLD, [ids, ids])
-    covering = overages_due(through).filter(agreement__in=ids).order_by()
+    covering = overages_due(through).filter(agreement__any=ids).order_by()
     if overrun := set(covering.values_list("agreement", flat=True)):
         allocating.refresh(overrun)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from counterfoil.accounting.documents import revenue_of
 from counterfoil.accounting.mapping import MappedAccounts, agreement_key, load_accounts
@@ -34,6 +34,7 @@ class Books:
         self._products = dict(Product.objects.values_list("pk", "product_class"))
         self._mapped: MappedAccounts = load_accounts(self._products.keys())
         self._known: dict[tuple[GlRole, Key], str] = {}
+        self._earned: dict[tuple[Any, ...], str] = {}
         self._periods = list(AccountingPeriod.objects.order_by("start"))
 
     def __call__(self, role: GlRole, key: Key) -> str:
@@ -62,12 +63,21 @@ class Books:
         Raises:
             DomainError: ``gl_mapping_missing``.
         """
+        if invoice.nets is None:
+            invoice.nets = self._nets(invoice)
+        return invoice.nets
+
+    def _nets(self, invoice: RatedInvoice) -> dict[str, Decimal]:
         nets: dict[str, Decimal] = {}
         if invoice.total:
             nets[self(GlRole.ACCOUNTS_RECEIVABLE, None)] = invoice.total
         for line in invoice.lines:
             if line.amount or line.released_amount:
-                earned = self._earned_on(invoice, line)
+                type_id = invoice.types[line.agreement_id or invoice.agreement_id]
+                asked = (line.product_id, type_id, line.kind, line.deferred, line.charge_id is None)
+                earned = self._earned.get(asked)
+                if earned is None:
+                    earned = self._earned[asked] = self._earned_on(line, type_id)
                 nets[earned] = nets.get(earned, ZERO) - line.amount - line.released_amount
             if line.released_amount:
                 deferred = self(GlRole.DEFERRED_REVENUE, self._deferred_key(invoice, line))
@@ -98,17 +108,12 @@ class Books:
         )
         return JournalDraft(invoice.date, SourceType.INVOICE.value, pk, "invoice", memo, lines)
 
-    def _earned_on(self, invoice: RatedInvoice, line: RatedLine) -> str:
+    def _earned_on(self, line: RatedLine, type_id: int) -> str:
         """The account that a line earns on, or is deferred on."""
-        if line.charge_id is None and not line.deferred:
-            key = agreement_key(line.product_id, invoice.types[line.agreement_id or invoice.agreement_id])
-            return self(GlRole.AGREEMENT_REVENUE, key)
-        product = Product(product_class=self._products[line.product_id]) if line.product_id else None
         plain = InvoiceLine(kind=line.kind, deferred=line.deferred, charge_id=line.charge_id)
-        if product is not None:
-            product.pk = line.product_id
-            plain.product = product
-        return self(*revenue_of(plain, invoice.types[line.agreement_id or invoice.agreement_id]))
+        if line.product_id is not None:
+            plain.product = Product(pk=line.product_id, product_class=self._products[line.product_id])
+        return self(*revenue_of(plain, type_id))
 
     def _deferred_key(self, invoice: RatedInvoice, line: RatedLine) -> Key:
         return agreement_key(None, invoice.types[line.agreement_id or invoice.agreement_id])

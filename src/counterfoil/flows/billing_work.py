@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 
 ENTRIES: Final = Series("journal_entry", "JE-")
 
+#: Rated invoices that a worker keeps in memory, some 6 kB each; what is beyond is rated twice.
+MOST_KEPT: Final = 15_000
+
 #: What a worker reports after each chunk: how many invoices there were on it.
 Report = Callable[[int], None]
 
@@ -44,7 +47,7 @@ _CLAIM: Final = """
     SELECT c.id, c.position, c.agreement_ids, c.numbers
     FROM billing_billingrun r JOIN billing_billingrunchunk c ON c.run_id = r.id
     WHERE r.id = %s AND r.status = %s AND c.status = %s
-    ORDER BY c.position LIMIT 1
+    ORDER BY c.id = ANY(%s) DESC, c.position LIMIT 1
     FOR UPDATE OF c SKIP LOCKED FOR SHARE OF r
 """
 
@@ -71,13 +74,18 @@ def work(run_id: int, report: Report | None = None) -> None:
 
 
 class Worker:
-    """Somebody who takes one chunk after another. What all chunks need is loaded once."""
+    """Somebody who takes one chunk after another. What all chunks need is loaded once.
+
+    What a worker has rated it keeps, up to :data:`MOST_KEPT` invoices, and writes it itself when the run is numbered;
+    the agreements are claimed, so it is what rating them again would give.
+    """
 
     def __init__(self, run_id: int, report: Report | None = None) -> None:
         self.run = BillingRun.objects.get(pk=run_id)
         self.report = report
         self.reference = Reference()
         self.books = Books() if self.run.mode == RunMode.TRANSFER else None
+        self._kept: dict[int, Rating] = {}
         self.actor = Actor(self.run.started_by_id_of_user, self.run.started_by, frozenset({Role.FINANCE}), "job")
 
     def step(self) -> bool:
@@ -104,7 +112,7 @@ class Worker:
     def _claim(self) -> Chunk | None:
         wanted = ChunkStatus.RATED if self.run.status == RunStatus.NUMBERED else ChunkStatus.WAITING
         with connection.cursor() as cursor:
-            cursor.execute(_CLAIM, [self.run.pk, self.run.status, wanted.value])
+            cursor.execute(_CLAIM, [self.run.pk, self.run.status, wanted.value, list(self._kept)])
             row = cursor.fetchone()
         if row is None:
             return None
@@ -123,7 +131,7 @@ class Worker:
         rating = self._rated(chunk.agreement_ids)
         self._park(rating.parked)
         billed = {invoice.agreement_id for invoice in rating.invoices}
-        BillingState.objects.filter(pk__in=billed).update(run_id=self.run.pk)
+        BillingState.objects.filter(agreement__any=billed).update(run_id=self.run.pk)
         move_on([state for state in rating.states if state.agreement_id not in billed])
         BillingRunChunk.objects.filter(pk=chunk.pk).update(
             status=ChunkStatus.RATED,
@@ -132,6 +140,9 @@ class Worker:
             numbers={name: {"count": count, "prefix": prefix} for (name, prefix), count in self._counted(rating)},
             rated_at=datetime.now(UTC),
         )
+        if sum(len(kept.invoices) for kept in self._kept.values()) + len(rating.invoices) <= MOST_KEPT:
+            states = [state for state in rating.states if state.agreement_id in billed]
+            self._kept[chunk.pk] = Rating(rating.invoices, states)
         return len(rating.invoices)
 
     def _rated(self, agreement_ids: Sequence[int]) -> Rating:
@@ -221,7 +232,9 @@ class Worker:
 
     def _write(self, chunk: Chunk) -> int:
         """Write a chunk whose numbers are reserved, as it was planned."""
-        rating = self._rate_together(chunk.agreement_ids, self._asked(claimed=True))
+        rating = self._kept.pop(chunk.pk, None)
+        if rating is None:
+            rating = self._rate_together(chunk.agreement_ids, self._asked(claimed=True))
         self._compare(chunk, rating)
         numbers, entry_numbers = self._numbered(chunk, rating.invoices)
         try:

@@ -10,3 +10,7 @@ class PlatformConfig(AppConfig):
 
     name = "counterfoil.platform"
     label = "platform"
+
+    def ready(self) -> None:
+        """Make ``filter(column__any=values)`` known."""
+        from counterfoil.platform import anyof  # noqa: F401
