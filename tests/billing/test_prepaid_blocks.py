@@ -92,7 +92,8 @@ def test_we5_both_blocks_last_150_hours_and_hour_151_is_billed_with_its_tax(
     assert sum_money(row.drawn for row in allocations) == D(limit)
     used_up = billed()
     assert (used_up.subtotal, used_up.tax_total, used_up.total) == (0, 0, 0)
-    assert [(line.amount, line.covered_amount, line.released_amount) for line in used_up.lines.order_by("position")] == [
+    lines = used_up.lines.order_by("position")
+    assert [(line.amount, line.covered_amount, line.released_amount) for line in lines] == [
         (0, D("5000"), D("5000")), (0, D("5000"), D("5000")), (0, D("4950"), D("4950")), (0, D("50"), D("50")),
     ]  # fmt: skip
     assert earned() == D("15000")
