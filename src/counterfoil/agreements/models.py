@@ -245,7 +245,8 @@ class BillingState(models.Model):
     ``next_period`` counts the periods of the grid from the first billing date (0 is the first); all before it are
     billed or cancelled. ``due_on`` is the day the next period falls due, empty when none is left; a child has none,
     since it is billed with its parent. ``changed_from`` is the earliest day from which something that may be billed
-    already was changed and not yet looked at by a run. A parked agreement is left out by runs until it is mended.
+    already was changed and not yet looked at by a run. A parked agreement (``parked_at``) is left out by runs until it
+    is mended; ``parked_code`` then stays until it is billed, so that what somebody has approved is not held up again.
     """
 
     agreement = models.OneToOneField(

@@ -150,7 +150,7 @@ def set_billing_amount(agreement: Agreement, on: date, billing_amount: Decimal) 
 
 @command(roles=(Role.FINANCE,))
 def unpark_agreement(*, actor: Actor, agreement_id: int) -> Agreement:
-    """Let billing runs bill a parked agreement again: it is mended.
+    """Let billing runs bill a parked agreement again: it is mended, or what looked absurd is right.
 
     Raises:
         DomainError: ``wrong_state`` unless it is parked; ``conflict`` while a run bills it.
@@ -160,7 +160,8 @@ def unpark_agreement(*, actor: Actor, agreement_id: int) -> Agreement:
     if state.parked_at is None:
         raise DomainError("wrong_state", f"{agreement.number} is not parked.")
     reason = state.parked_reason
-    BillingState.objects.filter(pk=state.pk).update(parked_code="", parked_reason="", parked_hint="", parked_at=None)
+    # The code stays until it is billed: what somebody has looked at and let go on is not held up for the same again.
+    BillingState.objects.filter(pk=state.pk).update(parked_reason="", parked_hint="", parked_at=None)
     audit.record(
         actor, "agreements.agreement.unparked", f"lets {agreement.number} be billed again; it was parked: {reason}",
         head_of(agreement),
