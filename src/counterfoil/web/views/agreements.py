@@ -1,52 +1,43 @@
-"""Pages: agreements, their additions, what is invoiced next and what has been."""
+"""Pages: the list of agreements, and an agreement with all that hangs on it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Final
 
-from django import forms
-from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import path, reverse
-from django.views.decorators.http import require_POST
 
 from counterfoil.agreements import commands, queries
-from counterfoil.agreements.models import Addition, Agreement, AgreementStatus, BillingOption
+from counterfoil.agreements.models import Addition, Agreement, AgreementStatus, BillingState
+from counterfoil.agreements.parameters import without_effect
+from counterfoil.agreements.terms import Values, billing_amount_on, billing_amounts, history_of, values_on
 from counterfoil.billing import commands as billing
 from counterfoil.billing import queries as invoices
-from counterfoil.companies.queries import billing_terms, sellable_companies
-from counterfoil.core.calendar import Cycle
-from counterfoil.core.errors import DomainError
-from counterfoil.core.money import extend, sum_money
-from counterfoil.tax.queries import tax_codes
+from counterfoil.core.calendar import format_date
+from counterfoil.core.money import extend, format_money
+from counterfoil.flows.upcoming import next_invoices
+from counterfoil.platform.models import AuditHead
+from counterfoil.platform.records import plain_number
+from counterfoil.usage.queries import RecapRow, recap
 from counterfoil.web import navigation
-from counterfoil.web.actions import actor_of, today
-from counterfoil.web.forms import (
-    CYCLES,
-    ChoiceOf,
-    CompanyField,
-    DayField,
-    Deed,
-    LineEditor,
-    LineForm,
-    MoneyField,
-    PageForm,
-    PriceField,
-    ProductField,
-    QuantityField,
-    asked_id,
-    form_page,
-    may,
-    posted,
-)
+from counterfoil.web.actions import today
+from counterfoil.web.forms import may
 from counterfoil.web.lists import Chips, Column, ListSpec, search_of, show_list
 from counterfoil.web.threads import side_of
+from counterfoil.web.views.agreement_changes import find
+from counterfoil.web.views.agreement_edit import ParametersForm
+from counterfoil.web.views.agreement_rates import rates_of
+from counterfoil.web.views.agreement_types import billed_in_words, covers_in_words, facts_of
 
-#: How many invoices to come are previewed.
-PREVIEWED = 3
+#: How many application periods stand in the recap, and how many events in the history of the additions.
+PERIODS: Final = 6
+EVENTS: Final = 40
 
 
 def _spec() -> ListSpec:
@@ -61,7 +52,7 @@ def _spec() -> ListSpec:
             Column("status", "State", kind="state", sort="status", card="note"),
             Column("start_date", "From", kind="date", sort="start_date"),
             Column("end_date", "Last day", kind="date", sort="end_date"),
-            Column("additions", "Additions", "addition_count", kind="quantity", sort="addition_count"),
+            Column("additions", "Additions", "addition_count", kind="quantity"),
             Column("monthly", "A month", lambda row: queries.monthly_value(row, on=on), kind="money", card="figure"),
         ),
         chips=(Chips("status", AgreementStatus.choices),),
@@ -73,305 +64,189 @@ def _spec() -> ListSpec:
 
 @navigation.waiting
 def agreements_wait() -> dict[str, int]:
-    """Agreements with a period that has begun and is not invoiced."""
-    return {"agreements_to_invoice": queries.agreements_to_invoice(through=today()).count()}
-
-
-class AgreementForm(PageForm):
-    """What a customer is billed for in every cycle."""
-
-    rows = (
-        ("company_id", "agreement_type_id"),
-        ("start_date", "first_billing_date", "end_date"),
-        ("billing_cycle", "billing_amount"),
-        ("bill_to_id", "customer_po"),
-        ("tax_code_id", "terms_id"),
-    )
-
-    company_id = CompanyField(label="Company")
-    agreement_type_id = ChoiceOf(label="Agreement type")
-    name = forms.CharField(label="Name", max_length=100, help_text="Prints on the invoice.")
-    start_date = DayField(label="Start")
-    first_billing_date = DayField(label="First billing date", required=False, help_text="Empty: the start.")
-    end_date = DayField(label="Last day", required=False, help_text="Empty: no ending date.")
-    billing_cycle = forms.ChoiceField(label="Billed", choices=CYCLES)
-    billing_amount = MoneyField(label="Billing amount", required=False, help_text="Every cycle, beside the additions.")
-    bill_to_id = ChoiceOf(label="Bill to", required=False, empty="The company's own bill-to")
-    customer_po = forms.CharField(label="Customer PO", max_length=50, required=False)
-    tax_code_id = ChoiceOf(label="Tax code", required=False, empty="That of the site or company")
-    terms_id = ChoiceOf(label="Terms", required=False, empty="Those of the bill-to")
-
-    def offer(self) -> None:
-        """Fill the choices."""
-        choices: dict[str, Sequence[Any]] = {
-            "agreement_type_id": list(queries.agreement_types()),
-            "bill_to_id": list(sellable_companies()),
-            "tax_code_id": list(tax_codes(active=True)),
-            "terms_id": list(billing_terms()),
-        }
-        for name, records in choices.items():
-            self.fields[name].offer(records)  # type: ignore[attr-defined]
-
-    def given(self) -> dict[str, Any]:
-        """What was entered; no billing amount is none."""
-        given = super().given()
-        if given.get("billing_amount") is None:
-            del given["billing_amount"]
-        return given
-
-
-class AdditionLine(LineForm):
-    """A product billed with the agreement."""
-
-    product_id = ProductField(label="Product")
-    description = forms.CharField(
-        label="Description",
-        required=False,
-        max_length=200,
-        widget=forms.TextInput(attrs={"data-fill": "description", "class": "is-words"}),
-    )
-    quantity = QuantityField(
-        label="Quantity", required=False, widget=forms.TextInput(attrs={"placeholder": "1", "class": "is-short"})
-    )
-    unit_price = PriceField(
-        label="Price a cycle", required=False, widget=forms.TextInput(attrs={"data-fill": "unit_price"})
-    )
-    unit_cost = PriceField(
-        label="Cost a cycle", required=False, widget=forms.TextInput(attrs={"data-fill": "unit_cost"})
-    )
-    effective_date = DayField(label="From", required=False)
-
-
-class AdditionForm(AdditionLine, PageForm):
-    """An addition on a page of its own."""
-
-    rows = (
-        ("quantity", "less_included"),
-        ("unit_price", "unit_cost"),
-        ("effective_date", "cancelled_date"),
-        ("billing_option", "serial_number"),
-    )
-
-    less_included = QuantityField(label="Less included", required=False, help_text="Not billed: part of the agreement.")
-    cancelled_date = DayField(label="Last day billed", required=False)
-    billing_option = forms.ChoiceField(label="Billing", choices=BillingOption.choices)
-    serial_number = forms.CharField(label="Serial number", max_length=50, required=False)
-    invoice_text = forms.CharField(
-        label="Text on the invoice", required=False, widget=forms.Textarea(attrs={"rows": 2})
-    )
-
-
-def _crumbs(*more: tuple[str, str]) -> tuple[tuple[str, str], ...]:
-    return (("Agreements", reverse("web:agreements")), *more)
+    """Agreements with a period that has begun and is not invoiced, and parked ones."""
+    return {
+        "agreements_to_invoice": queries.agreements_to_invoice(through=today()).count(),
+        "agreements_parked": BillingState.objects.filter(parked_at__isnull=False).count(),
+    }
 
 
 def agreements(request: HttpRequest) -> HttpResponse:
     """All agreements with what they are worth a month."""
     rows = queries.agreements(search=search_of(request))
-    context = {
-        "may": may(request, add=commands.create_agreement),
-        "monthly": queries.total_monthly_value(on=today()),
-    }
+    context = {"may": may(request, add=commands.create_agreement), "monthly": _monthly_value(today())}
     return show_list(request, _spec(), rows, "web/agreements/list.html", context)
 
 
-def new(request: HttpRequest) -> HttpResponse:
-    """A new agreement with its additions."""
-    form = AgreementForm(posted(request), initial={"start_date": today(), "company_id": asked_id(request, "company")})
-    form.offer()
-    lines = LineEditor(
-        request, AdditionLine, title="Additions", add="Add an addition", blank=1,
-        note="Price and cost come from the catalog unless you write others",
-    )  # fmt: skip
-    return form_page(
-        request,
-        commands.create_agreement,
-        form,
-        lambda: commands.create_agreement(
-            actor=actor_of(request),
-            additions=[commands.AdditionInput(**line) for line in lines.given()],
-            **form.given(),
-        ),
-        Deed(
-            title="New agreement",
-            button="Make the agreement",
-            back=reverse("web:agreements"),
-            then=lambda made: reverse("web:agreement", args=[made.pk]),
-            said=lambda made: f"{made.number} was made.",
-            crumbs=_crumbs(),
-        ),
-        lines=lines,
-    )
+def _monthly_value(on: date) -> Decimal:
+    """What all agreements are worth a month; reckoned again only when somebody did something, or on another day."""
+    global _known
+    state = (AuditHead.objects.exclude(seq=0).values_list("hash", flat=True).first(), on)
+    if _known is None or _known[0] != state:
+        _known = (state, queries.total_monthly_value(on=on))
+    return _known[1]
 
 
-def _find(pk: int) -> Agreement:
-    found = queries.agreement(pk)
-    if found is None:
-        raise Http404
-    return found
+_known: tuple[tuple[str | None, date], Decimal] | None = None
+
+
+# -- one agreement -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AdditionView:
+    """An addition as it is today, and what is to come."""
+
+    addition: Addition
+    now: Values
+    amount: Decimal
+    to_come: str
+    is_over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something in the history of the additions, as ``<c-thread>`` shows it."""
+
+    icon: str
+    title: str
+    on: date
+    note: str
+    amount: Decimal | None = None
+    state: str = ""
+    url: str = ""
+    current: bool = False
+    difference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecapView:
+    """An application period as the gauge shows it."""
+
+    row: RecapRow
+    granted: Decimal
+    used: Decimal
+    share: Decimal
+    whole: Decimal
+    is_over: bool
 
 
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
-    """An agreement: additions, what is invoiced next, what has been."""
-    agreement = _find(pk)
+    """An agreement: its recap, additions with their history, what is invoiced next, what has been, its family."""
+    agreement = find(pk)
     on = today()
-    upcoming = [
-        {"period": period, "lines": lines, "amount": sum_money(line.amount for line in lines)}
-        for period in queries.next_periods(agreement, PREVIEWED)
-        for lines in [queries.period_lines(agreement, period)]
-    ]
+    additions = list(queries.additions(pk).prefetch_related("changes"))
+    upcoming = next_invoices(pk)
+    periods = recap(agreement_id=pk, on=on)
+    current = next((row for row in reversed(periods) if row.is_current), None)
     can = may(
         request,
         edit=commands.update_agreement,
         add=commands.add_addition,
         cancel=commands.cancel_agreement,
         invoice=billing.invoice_agreement,
+        period=commands.cancel_period,
+        create=commands.create_agreement,
     )
-    made = invoices.invoices(agreement_id=pk)
+    is_active = agreement.status == AgreementStatus.ACTIVE
+    is_covering = agreement.application_unlimited or agreement.application_limit is not None
+    state = BillingState.objects.filter(agreement=agreement).first()
     context = {
         "agreement": agreement,
-        "additions": [
-            (addition, extend(addition.quantity - addition.less_included, addition.unit_price))
-            for addition in queries.additions(pk)
-        ],
-        "cycle": Cycle.parse(agreement.billing_cycle).label,
+        "today": on,
+        "additions": [_addition_view(each, on) for each in additions],
+        "history": sorted(_events(agreement, additions, on), key=lambda event: event.on, reverse=True)[:EVENTS],
+        "billed": billed_in_words(agreement),
+        "covers": covers_in_words(agreement),
+        "is_covering": is_covering,
+        "notes": list(without_effect(agreement)),
+        "amount": billing_amount_on(agreement, max(on, agreement.start_date)),
         "monthly": queries.monthly_value(agreement, on=max(on, agreement.start_date)),
+        "recap": _recap_view(current) if current else None,
+        "periods": [_recap_view(row) for row in periods[-PERIODS:][::-1]] if is_covering else [],
         "upcoming": upcoming,
-        "invoices": list(made[:12]),
+        "next_period": upcoming.periods[0] if upcoming.periods and agreement.parent_id is None else None,
+        "next_total": upcoming.invoices[0].subtotal if upcoming.invoices else None,
+        "adjustments": list(agreement.adjustments.order_by("-date", "-id")),
+        "cancelled": list(agreement.cancelled_periods.order_by("-period_start")),
+        "children": list(agreement.children.select_related("type").order_by("number")),
+        "rates": rates_of(agreement),
+        "facts": facts_of(agreement, ParametersForm()),
+        "state": state,
+        "renewed_by": Agreement.objects.filter(renews=agreement).first(),
+        "invoices": list(invoices.invoices(agreement_id=pk)[:12]),
         "may": can,
-        "can_invoice": can["invoice"] and bool(upcoming),
-        "is_active": agreement.status == AgreementStatus.ACTIVE,
+        "may_change": can["edit"] and is_active,
+        "can_invoice": can["invoice"] and is_active and bool(upcoming.periods) and agreement.parent_id is None,
+        "is_active": is_active,
         **side_of(agreement),
     }
     return render(request, "web/agreements/agreement.html", context)
 
 
-def _deed(agreement: Agreement, title: str, button: str, said: str) -> Deed:
-    here = reverse("web:agreement", args=[agreement.pk])
-    return Deed(
-        title=title,
-        button=button,
-        back=here,
-        then=lambda _: here,
-        said=lambda _: f"{agreement.number} {said}.",
-        crumbs=_crumbs((agreement.number, here)),
+def _addition_view(addition: Addition, on: date) -> AdditionView:
+    now = values_on(addition, max(on, addition.effective_date))
+    coming = [values for values in history_of(addition) if values.since > max(on, addition.effective_date)]
+    is_over = addition.cancelled_date is not None and addition.cancelled_date < on
+    to_come = f"from {format_date(coming[0].since)}: {_difference(now, coming[0])}" if coming and not is_over else ""
+    return AdditionView(addition, now, extend(now.billed_quantity, now.unit_price), to_come, is_over)
+
+
+def _difference(before: Values, after: Values) -> str:
+    """``quantity 45 → 51, price 22 → 23.5``."""
+    names = (("quantity", "quantity"), ("less_included", "included"), ("unit_price", "price"), ("unit_cost", "cost"))
+    return ", ".join(
+        f"{words} {plain_number(getattr(before, name))} → {plain_number(getattr(after, name))}"
+        for name, words in names
+        if getattr(before, name) != getattr(after, name)
     )
 
 
-def edit(request: HttpRequest, pk: int) -> HttpResponse:
-    """Change what may be changed of an agreement."""
-    agreement = _find(pk)
-    names = ("name", "end_date", "billing_amount", "bill_to_id", "customer_po", "tax_code_id", "terms_id")
-    form = AgreementForm(posted(request), initial={name: getattr(agreement, name) for name in names})
-    form.offer()
-    for name in ("company_id", "agreement_type_id", "start_date", "first_billing_date", "billing_cycle"):
-        del form.fields[name]
-    form.fields["bill_to_id"].required = True
-    return form_page(
-        request,
-        commands.update_agreement,
-        form,
-        lambda: commands.update_agreement(actor=actor_of(request), agreement_id=pk, **form.given()),
-        _deed(agreement, f"Change {agreement.number}", "Save", "was changed"),
-    )
+def _events(agreement: Agreement, additions: list[Addition], on: date) -> Iterator[Event]:
+    """What has become of the additions and the billing amount, and what will."""
+    amounts = billing_amounts(agreement)
+    for (_, before), (since, after) in pairwise(amounts):
+        words = f"{format_money(before)} → {format_money(after)}"
+        yield Event("cash", "Billing amount", since, words, after - before, _ahead(since, on))
+    for addition in additions:
+        history = history_of(addition)
+        first = history[0]
+        yield Event(
+            "plus", addition.description, addition.effective_date,
+            f"{plain_number(first.quantity)} × {format_money(first.unit_price)}",
+            extend(first.billed_quantity, first.unit_price), _ahead(addition.effective_date, on),
+        )  # fmt: skip
+        reasons = {row.effective_date: row.reason for row in addition.changes.all()}
+        for before, after in pairwise(history):
+            reason = reasons.get(after.since, "")
+            yield Event(
+                "pencil", addition.description, after.since,
+                _difference(before, after) + (f" · {reason}" if reason else ""),
+                extend(after.billed_quantity, after.unit_price) - extend(before.billed_quantity, before.unit_price),
+                _ahead(after.since, on),
+            )  # fmt: skip
+        if addition.cancelled_date is not None:
+            last = values_on(addition, addition.cancelled_date)
+            gone = addition.cancelled_date + timedelta(days=1)
+            yield Event(
+                "ban", addition.description, gone, f"cancelled, billed through {format_date(addition.cancelled_date)}",
+                -extend(last.billed_quantity, last.unit_price), _ahead(gone, on),
+            )  # fmt: skip
 
 
-@require_POST
-def invoice(request: HttpRequest, pk: int) -> HttpResponse:
-    """Invoice the period that the page showed; posting it twice does not bill the period after it."""
-    try:
-        start = date.fromisoformat(request.POST.get("period", ""))
-    except ValueError as error:
-        raise DomainError("required", "Say which period is to be invoiced.", field="period") from error
-    made = billing.invoice_agreement(actor=actor_of(request), agreement_id=pk, period_start=start)
-    messages.success(request, "A draft invoice of the next period was made.")
-    return redirect("web:invoice", made.pk)
+def _ahead(day: date, on: date) -> str:
+    return "to come" if day > on else ""
 
 
-class CancelForm(PageForm):
-    """The last day, and why."""
-
-    rows = (("on", "reason"),)
-
-    on = DayField(label="Last day")
-    reason = forms.CharField(label="Reason", max_length=100)
-
-
-def cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    """It ends before its last day."""
-    agreement = _find(pk)
-    form = CancelForm(posted(request), initial={"on": today()})
-    return form_page(
-        request,
-        commands.cancel_agreement,
-        form,
-        lambda: commands.cancel_agreement(actor=actor_of(request), agreement_id=pk, **form.given()),
-        _deed(agreement, f"Cancel {agreement.number}", "Cancel the agreement", "was cancelled"),
-    )
-
-
-def addition_new(request: HttpRequest, pk: int) -> HttpResponse:
-    """Add a product to an agreement."""
-    agreement = _find(pk)
-    form = AdditionForm(posted(request), initial={"effective_date": max(today(), agreement.start_date)})
-
-    def add() -> Addition:
-        return commands.add_addition(
-            actor=actor_of(request), agreement_id=pk, addition=commands.AdditionInput(**LineForm.given(form))
-        )
-
-    return form_page(
-        request, commands.add_addition, form, add, _deed(agreement, "Add an addition", "Add it", "has a new addition")
-    )
-
-
-def addition(request: HttpRequest, pk: int, addition_id: int) -> HttpResponse:
-    """Change an addition."""
-    agreement = _find(pk)
-    found = queries.additions(pk).filter(pk=addition_id).first()
-    if found is None:
-        raise Http404
-    names = [name for name in AdditionForm.base_fields if name != "product_id"]
-    form = AdditionForm(posted(request), initial={name: getattr(found, name) for name in names})
-    del form.fields["product_id"]
-    for name in ("description", "quantity", "less_included", "unit_price", "unit_cost", "effective_date"):
-        form.fields[name].required = True
-    return form_page(
-        request,
-        commands.update_addition,
-        form,
-        lambda: commands.update_addition(actor=actor_of(request), addition_id=addition_id, **form.given()),
-        _deed(agreement, f"Change {found.product.identifier}", "Save the addition", "was changed"),
-    )
-
-
-class CancelAdditionForm(PageForm):
-    """The last day it is billed for."""
-
-    on = DayField(label="Last day billed")
-
-
-def addition_cancel(request: HttpRequest, pk: int, addition_id: int) -> HttpResponse:
-    """It is billed no more."""
-    agreement = _find(pk)
-    form = CancelAdditionForm(posted(request), initial={"on": today()})
-    return form_page(
-        request,
-        commands.cancel_addition,
-        form,
-        lambda: commands.cancel_addition(actor=actor_of(request), addition_id=addition_id, **form.given()),
-        _deed(agreement, "Cancel an addition", "Cancel the addition", "has one addition less"),
-    )
+def _recap_view(row: RecapRow) -> RecapView:
+    granted = row.starting_units + row.carried_in_units + row.adjustment_units + row.lapsed_units
+    used = -row.used_units
+    whole = max(granted, used)
+    share = used * 100 / whole if whole > 0 else Decimal(0)
+    return RecapView(row, granted, used, share, whole, is_over=row.overrun_units > 0)
 
 
 urlpatterns = [
     path("agreements/", agreements, name="agreements"),
-    path("agreements/new/", new, name="agreement_new"),
     path("agreements/<int:pk>/", detail, name="agreement"),
-    path("agreements/<int:pk>/edit/", edit, name="agreement_edit"),
-    path("agreements/<int:pk>/invoice/", invoice, name="agreement_invoice"),
-    path("agreements/<int:pk>/cancel/", cancel, name="agreement_cancel"),
-    path("agreements/<int:pk>/additions/new/", addition_new, name="addition_new"),
-    path("agreements/<int:pk>/additions/<int:addition_id>/", addition, name="addition"),
-    path("agreements/<int:pk>/additions/<int:addition_id>/cancel/", addition_cancel, name="addition_cancel"),
 ]

@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import path
 
 from counterfoil.agreements import queries as agreements
+from counterfoil.agreements.models import AgreementStatus
 from counterfoil.assets.models import Asset
 from counterfoil.billing import queries as billing
 from counterfoil.catalog import queries as catalog
@@ -137,6 +138,11 @@ def pick(request: HttpRequest, kind: str) -> JsonResponse:
                 },
             }
             for product in catalog.products(search=words, active=True)[:SHOWN]
+        ]
+    elif kind == "agreements":
+        results = [
+            {"value": each.number, "label": f"{each.name} · {each.company.name}"}
+            for each in agreements.agreements(search=words, status=AgreementStatus.ACTIVE)[:SHOWN]
         ]
     elif kind in {"customers", "vendors", "companies"}:
         found = companies.companies(search=words).filter(pk__in=companies_to_pick(kind).values("pk"))[:SHOWN]
