@@ -187,9 +187,11 @@ class _Run:
                 wanted -= units
                 if lot is self.ahead.get(period):
                     self.overrun[period] += units
+        if self.terms.unlimited:
+            wanted = NONE
         wanted -= sum_money(draw.units for draw in self._take(entry.on, wanted))
         self.used[period] -= pinned.drawn
-        self.overrun[period] += pinned.overrun_drawn + (NONE if self.terms.unlimited else wanted)
+        self.overrun[period] += pinned.overrun_drawn + wanted
         if self.terms.units == "incidents":
             self.incidents[_ticket(entry)] = bool(pinned.overrun_drawn)
         self._expire(period, entry.on)
