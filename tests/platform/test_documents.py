@@ -184,6 +184,22 @@ def test_we_1_what_is_left_of_a_block_stands_on_the_invoice() -> None:
     assert "7 of 10 hours of A-0003 Block hours on 1 Apr 2019" in page
 
 
+def test_lines_tell_whether_they_are_taxed_only_when_some_are_not() -> None:
+    def marks(*taxable: bool) -> list[bool]:
+        lines = tuple(replace(LINES[0], taxable=each) for each in taxable)
+        return [
+            row["taxable"]
+            for group in invoice_values(invoice(lines=(*lines, LINES[3])))["groups"]
+            for row in group["lines"]
+        ]
+
+    assert marks(True, True) == [False, False, False]
+    assert marks(False, False) == [False, False, False]
+    assert marks(True, False) == [True, False, False]
+    (page,) = pages_of(invoice_pdf(invoice(lines=(LINES[0], replace(LINES[1], taxable=False))), timestamp=CLOSED))
+    assert "T marks taxable lines." in page
+
+
 def test_a_draft_is_marked_and_asks_for_nothing() -> None:
     (page,) = pages_of(invoice_pdf(invoice(number=None, is_draft=True), timestamp=CLOSED))
     assert "Not an invoice yet" in page

@@ -75,6 +75,7 @@ def invoice_values(printed: PrintedInvoice) -> Values:
     """What ``invoice.typ`` is filled with."""
     money = _credit_money if printed.is_credit else format_money
     groups = _groups(printed)
+    mixed = _tax_is_mixed(printed)
     return {
         **_page(printed.sender),
         "title": title_of(printed),
@@ -93,7 +94,7 @@ def invoice_values(printed: PrintedInvoice) -> Values:
                 "subtotal": format_money(sum_money(line.amount for line in lines))
                 if len(groups) > 1 and group is not Group.COVERED and len(lines) > 1
                 else "",
-                "lines": [_line(line) for line in lines],
+                "lines": [_line(line, marked=mixed) for line in lines],
             }
             for group, lines in groups.items()
         ],
@@ -124,13 +125,18 @@ def _groups(printed: PrintedInvoice) -> dict[Group, list[PrintedLine]]:
     return {group: found[group] for group in Group if group in found}
 
 
-def _line(line: PrintedLine) -> Values:
+def _tax_is_mixed(printed: PrintedInvoice) -> bool:
+    """Whether some of what is charged is taxed and some is not; only then do the lines tell."""
+    return len({line.taxable for line in printed.lines if not line.is_covered}) > 1
+
+
+def _line(line: PrintedLine, *, marked: bool) -> Values:
     return {
         "description": line.description,
         "quantity": " ".join(filter(None, (_number(line.quantity), line.unit))),
         "price": _price(line.unit_price),
         "amount": format_money(line.amount),
-        "taxable": line.taxable,
+        "taxable": marked and line.taxable and not line.is_covered,
         "covered": line.is_covered,
         "notes": list(_notes(line)),
     }
@@ -139,7 +145,7 @@ def _line(line: PrintedLine) -> Values:
 def _notes(line: PrintedLine) -> Iterable[str]:
     """The quiet lines under the description: when, how the amount came to be, what was covered."""
     explained = [part.strip() for part in line.explanation.split("\n") if part.strip()]
-    if covered := _covered(line):
+    if not explained and (covered := _covered(line)):
         explained.append(covered)
     if line.start is not None:
         served = _days(Period(line.start, line.end)) if line.end else format_date(line.start)
@@ -212,7 +218,7 @@ def _ask(printed: PrintedInvoice) -> Values:
 
 def _remarks(printed: PrintedInvoice) -> list[Values]:
     remarks = [{"heading": "Left in your block", "text": _block(block, printed)} for block in printed.blocks]
-    if any(line.taxable for line in printed.lines) and not all(line.taxable for line in printed.lines):
+    if _tax_is_mixed(printed):
         remarks.append({"heading": "Sales tax", "text": "T marks taxable lines."})
     if printed.is_credit and printed.corrects:
         remarks.append({"heading": "Corrects", "text": f"Invoice {printed.corrects}, at its rates of sales tax."})

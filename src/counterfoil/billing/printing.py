@@ -12,18 +12,17 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TypeAlias
 
-from django.db.models import Sum
-
-from counterfoil.agreements.models import Agreement, ApplicationUnits
+from counterfoil.agreements.models import ApplicationUnits
 from counterfoil.billing.drafts import address_of
 from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, InvoiceTax, LineKind, Payment
-from counterfoil.billing.queries import lines_of_invoice, open_invoices, payments_of_invoice
+from counterfoil.billing.queries import lines_of_invoice, open_invoices, payments_of_invoice, unapplied_payments
+from counterfoil.billing.statements import BlockRow, blocks_of_invoice
 from counterfoil.companies.models import Company
 from counterfoil.companies.queries import msp_settings, my_company
 from counterfoil.core.calendar import Period, format_date
 from counterfoil.core.money import ZERO, sum_money
 from counterfoil.platform.lookup import existing
-from counterfoil.usage.models import Allocation, ChargeKind
+from counterfoil.usage.models import ChargeKind
 
 Day: TypeAlias = date  # in classes that have a field called date
 
@@ -291,7 +290,7 @@ def printed_invoice(invoice_id: int, *, settled_on: date | None = None) -> Print
         text=invoice.top_comment,
         closing_text=invoice.bottom_comment,
         lines=tuple(_line(line, invoice) for line in lines),
-        blocks=_blocks(invoice, lines),
+        blocks=tuple(map(_block, blocks_of_invoice(invoice.pk))),
         taxes=tuple(PrintedTax(tax.level, tax.rate, tax.taxable_amount, tax.amount) for tax in _shown_taxes(invoice)),
         tax_caption=(invoice.tax_code.caption if invoice.tax_code else "") or "Sales tax",
         subtotal=invoice.subtotal,
@@ -318,7 +317,7 @@ def period_of(invoice: Invoice) -> Period | None:
 
 
 def printed_statement(company_id: int, *, as_of: date) -> PrintedStatement:
-    """What a bill-to owes at the end of ``as_of``, item by item.
+    """What a bill-to owes at the end of ``as_of``, item by item; what is left of its payments is among it.
 
     Raises:
         DomainError: ``not_found``.
@@ -337,6 +336,19 @@ def printed_statement(company_id: int, *, as_of: date) -> PrintedStatement:
             kind=row.type,
         )
         for row in open_invoices(company_id=company_id, as_of=as_of)
+    ]
+    items += [
+        OpenItem(
+            date=payment.date,
+            number=payment.number,
+            about="Payment, not applied yet",
+            due_date=payment.date,
+            amount=-payment.amount,
+            open=-payment.left,
+            days_late=0,
+            kind="payment",
+        )
+        for payment in unapplied_payments(company_id=company_id, as_of=as_of)
     ]
     return PrintedStatement(
         sender=sender(),
@@ -380,7 +392,7 @@ def _line(line: InvoiceLine, invoice: Invoice) -> PrintedLine:
     detail = (
         charge.member if charge else "",
         f"Ticket {charge.ticket}" if charge and charge.ticket and charge.ticket != invoice.ticket else "",
-        f"{child.number} {child.name}" if child else "",
+        f"{child.number} {child.name}" if child and child.number not in line.explanation else "",
     )
     return PrintedLine(
         group=_group(line),
@@ -411,22 +423,10 @@ def _group(line: InvoiceLine) -> Group:
     }[LineKind(line.kind)]
 
 
-def _blocks(invoice: Invoice, lines: Sequence[InvoiceLine]) -> tuple[BlockBalance, ...]:
-    """What is left of the one-time blocks of the invoice: what was granted less what was billed, by its date (WE-1)."""
-    ids = {pk for pk in (invoice.agreement_id, *(line.agreement_id for line in lines)) if pk is not None}
-    blocks = Agreement.objects.filter(pk__in=ids, application_one_time=True, application_limit__isnull=False)
-    return tuple(_block(agreement, invoice.date) for agreement in blocks.order_by("pk"))
-
-
-def _block(agreement: Agreement, on: date) -> BlockBalance:
-    assert agreement.application_limit is not None
-    given = agreement.adjustments.filter(date__lte=on).aggregate(total=Sum("amount"))["total"] or ZERO
-    billed = Allocation.objects.filter(agreement=agreement, charge__billed=True, charge__date__lte=on)
-    used = billed.aggregate(total=Sum("drawn"))["total"] or ZERO
-    granted = agreement.application_limit + given
-    units = agreement.application_units
-    unit = msp_settings().currency if units == ApplicationUnits.AMOUNT else ApplicationUnits(units).label.lower()
-    return BlockBalance(f"{agreement.number} {agreement.name}", granted, granted - used, unit)
+def _block(row: BlockRow) -> BlockBalance:
+    is_amount = row.application_units == ApplicationUnits.AMOUNT
+    unit = msp_settings().currency if is_amount else ApplicationUnits(row.application_units).label.lower()
+    return BlockBalance(row.agreement, row.granted, row.remaining, unit)
 
 
 def _ship_to(invoice: Invoice) -> Party | None:
@@ -439,9 +439,7 @@ def _ship_to(invoice: Invoice) -> Party | None:
 
 def _settlements(invoice: Invoice, through: date) -> tuple[Settlement, ...]:
     """What was paid and credited through a day, in that order; what was used of a credit memo."""
-    payments = (
-        payments_of_invoice(invoice.pk).filter(payment__date__lte=through).exclude(payment__reversal__date__lte=through)
-    )
+    payments = payments_of_invoice(invoice.pk, as_of=through)
     credits = invoice.credits_received.filter(date__lte=through).select_related("credit_memo").order_by("date", "pk")
     uses = invoice.credit_applications.filter(date__lte=through).select_related("invoice").order_by("date", "pk")
     return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -239,9 +239,14 @@ def payments(*, company_id: int | None = None, search: str = "") -> QuerySet[Pay
     return found.order_by("-id")
 
 
-def payments_of_invoice(invoice_id: int) -> QuerySet[PaymentApplication]:
-    """What was paid on an invoice and not taken back, in the order it came in."""
-    found = PaymentApplication.objects.filter(invoice=invoice_id, payment__reversal=None)
+def payments_of_invoice(invoice_id: int, *, as_of: date | None = None) -> QuerySet[PaymentApplication]:
+    """What was paid on an invoice and not taken back, now or at the end of a day, in the order it came in."""
+    found = PaymentApplication.objects.filter(invoice=invoice_id)
+    if as_of is None:
+        found = found.filter(payment__reversal=None)
+    else:
+        kept = Q(payment__reversal=None) | Q(payment__reversal__date__gt=as_of)
+        found = found.annotate(on=_APPLIED).filter(kept, on__lte=as_of)
     return found.select_related("payment__bank_account").order_by("payment__date", "pk")
 
 
@@ -262,19 +267,36 @@ class TaxOwedRow:
 
 def tax_owed(*, through: date) -> list[TaxOwedRow]:
     """Sales tax by agency through a day: what the books owe, and what they do not know of yet."""
-    booked = JournalEntry.objects.filter(source_type="invoice", date__lte=through).values("source_id")
-    taxes = InvoiceTax.objects.filter(invoice__status=InvoiceStatus.CLOSED, invoice__date__lte=through).order_by()
-    known = dict(_by_agency(taxes.filter(invoice__in=booked)))
-    unknown = dict(_by_agency(taxes.exclude(invoice__in=booked)))
-    remitted = dict(_by_agency(TaxRemittance.objects.filter(date__lte=through).order_by()))
-    return [
+    outside = InvoiceTax.objects.filter(invoice__in=not_in_books(through=through))
+    unknown = by_agency(outside.filter(invoice__status=InvoiceStatus.CLOSED, invoice__date__lte=through))
+    known = less_by_agency(by_agency(InvoiceTax.objects.all()), by_agency(outside))
+    remitted = by_agency(TaxRemittance.objects.filter(date__lte=through))
+    rows = [
         TaxOwedRow(agency, *(part.get(agency, ZERO) for part in (known, remitted, unknown)))
         for agency in sorted({*known, *unknown, *remitted})
     ]
+    return [row for row in rows if row.booked or row.remitted or row.unbooked]
 
 
-def _by_agency(rows: QuerySet[InvoiceTax] | QuerySet[TaxRemittance]) -> QuerySet[Any, tuple[str, Decimal]]:
-    return rows.values_list("agency").annotate(total=Sum("amount"))
+def not_in_books(*, through: date) -> QuerySet[Invoice]:
+    """Invoices, drafts included, that no journal entry dated through a day books.
+
+    They are few: what is in the books is quickest found as all there is, less what these have.
+    """
+    entries = JournalEntry.objects.filter(source_type="invoice", source_id=OuterRef("pk"), date__lte=through)
+    return Invoice.objects.filter(~Exists(entries)).order_by()
+
+
+def by_agency(rows: QuerySet[InvoiceTax] | QuerySet[TaxRemittance]) -> dict[str, Decimal]:
+    """The sums of ``amount`` by agency."""
+    return dict(rows.order_by().values_list("agency").annotate(total=Sum("amount")))
+
+
+def less_by_agency(amounts: Mapping[str, Decimal], *taken: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    """What is left of ``amounts`` by agency, once what is ``taken`` is off."""
+    return {
+        agency: sum_money([amount, *(-part.get(agency, ZERO) for part in taken)]) for agency, amount in amounts.items()
+    }
 
 
 def deliveries(*, invoice_id: int | None = None, status: str | None = None) -> QuerySet[Delivery]:

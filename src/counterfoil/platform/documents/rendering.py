@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,8 +22,6 @@ from counterfoil.platform.documents.coverage import printable
 HERE: Final = Path(__file__).resolve().parent
 #: Shared by all templates.
 PARTS: Final = ("paper.typ",)
-#: Documents a compiler makes before a new one takes its place: what Typst remembers between documents is let go.
-DOCUMENTS_PER_COMPILER: Final = 500
 
 
 class Template(StrEnum):
@@ -40,16 +38,10 @@ class Unprintable(Exception):
 class _Press(threading.local):
     """A compiler for each thread; it keeps the fonts, and what one document has in common with the next."""
 
-    compiler: typst.Compiler | None = None
-    made: int = 0
-
-    def get(self) -> typst.Compiler:
+    @cached_property
+    def compiler(self) -> typst.Compiler:
         """This thread's compiler."""
-        if self.compiler is None or self.made >= DOCUMENTS_PER_COMPILER:
-            self.compiler = typst.Compiler(font_paths=_fonts(), ignore_system_fonts=True)
-            self.made = 0
-        self.made += 1
-        return self.compiler
+        return typst.Compiler(font_paths=_fonts(), ignore_system_fonts=True)
 
 
 _press = _Press()
@@ -108,7 +100,7 @@ def compiled(folder: Mapping[str, bytes], timestamp: datetime, **how: Any) -> An
         raise ValueError("the timestamp of a document must be aware")
     second = timestamp.astimezone(UTC).replace(microsecond=0)  # a PDF knows no more
     try:
-        return _press.get().compile(input=dict(folder), timestamp=second, **{"format": "pdf"} | how)
+        return _press.compiler.compile(input=dict(folder), timestamp=second, **{"format": "pdf"} | how)
     except typst.TypstError as error:
         raise Unprintable(f"The document could not be set: {error}") from error
 
