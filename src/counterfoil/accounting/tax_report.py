@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -11,8 +10,8 @@ from decimal import Decimal
 from django.db.models import F, Q, QuerySet, Sum
 from django.db.models.functions import TruncMonth
 
-from counterfoil.accounting.subledgers import transferred_invoices
 from counterfoil.billing.models import InvoiceStatus, InvoiceTax, InvoiceType
+from counterfoil.billing.queries import by_agency, less_by_agency, not_in_books
 from counterfoil.core.money import ZERO, sum_money
 from counterfoil.ledger.models import AccountType
 from counterfoil.ledger.queries import balance_of_types
@@ -63,25 +62,17 @@ def tax_report(*, first: date, last: date) -> TaxReport:
     credit memo or remittance explains: nothing, as these accounts are left to their documents.
     """
     dated = Q(invoice__date__gte=first, invoice__date__lte=last)
-    closed = InvoiceTax.objects.filter(invoice__status=InvoiceStatus.CLOSED)
-    in_books = Q(invoice__in=transferred_invoices())
-    found: dict[_Key, dict[str, Decimal]] = defaultdict(dict)
-    for key, is_credit, taxable, exempt, amount in _by_level(closed.filter(dated, in_books)):
-        row = found[key]
-        row["taxable"] = row.get("taxable", ZERO) + taxable
-        row["exempt"] = row.get("exempt", ZERO) + exempt
-        if is_credit:
-            row["credited"] = -amount
-        else:
-            row["billed"] = amount
-    for key, _, _, _, amount in _by_level(closed.filter(dated).exclude(in_books)):
-        found[key]["unbooked"] = found[key].get("unbooked", ZERO) + amount
+    closed = InvoiceTax.objects.filter(dated, invoice__status=InvoiceStatus.CLOSED)
+    outside = Q(invoice__in=not_in_books(through=last))
+    found: dict[_Key, dict[str, Decimal]] = defaultdict(lambda: defaultdict(lambda: ZERO))
+    _add(found, closed, 1)
+    _add(found, closed.filter(outside), -1)
     paid = TaxRemittance.objects.filter(date__gte=first, date__lte=last).order_by()
     for agency, month, amount in (
         paid.annotate(month=TruncMonth("date")).values_list("agency", "month").annotate(total=Sum("amount"))
     ):
         found[agency, "", "", month]["remitted"] = amount
-    opening = _opening(closed.filter(in_books, invoice__date__lt=first), first)
+    opening = _opening(first)
     rows = tuple(_report_row(key, found[key]) for key in sorted(found, key=_order))
     balance = sum_money([-balance_of_types(AccountType.SALES_TAX, through=last)])
     known = sum_money([*opening.values(), *(row.owed for row in rows)])
@@ -102,28 +93,35 @@ def _order(key: _Key) -> tuple[str, bool, str, str, date]:
     return agency, not level, code, level, month  # what was paid comes after what was billed
 
 
-def _by_level(taxes: QuerySet[InvoiceTax]) -> Iterable[tuple[_Key, bool, Decimal, Decimal, Decimal]]:
-    """Sums by agency, tax code, level, month and whether it is credited."""
+def _add(found: dict[_Key, dict[str, Decimal]], taxes: QuerySet[InvoiceTax], sign: int) -> None:
+    """Add what is closed to what is billed and credited; or take off what is not in the books, and tell it apart."""
     sums = (
         taxes.order_by()
         .annotate(month=TruncMonth("invoice__date"), code=F("invoice__tax_code__identifier"), kind=F("invoice__type"))
         .values_list("agency", "code", "level", "month", "kind")
         .annotate(a=Sum("taxable_amount"), b=Sum("exempt_amount"), c=Sum("amount"))
     )
-    merged: dict[tuple[_Key, bool], list[Decimal]] = {}
-    for agency, code, level, month, kind, *amounts in sums:
-        which = (agency, code or "", level, month), kind == InvoiceType.CREDIT_MEMO
-        merged[which] = [a + b for a, b in zip(merged.get(which, (ZERO,) * 3), amounts, strict=True)]
-    for (key, is_credit), (taxable, exempt, amount) in merged.items():
-        yield key, is_credit, taxable, exempt, amount
+    for agency, code, level, month, kind, taxable, exempt, amount in sums:
+        row = found[agency, code or "", level, month]
+        row["taxable"] += sign * taxable
+        row["exempt"] += sign * exempt
+        if kind == InvoiceType.CREDIT_MEMO:
+            row["credited"] -= sign * amount
+        else:
+            row["billed"] += sign * amount
+        if sign < 0:
+            row["unbooked"] += amount
 
 
-def _opening(earlier: QuerySet[InvoiceTax], first: date) -> dict[str, Decimal]:
-    """What each agency was owed before the period."""
-    owed: dict[str, Decimal] = defaultdict(lambda: ZERO)
-    for agency, amount in earlier.order_by().values_list("agency").annotate(total=Sum("amount")):
-        owed[agency] += amount
-    paid = TaxRemittance.objects.filter(date__lte=first - timedelta(days=1)).order_by()
-    for agency, amount in paid.values_list("agency").annotate(total=Sum("amount")):
-        owed[agency] -= amount
-    return {agency: amount for agency, amount in sorted(owed.items()) if amount}
+def _opening(first: date) -> dict[str, Decimal]:
+    """What each agency was owed before the period: all there is, less what came later or is not in the books."""
+    before = first - timedelta(days=1)
+    taxes = InvoiceTax.objects.all()
+    owed = less_by_agency(
+        by_agency(taxes),
+        by_agency(taxes.filter(invoice__date__gte=first)),
+        by_agency(taxes.filter(invoice__date__lt=first, invoice__in=not_in_books(through=before))),
+    )
+    paid = by_agency(TaxRemittance.objects.filter(date__lte=before))
+    left = less_by_agency(dict.fromkeys(paid, ZERO) | owed, paid)
+    return {agency: amount for agency, amount in sorted(left.items()) if amount}
