@@ -7,20 +7,30 @@ from datetime import date
 
 import pytest
 from pypdf import PdfReader
+from tests.agreements.records import make
 from tests.billing.test_prepaid_blocks import billed, block, paid_ahead, worked
 from tests.trade import NOW, D, order_of
 from tests.usage.world import engineer
-from tests.world import FINANCE, World, build_world
+from tests.world import FINANCE, SALES, World, build_world
 
-from counterfoil.billing.commands import close_invoice, invoice_sales_order, record_payment, reverse_invoice
+from counterfoil.agreements.commands import AdditionInput, add_addition
+from counterfoil.billing.commands import (
+    close_invoice,
+    invoice_agreement,
+    invoice_sales_order,
+    record_payment,
+    reverse_invoice,
+)
 from counterfoil.billing.documents import invoice_document, statement_document
 from counterfoil.billing.models import Invoice
+from counterfoil.billing.paper import invoice_values
 from counterfoil.billing.printing import Group, printed_invoice, printed_statement
 from counterfoil.billing.queries import receivables
 from counterfoil.companies.models import Site
 
 pytestmark = pytest.mark.django_db
 
+MAR_1_2019 = date(2019, 3, 1)
 MAR_7, MAR_8, APR_30 = date(2026, 3, 7), date(2026, 3, 8), date(2026, 4, 30)
 
 
@@ -108,3 +118,22 @@ def test_a_statement_ties_to_the_receivables(world: World) -> None:
         assert printed.balance == owed.total
     pdf = statement_document(world.acme.pk, as_of=APR_30, now=NOW)
     assert pdf.name == "Statement-Acme-Corp-30-Apr-2026.pdf"
+
+
+def test_we_2_a_prorated_addition_says_so_below_its_line() -> None:
+    world = build_world(date(2019, 1, 1))
+    agreement = make(world, AdditionInput(world.lease.pk, D("2"), D("22"), description="Seat"), start_date=MAR_1_2019)
+    invoice_agreement(actor=FINANCE, agreement_id=agreement.pk)
+    later = AdditionInput(world.lease.pk, D("2"), D("22"), description="Seat", effective_date=date(2019, 3, 15))
+    add_addition(actor=SALES, agreement_id=agreement.pk, addition=later)
+    april = invoice_agreement(actor=FINANCE, agreement_id=agreement.pk)
+    (recurring,) = invoice_values(printed_invoice(april.pk))["groups"]
+    rows = [(row["quantity"], row["price"], row["amount"], *row["notes"]) for row in recurring["lines"]]
+    assert rows == [
+        ("2", "22.00", "44.00", "2 × 22.00 for Apr 2019 = 44.00"),
+        (
+            "2", "12.0645", "24.13", "2 × 22.00 × 17 of 31 days (15–31 Mar 2019) = 24.13",
+            "prorated with a start date of 15 Mar 2019",
+        ),
+        ("2", "22.00", "44.00", "2 × 22.00 for Apr 2019 = 44.00"),
+    ]  # fmt: skip

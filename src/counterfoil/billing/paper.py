@@ -5,6 +5,7 @@ Amounts, quantities and dates are put into text here, so that the templates only
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
@@ -23,7 +24,7 @@ from counterfoil.billing.printing import (
     Sender,
 )
 from counterfoil.core.calendar import Period, format_date, month_end
-from counterfoil.core.money import ZERO, format_money, multiply, sum_money
+from counterfoil.core.money import ZERO, format_money, multiply, round_to, sum_money
 from counterfoil.platform.documents import Template, as_svg, render_pdf, render_png
 from counterfoil.platform.records import plain_number
 
@@ -144,12 +145,13 @@ def _line(line: PrintedLine, *, marked: bool) -> Values:
 
 def _notes(line: PrintedLine) -> Iterable[str]:
     """The quiet lines under the description: when, how the amount came to be, what was covered."""
-    explained = [part.strip() for part in line.explanation.split("\n") if part.strip()]
+    explained = [part.strip() for part in re.split(r"\n|; ", line.explanation) if part.strip()]
     if not explained and (covered := _covered(line)):
         explained.append(covered)
     if line.start is not None:
         served = _days(Period(line.start, line.end)) if line.end else format_date(line.start)
-        explained[:1] = [" · ".join([served, *explained[:1]])]
+        if served not in line.explanation:
+            explained[:1] = [" · ".join([served, *explained[:1]])]
     return [*explained, line.detail] if line.detail else explained
 
 
@@ -338,7 +340,8 @@ def _number(value: Decimal) -> str:
 
 
 def _price(value: Decimal) -> str:
-    """A unit price: at least two decimals, and those beyond that it has."""
-    whole, _, decimals = plain_number(abs(value)).partition(".")
+    """A unit price: at least two decimals and those beyond that it has; four of a prorated one (12.0645)."""
+    shown = round_to(abs(value), 4) if abs(value) >= 1 else abs(value)
+    whole, _, decimals = plain_number(shown).partition(".")
     text = f"{int(whole):,}.{decimals.ljust(2, '0')}"
     return f"({text})" if value < 0 else text
