@@ -44,26 +44,25 @@ _PARTS: Final = """
     WINDOW w AS (PARTITION BY c.agreement_id ORDER BY c.effective_date)
 """
 
-#: Days on which a part counts: those of the part and of the agreement both.
-_DAYS: Final = """
-    greatest(a.start_date, p.first_day) AND least(a.end_date, a.cancelled_on, p.last_day, 'infinity')
-    AND NOT a.bill_one_time
-"""
+#: The first and the last day on which a part counts: those of the part and of the agreement both.
+_FIRST: Final = "greatest(a.start_date, p.first_day)"
+_LAST: Final = "least(a.end_date, a.cancelled_on, p.last_day, 'infinity')"
 
+#: The parts summed up by which of the days asked for they begin after, and through how many of them they last.
 _TOTALS: Final = f"""
-    SELECT t.day, a.billing_cycle, sum(p.amount)
+    SELECT a.billing_cycle, width_bucket({_FIRST} - 1, t.days), width_bucket({_LAST}, t.days), sum(p.amount)
     FROM ({_PARTS}) p
-    JOIN agreements_agreement a ON a.id = p.agreement_id
-    JOIN unnest(%s::date[]) t(day) ON t.day BETWEEN {_DAYS}
-    GROUP BY t.day, a.billing_cycle
+    JOIN agreements_agreement a ON a.id = p.agreement_id AND NOT a.bill_one_time
+    CROSS JOIN (SELECT %s::date[] AS days) t
+    GROUP BY 1, 2, 3
 """  # noqa: S608 - put together from the texts above
 
 _OF_ONE: Final = f"""
     coalesce((
         SELECT sum(p.amount)
         FROM ({_PARTS}) p
-        JOIN agreements_agreement a ON a.id = p.agreement_id
-        WHERE p.agreement_id = agreements_agreement.id AND %s BETWEEN {_DAYS}
+        JOIN agreements_agreement a ON a.id = p.agreement_id AND NOT a.bill_one_time
+        WHERE p.agreement_id = agreements_agreement.id AND %s BETWEEN {_FIRST} AND {_LAST}
     ), 0)
 """  # noqa: S608 - put together from the texts above
 
@@ -73,12 +72,16 @@ def total_monthly_values(days: Sequence[date]) -> list[Decimal]:
 
     What is billed once is not recurring and does not count. Rounded once, from the exact sum.
     """
-    sums = dict.fromkeys(days, Fraction(0))
+    ordered = sorted(set(days))
+    sums = [Fraction(0)] * len(ordered)
     with connection.cursor() as cursor:
-        cursor.execute(_TOTALS, [list(sums)])
-        for day, cycle, amount in cursor.fetchall():
-            sums[day] += Fraction(amount) * Cycle.parse(cycle).per_month
-    return [round_money(sums[day]) for day in days]
+        cursor.execute(_TOTALS, [ordered])
+        for cycle, begins, ends, amount in cursor.fetchall():
+            value = Fraction(amount) * Cycle.parse(cycle).per_month
+            for index in range(begins, ends):
+                sums[index] += value
+    by_day = dict(zip(ordered, map(round_money, sums), strict=True))
+    return [by_day[day] for day in days]
 
 
 def total_monthly_value(*, on: date) -> Decimal:
