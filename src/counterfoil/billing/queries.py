@@ -267,9 +267,12 @@ class TaxOwedRow:
 
 def tax_owed(*, through: date) -> list[TaxOwedRow]:
     """Sales tax by agency through a day: what the books owe, and what they do not know of yet."""
-    outside = InvoiceTax.objects.filter(invoice__in=not_in_books(through=through))
-    unknown = by_agency(outside.filter(invoice__status=InvoiceStatus.CLOSED, invoice__date__lte=through))
-    known = less_by_agency(by_agency(InvoiceTax.objects.all()), by_agency(outside))
+    outside = InvoiceTax.objects.filter(invoice__in=not_in_books(through=through)).order_by()
+    is_due = Q(invoice__status=InvoiceStatus.CLOSED, invoice__date__lte=through)
+    sums = outside.values_list("agency").annotate(all=Sum("amount"), due=Sum("amount", filter=is_due, default=ZERO))
+    unbooked = list(sums)
+    known = less_by_agency(by_agency(InvoiceTax.objects.all()), {agency: amount for agency, amount, _ in unbooked})
+    unknown = {agency: due for agency, _, due in unbooked}
     remitted = by_agency(TaxRemittance.objects.filter(date__lte=through))
     rows = [
         TaxOwedRow(agency, *(part.get(agency, ZERO) for part in (known, remitted, unknown)))
