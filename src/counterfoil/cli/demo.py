@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from counterfoil.cli.output import Json, examples, print_json, say
-from counterfoil.cli.running import Host, Port, Workers, announce, prepare
+from counterfoil.cli.running import Host, Jobs, Port, Workers, announce, prepare, serve_with_jobs
 
 
 def register(app: typer.Typer) -> None:
@@ -23,6 +23,7 @@ def demo(
     host: Host = "127.0.0.1",
     port: Port = 8000,
     workers: Workers = 2,
+    jobs: Jobs = 1,
     no_serve: Annotated[bool, typer.Option("--no-serve", help="Load it and stop.")] = False,
     password: Annotated[
         str | None,
@@ -52,7 +53,7 @@ def demo(
     prepare()
     if not json:
         say(f"Counterfoil is served at {listen.url}   (Ctrl-C stops it)")
-    server.run(listen)
+    serve_with_jobs(listen, jobs)
 
 
 def use_demo_folder() -> None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 Host = Annotated[str, typer.Option(help="Address to listen on; other machines reach it only if it is not loopback.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="Worker processes; one for each core is a good start.")]
+Jobs = Annotated[
+    int, typer.Option(min=0, max=64, help="Processes that do background jobs beside it; 0: workers run elsewhere.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -34,11 +37,12 @@ def serve(
     host: Host = "127.0.0.1",
     port: Port = 8000,
     workers: Workers = 2,
+    jobs: Jobs = 1,
     tls_cert: Annotated[Path | None, typer.Option(help="TLS certificate (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
     behind_proxy: Annotated[bool, typer.Option("--behind-proxy", help="A proxy in front does TLS.")] = False,
 ) -> None:
-    """Serve the pages and the API.
+    """Serve the pages and the API, with a worker for background jobs beside it.
 
     The embedded database is brought up to date first; for a database of yours, missing migrations are named instead.
     """
@@ -49,7 +53,16 @@ def serve(
     announce(listen)
     prepare()
     say(f"Counterfoil is served at {listen.url}   (Ctrl-C stops it)")
-    server.run(listen)
+    serve_with_jobs(listen, jobs)
+
+
+def serve_with_jobs(listen: Listen, jobs: int) -> None:
+    """Serve until a signal ends it, with workers beside it."""
+    from counterfoil.platform import server
+    from counterfoil.platform.jobs import workers_beside
+
+    with workers_beside(jobs):
+        server.run(listen)
 
 
 def announce(listen: Listen) -> None:
@@ -95,7 +108,8 @@ def worker(
     from counterfoil.cli.django import set_up
 
     set_up()
-    from counterfoil.platform.jobs import work
+    from counterfoil.platform.jobs import end_with_server, work
 
+    end_with_server()
     say("Working on jobs." if once else "Waiting for jobs.   (Ctrl-C stops it)")
     work(concurrency=concurrency, wait=not once)

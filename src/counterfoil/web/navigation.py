@@ -71,7 +71,7 @@ SECTIONS: Final = (
         (
             Item("Agreements", "web:agreements", "agreements_to_invoice"),
             Item("Limits and renewals", "web:agreement_status", "agreements_parked"),
-            Item("Time, expenses and products", "web:usage"),
+            Item("Time and expenses", "web:usage"),
         ),
     ),
     Section("Orders", "checklist", "o", (Item("Sales orders", "web:sales_orders", "orders_to_invoice"),)),
@@ -101,6 +101,7 @@ SECTIONS: Final = (
         "file-invoice",
         "i",
         (
+            Item("Billing runs", "web:billing_runs", "billing_runs"),
             Item("Invoices", "web:invoices", "draft_invoices"),
             Item("Mail invoices", "web:invoices_send", roles=FINANCE),
             Item("Payments", "web:payments"),

@@ -26,6 +26,7 @@ VIEWS = (
     "stock",
     "documents",
     "bill",
+    "billing_runs",
     "books",
     "journal",
     "assets",
