@@ -394,12 +394,13 @@ def test_a_ticket_is_one_incident_however_many_entries_it_has() -> None:
     result = run(agreement, entries, through=day(2, 28))
     assert {key: (x.reason, x.drawn) for key, x in by_key(result).items()} == {
         "a": (Reason.COVERED, 1),
-        "b": (Reason.USED_UP, 0),
+        "b": (Reason.COVERED, 0),  # goes with its ticket, which February pays for
         "c": (Reason.COVERED, 0),
         "d": (Reason.COVERED, 0),
         "e": (Reason.COVERED, 1),
     }
     assert [pool.used for pool in result.pools] == [-1, -1]
+    assert by_key(run(agreement, entries[:3]))["b"].reason is Reason.USED_UP
 
 
 def test_an_incident_is_not_split() -> None:

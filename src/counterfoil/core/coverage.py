@@ -93,7 +93,8 @@ def reallocate(
     allocations = [run.keep(entry, entry.pinned) for entry in by_date if entry.pinned]
     run.remove(adjusted)
     order = sorted(given, key=lambda entry: entry.saved) if terms.order == "as_saved" else by_date
-    allocations.extend(run.decide(entry) for entry in order if not entry.pinned)
+    decided = [(entry, run.decide(entry)) for entry in order if not entry.pinned]
+    allocations.extend(run.with_its_ticket(entry, allocation) for entry, allocation in decided)
     return Coverage(tuple(allocations), run.pools(through, adjusted))
 
 
@@ -266,8 +267,14 @@ class _Run:
             explanation=self._explain(entry, period, draws, quantities, amounts, tax),
         )
 
+    def with_its_ticket(self, entry: Entry, allocation: Allocation) -> Allocation:
+        """An entry that found nothing left goes with its ticket all the same, if a later entry has drawn it."""
+        if allocation.reason is not Reason.USED_UP or allocation.pool is None or _ticket(entry) not in self.incidents:
+            return allocation
+        return self._decide_incident(entry, allocation.pool)
+
     def _decide_incident(self, entry: Entry, period: Period) -> Allocation:
-        """A ticket is drawn once, whole, by the first of its entries that is covered."""
+        """A ticket is drawn once, whole, by the first of its entries that finds something left; all go with it."""
         terms, ticket = self.terms, _ticket(entry)
         draws: tuple[Draw, ...] = ()
         drawn = NONE
