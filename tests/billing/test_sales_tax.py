@@ -14,6 +14,7 @@ from counterfoil.billing.commands import close_invoice, credit_invoice, invoice_
 from counterfoil.billing.credits import CreditLine
 from counterfoil.billing.drafts import write_draft
 from counterfoil.billing.models import Invoice, InvoiceLine
+from counterfoil.billing.printing import printed_invoice
 from counterfoil.billing.queries import tax_owed
 from counterfoil.core.errors import DomainError
 from counterfoil.ledger.models import AccountType
@@ -120,6 +121,22 @@ def test_services_that_are_not_taxed_stand_beside_products_that_are(world: World
         for kind in ("service", "product", "expense")
     ]
     assert [line.tax_amount for line in drafted(world, *lines).lines.all()] == [D("0.00"), D("6.00"), D("6.00")]
+
+
+@pytest.mark.parametrize(
+    ("shown", "caption", "levels", "words"),
+    [
+        (True, "State tax", ["Michigan"], "State tax"),
+        (False, "State tax", [], "State tax"),
+        (False, "", [], "Sales tax"),
+    ],
+)
+def test_the_document_shows_each_level_or_one_sum(
+    world: World, shown: bool, caption: str, levels: list[str], words: str
+) -> None:
+    update_tax_code(actor=FINANCE, tax_code_id=world.tax6.pk, shown=shown, caption=caption)
+    printed = printed_invoice(draft(world, "100").pk)
+    assert ([tax.level for tax in printed.taxes], printed.tax_caption, printed.tax_total) == (levels, words, D("6.00"))
 
 
 # -- credit memos ------------------------------------------------------------------------------------------------------
