@@ -36,6 +36,7 @@ from counterfoil.accounting.models import (
 from counterfoil.accounting.queries import assess_items, unbatched_entries
 from counterfoil.accounting.readiness import Assessed, assess
 from counterfoil.agreements.models import AgreementType
+from counterfoil.billing.runs import unfinished_run
 from counterfoil.catalog.models import Category, Product, Subcategory
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import format_money, sum_money
@@ -437,13 +438,20 @@ def _locked_batch(batch_id: int) -> Batch:
     """The open batch, locked.
 
     Raises:
-        DomainError: ``not_found``; ``already_transferred``.
+        DomainError: ``not_found``; ``already_transferred``; ``conflict`` while a billing run fills it.
     """
     batch = Batch.objects.select_for_update().filter(pk=batch_id).first()
     if batch is None:
         raise DomainError("not_found", "There is no such batch.")
     if batch.status == BatchStatus.TRANSFERRED:
         raise DomainError("already_transferred", f"Batch {batch.number} {_TRANSFERRED}")
+    run = unfinished_run()
+    if run is not None and run.batch_id == batch.pk:
+        raise DomainError(
+            "conflict",
+            f"Batch {batch.number} is being filled by the billing run {run.number}.",
+            hint="It is transferred when the run is finished.",
+        )
     return batch
 
 

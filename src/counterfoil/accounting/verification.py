@@ -33,6 +33,8 @@ from counterfoil.accounting.invoice_checks import (
 from counterfoil.accounting.models import BatchItem, BatchStatus
 from counterfoil.assets.models import Asset, BookName, CapitalisedFrom, DepreciationBook, DepreciationLine
 from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceTax, Payment
+from counterfoil.billing.numbers import CREDIT_MEMOS, INVOICES
+from counterfoil.billing.runs import reserved_numbers, unfinished_run
 from counterfoil.companies.models import Company
 from counterfoil.core.calendar import format_date
 from counterfoil.core.money import ZERO, format_money, sum_money
@@ -50,6 +52,7 @@ from counterfoil.ledger.models import AccountType, JournalEntry, JournalLine
 from counterfoil.platform.audit import broken_links
 from counterfoil.platform.database.snapshot import snapshot
 from counterfoil.platform.models import AuditEntry, NumberSequence
+from counterfoil.platform.numbering import number_text
 from counterfoil.procurement.models import PurchaseOrderLine, VendorBill, VendorBillLine, VendorPayment
 from counterfoil.tax.models import TaxRemittance
 
@@ -376,10 +379,17 @@ def direct_documents_are_booked() -> Check:
 
 
 def batches_are_complete() -> Check:
-    """Every entry of a document came through a transferred batch, and no open batch holds what is booked."""
+    """Every entry of a document came through a transferred batch, and no open batch holds what is booked.
+
+    But for the batch that a billing run is filling: it is transferred when the run is finished.
+    """
+    run = unfinished_run()
+    filling = run.batch_id if run else None
     held = {
-        (source_type, pk): status
-        for source_type, pk, status in BatchItem.objects.values_list("source_type", "source_id", "batch__status")
+        (source_type, pk): BatchStatus.TRANSFERRED.value if batch == filling else status
+        for source_type, pk, status, batch in BatchItem.objects.values_list(
+            "source_type", "source_id", "batch__status", "batch"
+        )
     }
     entries = JournalEntry.objects.filter(source_type__in=[kind.value for kind in DOCUMENTS])
     faults = (
@@ -524,17 +534,25 @@ _NUMBERED: Final[tuple[tuple[str, Any], ...]] = (
 
 
 def numbers_have_no_gaps() -> Check:
-    """Numbers of invoices, entries and other lasting documents run from 1 without a gap."""
-    sequences = {sequence.name: sequence for sequence in NumberSequence.objects.all()}
-    faults, checked = [], 0
+    """Numbers of invoices, entries and other lasting documents run from 1 without a gap.
+
+    Those that a billing run has reserved and not written yet are no gap.
+    """
+    sequences: dict[str, list[NumberSequence]] = defaultdict(list)
+    for sequence in NumberSequence.objects.all():
+        is_of_invoices = sequence.name == CREDIT_MEMOS.name or sequence.name.startswith(f"{INVOICES.name}:")
+        sequences[INVOICES.name if is_of_invoices else sequence.name].append(sequence)
+    faults, checked, reserved = [], 0, reserved_numbers()
     for name, rows in _NUMBERED:
         numbers = set(rows.all().values_list("number", flat=True))
         checked += len(numbers)
-        sequence = sequences.get(name)
-        count, prefix, width = (sequence.next_value - 1, sequence.prefix, sequence.width) if sequence else (0, "", 4)
-        due = {f"{prefix}{value:0{width}d}" for value in range(1, count + 1)}
+        due = {
+            number_text(each.prefix, each.width, value)
+            for each in sequences[name]
+            for value in range(1, each.next_value)
+        }
         words = name.replace("_", " ")
-        faults += [f"{words} {number} is missing" for number in sorted(due - numbers)]
+        faults += [f"{words} {number} is missing" for number in sorted(due - numbers - reserved)]
         faults += [f"{words} {number} is not a number that was given out" for number in sorted(numbers - due)]
     return no_faults("numbers", "Numbers run without a gap", checked, faults)
 

@@ -13,6 +13,8 @@ from counterfoil.agreements.models import BillingState
 from counterfoil.billing.columns import overages_due
 from counterfoil.billing.models import BillingRun, BillingRunChunk, ChunkStatus, ParkedInRun, RunMode, RunStatus
 from counterfoil.core.money import ZERO
+from counterfoil.platform.lookup import existing
+from counterfoil.platform.numbering import number_text
 
 UNFINISHED = (RunStatus.RATING.value, RunStatus.NUMBERED.value, RunStatus.PAUSED.value)
 
@@ -51,9 +53,22 @@ def unfinished_run() -> BillingRun | None:
     return BillingRun.objects.filter(status__in=UNFINISHED).first()
 
 
-def parked_in_run(run_id: int) -> QuerySet[ParkedInRun]:
-    """The agreements that a run left out, with their reasons."""
-    return ParkedInRun.objects.filter(run=run_id).select_related("agreement__company").order_by("agreement_id")
+def parked_in_run(run_id: int | None = None) -> QuerySet[ParkedInRun]:
+    """The agreements that a run (or any) left out, with their reasons."""
+    found = ParkedInRun.objects.select_related("agreement__company").order_by("agreement_id")
+    return found if run_id is None else found.filter(run=run_id)
+
+
+def reserved_numbers() -> set[str]:
+    """Numbers of invoices and entries that a run has taken for chunks which are not written yet."""
+    waiting = BillingRunChunk.objects.filter(run__status__in=UNFINISHED, status=ChunkStatus.RATED)
+    return {
+        number_text(taken["prefix"], taken["width"], taken["first"] + index)
+        for numbers in waiting.values_list("numbers", flat=True)
+        for taken in numbers.values()
+        if "first" in taken
+        for index in range(taken["count"])
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +104,13 @@ class RunProgress:
 _PHASES = {"rating": "Rating", "numbered": "Writing", "paused": "Paused", "finished": "Done", "cancelled": "Cancelled"}
 
 
-def run_progress(run_id: int) -> RunProgress | None:
-    """How far a run is (three statements); ``None`` when there is no such run."""
-    run = BillingRun.objects.filter(pk=run_id).first()
-    if run is None:
-        return None
+def run_progress(run_id: int) -> RunProgress:
+    """How far a run is (three statements).
+
+    Raises:
+        DomainError: ``not_found``.
+    """
+    run = existing(BillingRun.objects.all(), run_id)
     is_written, is_rated = Q(status=ChunkStatus.WRITTEN), Q(status__in=(ChunkStatus.RATED, ChunkStatus.WRITTEN))
     seen = BillingRunChunk.objects.filter(run=run).aggregate(
         chunks=Count("pk"),

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from counterfoil.cli import books, data, demo, development, exports, imports, running, setup
+from counterfoil.cli import billing, books, data, demo, development, exports, imports, running, setup
 from counterfoil.cli.output import complain
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ setup.register(app)
 demo.register(app)
 running.register(app)
 imports.register(app)
+billing.register(app)
 books.register(app)
 exports.register(app)
 data.register(app)

@@ -245,7 +245,7 @@ class Worker:
             total = sum_money(invoice.total for invoice in rating.invoices)
             self._written(chunk, len(ids), total)
             with connection.cursor() as cursor:  # what waits for the end is looked at before the audit trail is taken
-                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
         except OperationalError:
             raise
         except DatabaseError as error:

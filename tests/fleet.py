@@ -31,7 +31,9 @@ def rows_of(model: type[models.Model], made: list[models.Model]) -> None:
     copy_rows(model, names, ((*(value(each, field) for field in fields),) for each in made))
 
 
-def seed(count: int, *, additions: int = 5, start: date = START, customers_per: int = 1, kind: str = "Fleet") -> list[int]:
+def seed(
+    count: int, *, additions: int = 5, start: date = START, customers_per: int = 1, kind: str = "Fleet"
+) -> list[int]:
     """``count`` monthly agreements of ``additions`` additions with a two-level tax, one customer for each.
 
     Prices and quantities differ from agreement to agreement, by their number: the same fleet is the same bills.
