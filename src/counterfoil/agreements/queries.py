@@ -18,6 +18,7 @@ from counterfoil.agreements.models import (
     AgreementStatus,
     AgreementType,
     BillingOption,
+    BillingState,
 )
 from counterfoil.agreements.parameters import without_effect
 from counterfoil.agreements.terms import (
@@ -43,6 +44,7 @@ __all__ = [
     "AdditionSpan",
     "AdditionTimeline",
     "PeriodLine",
+    "Standing",
     "addition_state",
     "additions",
     "agreement",
@@ -68,6 +70,7 @@ __all__ = [
     "quantity_on",
     "running_on",
     "shown_state",
+    "standing",
     "terms_of",
     "timeline",
     "total_monthly_value",
@@ -252,6 +255,53 @@ def agreement_notes(agreement: Agreement) -> tuple[str, ...]:
             f"It is billed with {agreement.parent.number}: by its periods, proration, credits, terms and tax code."
         )
     return tuple(notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an agreement stands on a day.
+
+    ``state`` as :func:`shown_state`. ``due_on`` is when the next period is billed, ``changed_from`` the first day from
+    which billed time has changed, ``parked_reason`` why runs leave it out. ``notes`` are those of
+    :func:`agreement_notes`.
+    """
+
+    state: str
+    monthly_value: Decimal
+    billed_through: date | None
+    next_period: str
+    next_amount: Decimal
+    due_on: date | None
+    changed_from: date | None
+    parked_reason: str
+    parked_hint: str
+    notes: tuple[str, ...]
+
+
+def standing(*, agreement_id: int, on: date) -> Standing:
+    """Where an agreement stands on the day ``on``: state, worth, what is billed next, what holds it up.
+
+    Raises:
+        DomainError: ``not_found``.
+    """
+    found = agreement(agreement_id)
+    if found is None:
+        raise DomainError("not_found", f"There is no agreement with the id {agreement_id}.", field="agreement_id")
+    state: BillingState | None = getattr(found, "billing_state", None)
+    is_billed = found.parent_id is None
+    following = next_periods(found) if is_billed else ()
+    return Standing(
+        state=shown_state(found, on=on),
+        monthly_value=monthly_value(found, on=on),
+        billed_through=billed_through(found) if is_billed else None,
+        next_period=following[0].label if following else "",
+        next_amount=period_amount(found, following[0]) if following else ZERO,
+        due_on=state.due_on if state else None,
+        changed_from=state.changed_from if state else None,
+        parked_reason=state.parked_reason if state and state.parked_at else "",
+        parked_hint=state.parked_hint if state and state.parked_at else "",
+        notes=agreement_notes(found),
+    )
 
 
 # -- periods -----------------------------------------------------------------------------------------------------------

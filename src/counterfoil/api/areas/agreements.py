@@ -18,7 +18,7 @@ from counterfoil.agreements.models import (
     WorkTypeRate,
 )
 from counterfoil.api.area import Area
-from counterfoil.api.shapes import Shape, many, shape
+from counterfoil.api.shapes import Shape, many, row, shape
 
 area = Area("Agreements")
 
@@ -75,6 +75,9 @@ area.act("/agreements/{agreement_id}/detach", commands.detach_child, agreements)
 area.act("/agreements/{agreement_id}/unpark", commands.unpark_agreement, agreements)
 area.act("/agreements/{agreement_id}/billing-amount", commands.change_billing_amount, agreements)
 
+area.report("/agreements/{agreement_id}/standing", row(queries.Standing), queries.standing)
+area.records("/expiring-agreements", agreements, queries.expiring)
+
 # -- periods
 
 area.post("/agreements/{agreement_id}/cancelled-periods", commands.cancel_period, cancelled_periods)
@@ -97,3 +100,4 @@ area.act("/additions/{addition_id}/change", commands.change_addition, additions)
 area.act("/additions/{addition_id}/remove-change", commands.remove_addition_change, additions)
 area.act("/additions/{addition_id}/cancel", commands.cancel_addition, additions)
 area.act("/additions/{addition_id}/uncancel", commands.uncancel_addition, additions)
+area.report("/agreements/{agreement_id}/timeline", many(row(queries.AdditionTimeline)), queries.timeline)
