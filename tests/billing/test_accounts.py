@@ -21,7 +21,7 @@ from counterfoil.billing.commands import (
     reverse_payment,
 )
 from counterfoil.billing.models import Invoice, InvoiceType, Payment, PaymentApplication
-from counterfoil.billing.payments import InvoicePayment, left_of
+from counterfoil.billing.payments import InvoicePayment
 from counterfoil.billing.queries import open_invoices, receivables, unapplied_payments
 from counterfoil.billing.special import NewLine
 from counterfoil.billing.statements import statement
@@ -67,7 +67,7 @@ def owed(on: date) -> list[Any]:
 def test_what_is_left_of_a_payment_is_applied_later(world: World) -> None:
     first = closed(world, "100")
     payment = pay(world, "250", leave_rest=True)
-    assert left_of(payment) == D("150")
+    assert payment.unapplied == D("150")
     later = closed(world, "500", MAR_20)
     apply_payment(actor=FINANCE, payment_id=payment.pk, on=MAR_31, applications=[InvoicePayment(later.pk, D("50"))])
     apply_payment(actor=FINANCE, payment_id=payment.pk, on=MAR_31)
@@ -97,7 +97,7 @@ def test_no_more_is_applied_than_is_left(world: World) -> None:
     error = refusal(apply_payment, payment_id=payment.pk, on=MAR_31, applications=parts)
     assert error.message == "40.00 is left of PAY-0001; 40.01 cannot be applied."
     assert refusal(apply_payment, payment_id=payment.pk, on=MAR_1).field == "on"
-    with pytest.raises(DatabaseError, match="No more of a payment can be applied"), transaction.atomic():
+    with pytest.raises(DatabaseError, match="no_more_applied_than_paid"), transaction.atomic():
         PaymentApplication.objects.create(payment=payment, invoice=invoice, amount=D("40.01"))
 
 

@@ -460,8 +460,26 @@ def settles(name: str, effect: str) -> pgtrigger.Trigger:
     )
 
 
+def uses_payments(name: str, rows: str, left: str) -> pgtrigger.Trigger:
+    """Keep what is left of payments: ``left`` (SQL) for those that ``rows`` (SQL on the new rows) name."""
+    return pgtrigger.Trigger(
+        name=name,
+        level=pgtrigger.Statement,
+        when=pgtrigger.After,
+        operation=pgtrigger.Insert,
+        referencing=pgtrigger.Referencing(new="new_rows"),  # type: ignore[no-untyped-call]
+        func=f"""
+            UPDATE billing_payment p SET unapplied = {left} FROM ({rows}) n WHERE p.id = n.payment_id;
+            RETURN NULL;
+        """,  # noqa: S608 - the words come from our own models, never from input
+    )
+
+
 class Payment(models.Model):
-    """Money received from a customer; booked when it is recorded."""
+    """Money received from a customer; booked when it is recorded.
+
+    ``unapplied`` is what of it settles no invoice yet; triggers keep it. It is nothing once the payment is taken back.
+    """
 
     number = models.CharField(max_length=15, unique=True)
     company = models.ForeignKey("companies.Company", on_delete=models.PROTECT, related_name="payments")
@@ -469,11 +487,36 @@ class Payment(models.Model):
     amount = money_field()
     bank_account = models.ForeignKey("ledger.Account", on_delete=models.PROTECT, related_name="+")
     reference = models.CharField(max_length=60, blank=True)
+    unapplied = money_field(default=0)
 
     class Meta:
         ordering = ["-id"]
-        constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="payment_positive")]
-        triggers = [pgtrigger.Protect(name="payment_is_posted", operation=pgtrigger.Update | pgtrigger.Delete)]
+        indexes = [
+            models.Index(fields=["date"], name="payments_by_date"),
+            models.Index(fields=["company"], name="unapplied_payments", condition=~Q(unapplied=0)),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gt=0), name="payment_positive"),
+            models.CheckConstraint(
+                condition=Q(unapplied__gte=0, unapplied__lte=F("amount")), name="no_more_applied_than_paid"
+            ),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="nothing_applied_at_first",
+                when=pgtrigger.Before,
+                operation=pgtrigger.Insert,
+                func="NEW.unapplied = NEW.amount; RETURN NEW;",
+            ),
+            pgtrigger.Protect(
+                name="payment_is_posted",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition(
+                    "((to_jsonb(OLD) - 'unapplied') IS DISTINCT FROM (to_jsonb(NEW) - 'unapplied'))"
+                ),
+            ),
+            pgtrigger.Protect(name="payment_is_kept", operation=pgtrigger.Delete),
+        ]
 
     def __str__(self) -> str:
         return self.number
@@ -488,30 +531,17 @@ class PaymentApplication(models.Model):
     date = models.DateField(null=True, blank=True, help_text="Empty: the day the payment came in.")
 
     class Meta:
+        indexes = [
+            models.Index(fields=["date"], name="applications_made_later", condition=Q(date__isnull=False)),
+        ]
         constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="payment_application_positive")]
         triggers = [
             pgtrigger.Protect(name="payment_application_is_posted", operation=pgtrigger.Update | pgtrigger.Delete),
             settles("payment_settles", "SELECT invoice_id, amount FROM new_rows"),
-            pgtrigger.Trigger(
-                name="no_more_than_was_paid",
-                level=pgtrigger.Statement,
-                when=pgtrigger.After,
-                operation=pgtrigger.Insert,
-                referencing=pgtrigger.Referencing(new="new_rows"),  # type: ignore[no-untyped-call]
-                func="""
-                    IF EXISTS (
-                        SELECT 1 FROM billing_payment p
-                        WHERE p.id IN (SELECT payment_id FROM new_rows) AND (
-                            p.amount < (
-                                SELECT sum(a.amount) FROM billing_paymentapplication a WHERE a.payment_id = p.id
-                            )
-                            OR EXISTS (SELECT 1 FROM billing_paymentreversal r WHERE r.payment_id = p.id)
-                        )
-                    ) THEN
-                        RAISE EXCEPTION 'counterfoil:invalid: No more of a payment can be applied than is left of it.';
-                    END IF;
-                    RETURN NULL;
-                """,
+            uses_payments(
+                "application_uses_payment",
+                "SELECT payment_id, sum(amount) AS amount FROM new_rows GROUP BY payment_id",
+                "p.unapplied - n.amount",
             ),
         ]
 
@@ -531,6 +561,7 @@ class PaymentReversal(models.Model):
                 "SELECT a.invoice_id, -a.amount AS amount FROM new_rows r"
                 " JOIN billing_paymentapplication a ON a.payment_id = r.payment_id",
             ),
+            uses_payments("reversal_uses_payment", "SELECT payment_id FROM new_rows", "0"),
         ]
 
 

@@ -20,12 +20,14 @@ from counterfoil.ledger.commands import Posting, post_drafts
 from counterfoil.ledger.models import JournalEntry
 from counterfoil.platform import audit
 from counterfoil.platform.amounts import check_amount
-from counterfoil.platform.commands import command
+from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.lookup import existing, locked, locked_all
 from counterfoil.platform.numbering import take_number
 
 FINANCE = (Role.FINANCE,)
+
+refuse_as("no_more_applied_than_paid", "invalid", "No more of a payment can be applied than is left of it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ def record_payment(
     )
     assert draft is not None  # a payment is above zero
     post_drafts([Posting(draft, source_label=payment.number)], actor=actor)
+    payment.refresh_from_db(fields=["unapplied"])
     settled = ", ".join(str(invoices[each.invoice_id]) for each in applications) or "no invoice yet"
     text = f"recorded {payment}, {format_money(amount)} from {company.name} on {format_date(on)} for {settled}"
     audit.record(actor, "billing.payment.recorded", text, payment)
@@ -116,7 +119,7 @@ def apply_payment(*, actor: Actor, payment_id: int, on: date, applications: Sequ
             ``invalid`` for more than is left of it or open on an invoice, or an invoice of somebody else.
     """
     payment = locked(Payment.objects.select_related("company"), payment_id)
-    left = left_of(payment)
+    left = payment.unapplied
     if PaymentReversal.objects.filter(payment=payment).exists():
         raise DomainError("wrong_state", f"{payment} was taken back.")
     if not left:
@@ -142,6 +145,7 @@ def apply_payment(*, actor: Actor, payment_id: int, on: date, applications: Sequ
         PaymentApplication(payment=payment, invoice=invoices[each.invoice_id], amount=each.amount, date=on)
         for each in applications
     )
+    payment.refresh_from_db(fields=["unapplied"])
     settled = ", ".join(str(invoices[each.invoice_id]) for each in applications)
     text = f"applied {format_money(total)} of {payment} on {format_date(on)} to {settled}"
     audit.record(actor, "billing.payment.applied", text, payment)
@@ -185,12 +189,6 @@ def reverse_payment(*, actor: Actor, payment_id: int, on: date, reason: str) -> 
     text = f"took back {payment}, {format_money(payment.amount)} from {payment.company.name}: {reason.strip()}"
     audit.record(actor, "billing.payment.reversed", text, payment)
     return reversal
-
-
-def left_of(payment: Payment) -> Decimal:
-    """What of a payment has not been applied."""
-    applied = payment.applications.values_list("amount", flat=True)
-    return sum_money([payment.amount, -sum_money(applied)])
 
 
 def _oldest_first(

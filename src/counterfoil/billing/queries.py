@@ -11,6 +11,7 @@ from typing import Any, Final
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
+from counterfoil.agreements.models import Agreement
 from counterfoil.billing.models import (
     BillingSettings,
     CreditApplication,
@@ -22,11 +23,13 @@ from counterfoil.billing.models import (
     InvoiceTax,
     Payment,
     PaymentApplication,
+    PaymentReversal,
 )
 from counterfoil.billing.recurring import UnbilledPeriod, unbilled_periods
+from counterfoil.companies.models import Company
 from counterfoil.core.money import ZERO, sum_money
 from counterfoil.ledger.models import JournalEntry
-from counterfoil.orders.models import SalesOrderLine
+from counterfoil.orders.models import SalesOrder, SalesOrderLine
 from counterfoil.tax.models import TaxRemittance
 
 __all__ = ["UnbilledPeriod", "unbilled_periods"]
@@ -55,17 +58,21 @@ def invoices(
         found = found.filter(agreement=agreement_id)
     if order_id is not None:
         found = found.filter(sales_order=order_id)
-    if search.strip():
-        wanted = search.strip()
-        found = found.filter(
-            Q(number__icontains=wanted)
-            | Q(bill_to_name__icontains=wanted)
-            | Q(company__name__icontains=wanted)
-            | Q(agreement__number__icontains=wanted)
-            | Q(sales_order__number__icontains=wanted)
-            | Q(customer_po__icontains=wanted)
-        )
+    if wanted := search.strip():
+        found = found.filter(_said(wanted))
     return found.order_by("-date", "-id")
+
+
+def _said(wanted: str) -> Q:
+    """What names those words. The names of others are looked up among them, not in every invoice."""
+    companies = Company.objects.filter(name__icontains=wanted).values_list("pk", flat=True)
+    agreements = Agreement.objects.filter(number__icontains=wanted).values_list("pk", flat=True)
+    orders = SalesOrder.objects.filter(number__icontains=wanted).values_list("pk", flat=True)
+    said = Q(number__icontains=wanted) | Q(bill_to_name__icontains=wanted) | Q(customer_po__icontains=wanted)
+    for name, ids in (("company", companies), ("agreement", agreements), ("sales_order", orders)):
+        if found := list(ids):
+            said |= Q(**{f"{name}__in": found})
+    return said
 
 
 def lines_of_invoice(invoice_id: int) -> QuerySet[InvoiceLine]:
@@ -85,13 +92,14 @@ def open_invoices(*, company_id: int | None = None, as_of: date | None = None) -
     )
     if company_id is not None:
         found = found.filter(bill_to=company_id)
-    if as_of is None:
-        found = found.filter(~Q(balance=0)).annotate(open_amount=F("balance"))
-    else:
-        # Most invoices are settled for good: only what is open now, or was settled since, is looked at.
-        found = found.filter(~Q(balance=0) | Q(pk__in=_settled_since(as_of, company_id)), date__lte=as_of)
-        found = found.annotate(open_amount=_open_at(as_of)).exclude(open_amount=0)
-    return found.order_by("due_date", "id")
+    since = _settled_since(as_of, company_id) if as_of is not None else ()
+    if as_of is not None:
+        found = found.filter(date__lte=as_of)
+    if as_of is None or not since:
+        return found.filter(~Q(balance=0)).annotate(open_amount=F("balance")).order_by("due_date", "id")
+    # Most invoices are settled for good: only what is open now, or was settled since, is looked at.
+    found = found.filter(~Q(balance=0) | Q(pk__in=since)).annotate(open_amount=_open_at(as_of))
+    return found.exclude(open_amount=0).order_by("due_date", "id")
 
 
 #: The day a payment settled an invoice.
@@ -99,24 +107,29 @@ _APPLIED: Final = Coalesce("date", "payment__date")
 
 
 def _paid_since(as_of: date) -> QuerySet[PaymentApplication]:
-    """Payments that settle something now and did not at the end of a day."""
-    return PaymentApplication.objects.annotate(on=_APPLIED).filter(payment__reversal=None, on__gt=as_of)
+    """What settles something now and did not at the end of a day; nothing is applied before it came in."""
+    later = Q(payment__date__gt=as_of) | Q(date__gt=as_of)
+    return PaymentApplication.objects.filter(later, payment__reversal=None)
 
 
 def _taken_back_since(as_of: date) -> QuerySet[PaymentApplication]:
-    """Payments that settled something at the end of a day and were taken back since."""
-    return PaymentApplication.objects.annotate(on=_APPLIED).filter(payment__reversal__date__gt=as_of, on__lte=as_of)
+    """What settled something at the end of a day and was taken back since."""
+    before = Q(date=None) | Q(date__lte=as_of)
+    return PaymentApplication.objects.filter(before, payment__date__lte=as_of, payment__reversal__date__gt=as_of)
 
 
 def _settled_since(as_of: date, company_id: int | None) -> list[int]:
     """The invoices whose balance has moved since the end of a day."""
-    payments = [_paid_since(as_of), _taken_back_since(as_of)]
-    credits = CreditApplication.objects.filter(date__gt=as_of)
+    ids: set[int] = set()
+    applications = PaymentApplication.objects.order_by()
+    credits = CreditApplication.objects.filter(date__gt=as_of).order_by()
     if company_id is not None:
-        payments = [rows.filter(payment__company=company_id) for rows in payments]
+        applications = applications.filter(payment__company=company_id)
         credits = credits.filter(invoice__bill_to=company_id)
-    ids = {pk for rows in payments for pk in rows.order_by().values_list("invoice", flat=True)}
-    for pair in credits.order_by().values_list("invoice", "credit_memo"):
+    # One statement for each index that finds them.
+    for later in (Q(payment__date__gt=as_of), Q(date__gt=as_of), Q(payment__reversal__date__gt=as_of)):
+        ids.update(applications.filter(later).values_list("invoice", flat=True))
+    for pair in credits.values_list("invoice", "credit_memo"):
         ids.update(pair)
     return sorted(ids)
 
@@ -212,17 +225,24 @@ class UnappliedPayment:
 
 def unapplied_payments(*, company_id: int | None = None, as_of: date | None = None) -> list[UnappliedPayment]:
     """Payments with what is left of each, now or at the end of a day; the oldest first."""
-    applications = PaymentApplication.objects.filter(payment=OuterRef("pk"))
-    rows = Payment.objects.filter(reversal=None)
-    if as_of is not None:
-        applications = applications.annotate(on=_APPLIED).filter(on__lte=as_of)
-        rows = Payment.objects.filter(Q(reversal=None) | Q(reversal__date__gt=as_of), date__lte=as_of)
-    if company_id is not None:
-        rows = rows.filter(company=company_id)
-    left = F("amount") - _total(applications.order_by().values("payment"))
+    rows = Payment.objects.filter(company=company_id) if company_id is not None else Payment.objects.all()
+    if as_of is None:
+        rows = rows.filter(~Q(unapplied=0)).annotate(left=F("unapplied"))
+    else:
+        before = Q(date=None) | Q(date__lte=as_of)
+        applied = PaymentApplication.objects.filter(before, payment=OuterRef("pk"))
+        rows = rows.filter(~Q(unapplied=0) | Q(pk__in=_used_since(as_of)), date__lte=as_of)
+        rows = rows.filter(Q(reversal=None) | Q(reversal__date__gt=as_of))
+        rows = rows.annotate(left=F("amount") - _total(applied.order_by().values("payment"))).filter(left__gt=0)
     columns = ("pk", "number", "date", "company_id", "company__name", "amount", "left", "reference")
-    found = rows.annotate(left=left).filter(left__gt=0).order_by("date", "pk").values_list(*columns)
-    return [UnappliedPayment(*values) for values in found]
+    return [UnappliedPayment(*values) for values in rows.order_by("date", "pk").values_list(*columns)]
+
+
+def _used_since(as_of: date) -> list[int]:
+    """Payments that were applied or taken back since the end of a day."""
+    applied = PaymentApplication.objects.filter(date__gt=as_of).order_by().values_list("payment", flat=True)
+    back = PaymentReversal.objects.filter(date__gt=as_of).values_list("payment", flat=True)
+    return sorted({*applied, *back})
 
 
 def payments(*, company_id: int | None = None, search: str = "") -> QuerySet[Payment]:
