@@ -24,6 +24,7 @@ from counterfoil.companies.models import BillingTerms, Company
 from counterfoil.core.calendar import add_months, month_end, month_start
 from counterfoil.core.errors import DomainError
 from counterfoil.flows.conversion import convert_to_sales_order
+from counterfoil.flows.demo_work import Work, add_users, bill_work, start_work, work_month
 from counterfoil.flows.haas_lease import (
     Lease,
     LeaseOption,
@@ -177,14 +178,17 @@ def load_demo(
     cast = _set_the_stage(password)
     leases = [_start(plan, cast, now, progress) for plan in _plans(cast)]
     _start_managed_services(cast)
+    work = start_work(cast.people, cast.companies, FIRST_MONTH)
     last = max(month_start(on), add_months(FIRST_MONTH, 2))
     month = FIRST_MONTH
     while month < last:
         progress(f"{month:%B %Y}: invoices, batch, payments, depreciation")
-        _run_month(leases, cast, month, last, now)
+        work_month(work, cast.people, month, month_end(month))
+        _run_month(leases, work, cast, month, last, now)
         month = add_months(month, 1)
     progress("Work that waits")
     _leave_work(leases, cast, last, now)
+    work_month(work, cast.people, last, on)
     return summary(on)
 
 
@@ -355,7 +359,7 @@ def _start_managed_services(cast: _Cast) -> None:
         )
 
 
-def _run_month(leases: list[Lease], cast: _Cast, month: date, last: date, now: datetime) -> None:
+def _run_month(leases: list[Lease], work: Work, cast: _Cast, month: date, last: date, now: datetime) -> None:
     """One month of everything: invoices, one batch, payments, remittances, depreciation."""
     people, end = cast.people, month_end(month)
     if month == add_months(FIRST_MONTH, 1):
@@ -363,6 +367,9 @@ def _run_month(leases: list[Lease], cast: _Cast, month: date, last: date, now: d
             pay_vendor_bill(actor=people.finance, bill_id=lease.bill.pk, on=month + timedelta(days=9))
     invoices = [bill_month(lease, people, month=month, now=now) for lease in leases]
     invoices += _bill_managed_services(cast, month, now)
+    invoices += [invoice for invoice in bill_work(work, people, month, now) if invoice.total]
+    if month == add_months(FIRST_MONTH, 1):
+        add_users(people, on=month + timedelta(days=16))
     transfer_unposted(through=end, people=people, now=now)
     late = month >= add_months(last, -LATE_MONTHS)
     for invoice in invoices:
