@@ -45,6 +45,7 @@ from counterfoil.agreements.lifecycle import (
     copy_agreement,
     detach_child,
     end_agreement,
+    locked_children,
     renew_agreement,
 )
 from counterfoil.agreements.models import (
@@ -393,13 +394,15 @@ def update_agreement(
     _contact_of(agreement.company, agreement.contact_id)
     ensure_block_has_limit(agreement)
     _check_dates(agreement)
+    children = locked_children(agreement) if SHARED.keys() & changes.keys() else []
     state = billing_state.lock(agreement)
     _refuse_once_billed(agreement, changes, state)
     if agreement.bill_to_id != former_bill_to:
         ensure_active(fetch(Company, agreement.bill_to_id, field="bill_to_id"), "bill_to_id")
     _ensure_additions_within(agreement, changes)
     save_checked(agreement)
-    _share(agreement, changes)
+    for child in children:
+        _share(agreement, child, changes)
     if amount != agreement.billing_amount:
         changes["billing_amount"] = (agreement.billing_amount, amount)
         _set_amount(agreement, amount, state)
@@ -452,13 +455,12 @@ def _ensure_additions_within(agreement: Agreement, changes: Changes) -> None:
         )  # fmt: skip
 
 
-def _share(parent: Agreement, changes: Changes) -> None:
+def _share(parent: Agreement, child: Agreement, changes: Changes) -> None:
     """What a family shares is what its parent has."""
-    shared = {name: getattr(parent, name) for name in SHARED if name in changes}
-    for child in parent.children.all() if shared else ():
-        change(child, **shared)
-        check_fields(child, relations=False)
-        child.save(update_fields=[name.removesuffix("_id") for name in shared])
+    shared = [name for name in SHARED if name in changes]
+    change(child, **{name: getattr(parent, name) for name in shared})
+    check_fields(child, relations=False)
+    child.save(update_fields=[name.removesuffix("_id") for name in shared])
 
 
 def _set_amount(agreement: Agreement, amount: Any, state: BillingState) -> None:

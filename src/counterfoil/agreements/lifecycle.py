@@ -196,6 +196,7 @@ def renew_agreement(
             while a run bills it.
     """
     agreement = active_agreement(agreement_id)
+    children = locked_children(agreement)
     if uplift_percent <= -100:
         raise DomainError("invalid", "The uplift must be above minus 100 %.", field="uplift_percent")
     last = last_day or agreement.end_date
@@ -206,7 +207,9 @@ def renew_agreement(
     _refuse_before_start(agreement, last)
     _refuse_after_end(agreement, last)
     successor = _renew(actor, agreement, last, end_date, uplift_percent, name.strip() or agreement.name)
-    for child in agreement.children.filter(status=AgreementStatus.ACTIVE).order_by("pk"):
+    for child in children:
+        if child.status != AgreementStatus.ACTIVE:
+            continue
         if (child.end_date is None or child.end_date >= last) and not Agreement.objects.filter(renews=child).exists():
             child_end = child.end_date if child.end_date is None or child.end_date > last else UNSET
             _renew(actor, child, last, child_end, uplift_percent, child.name, parent=successor)
@@ -346,6 +349,11 @@ def _save_with(
 
 
 # -- families ----------------------------------------------------------------------------------------------------------
+
+
+def locked_children(parent: Agreement) -> list[Agreement]:
+    """The children of a locked agreement, locked as well; before its billing state is, as their own commands do."""
+    return list(parent.children.select_for_update(of=("self",), no_key=True).order_by("pk"))
 
 
 @command(roles=OFFICE)
