@@ -21,6 +21,7 @@ from counterfoil.billing.commands import (
     reverse_invoice,
 )
 from counterfoil.billing.models import Invoice, InvoiceLine
+from counterfoil.billing.printing import printed_invoice
 from counterfoil.billing.statements import blocks_of_invoice
 from counterfoil.core.money import sum_money
 from counterfoil.usage.models import Charge
@@ -159,6 +160,7 @@ def test_hidden_work_is_not_shown_but_earns(world: World) -> None:
     worked(world, agreement, "2")
     invoice = billed()
     assert [(line.hidden, line.amount, line.released_amount) for line in invoice.lines.all()] == [(True, 0, D("200"))]
+    assert printed_invoice(invoice.pk).lines == ()
 
 
 def test_hidden_work_without_prepayment_makes_no_invoice(world: World) -> None:

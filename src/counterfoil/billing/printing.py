@@ -269,7 +269,7 @@ def printed_invoice(invoice_id: int, *, settled_on: date | None = None) -> Print
     agreement, order = invoice.agreement, invoice.sales_order
     other = invoice.company if invoice.company_id != invoice.bill_to_id else None
     corrected = invoice.credits or invoice.reissues
-    lines = list(lines_of_invoice(invoice.pk).select_related("charge", "agreement"))
+    lines = list(lines_of_invoice(invoice.pk).filter(hidden=False).select_related("charge", "agreement"))
     attention = [f"Attn. {invoice.attention}"] if invoice.attention else []
     return PrintedInvoice(
         type=invoice.type,

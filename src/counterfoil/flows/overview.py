@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Sum
 
@@ -45,8 +44,7 @@ def money_this_month(on: date) -> Money:
         n=Count("pk"), sum=Sum("subtotal")
     )
     collected = Payment.objects.filter(this_month).aggregate(n=Count("pk"), sum=Sum("amount"))
-    overdue: Any = open_invoices().filter(due_date__lt=on)  # each with its balance
-    late = [(row.bill_to_id, row.balance) for row in overdue]
+    late = list(open_invoices().filter(due_date__lt=on).values_list("bill_to_id", "balance"))
     waiting = unbilled(through=on)
     return Money(
         billed=billed["sum"] or ZERO,
