@@ -69,6 +69,13 @@ def next_invoices(agreement_id: int, *, count: int = SHOWN) -> Upcoming:
     return Upcoming(agreement, tuple(period for _, period in unbilled), tuple(rating.invoices[:count]), refusal)
 
 
+def next_period(agreement: Agreement) -> Period | None:
+    """The next period of an agreement that has neither an invoice nor been cancelled; none for a child."""
+    if agreement.parent_id is not None:
+        return None
+    return next((period for _, period in _unbilled(agreement)), None)
+
+
 def _unbilled(agreement: Agreement) -> Iterator[tuple[date, Period]]:
     """Due date and period of those that have neither an invoice nor been cancelled, in order."""
     state = BillingState.objects.filter(agreement=agreement).first()

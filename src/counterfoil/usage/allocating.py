@@ -188,6 +188,8 @@ def settled(agreement_ids: Collection[int], where: Q | None = None) -> dict[int,
         agreement_ids: of which agreements.
         where: which charges; all when it is not given.
     """
+    if not agreement_ids:
+        return {}
     chosen = Allocation.objects.filter(agreement_id__in=agreement_ids, pool_start__isnull=False)
     if where is not None:
         chosen = chosen.filter(charge_id__in=Charge.objects.filter(where).values("pk"))

@@ -18,9 +18,9 @@ from counterfoil.platform.lookup import existing
 from counterfoil.usage import allocating
 from counterfoil.usage.models import Allocation, Charge
 
-#: What is billed of a charge: what its agreement does not cover, if it is billed at all.
+#: What is billed of a charge: what its agreement does not cover, if it is billed at all and not written off.
 _DUE: Final = Case(
-    When(~Q(billing_option=BillingOption.BILLABLE), then=Value(Decimal(0))),
+    When(~Q(billing_option=BillingOption.BILLABLE) | Q(written_off_at__isnull=False), then=Value(Decimal(0))),
     default=Coalesce("allocation__overage_amount", "amount"),
     output_field=money_field(),
 )

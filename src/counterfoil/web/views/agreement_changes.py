@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -405,11 +406,11 @@ def renew(request: HttpRequest, pk: int) -> HttpResponse:
         agreement, f"Renew {agreement.number}", "Renew it", "was renewed",
         "A new agreement begins on the day after, with everything that runs then. Its children are renewed with it.",
     )  # fmt: skip
-    then = Deed(
-        title=words.title, button=words.button, back=words.back, crumbs=words.crumbs, intro=words.intro,
+    then = replace(
+        words,
         then=lambda made: reverse("web:agreement", args=[made.pk]),
         said=lambda made: f"{agreement.number} is renewed by {made.number}.",
-    )  # fmt: skip
+    )
     return _one_form(request, pk, commands.renew_agreement, form, then)
 
 
@@ -540,14 +541,22 @@ class AdjustmentForm(PageForm):
     description = forms.CharField(label="Why", max_length=200)
 
 
+_AGAIN: Final = "What is not billed follows when coverage is decided anew: you see what would change next."
+
+
+def _deciding(pk: int) -> str:
+    """Where one sees what deciding anew would change."""
+    return reverse("web:agreement_coverage", args=[pk]) + "?again=1"
+
+
 def adjustment_new(request: HttpRequest, pk: int) -> HttpResponse:
     """Adjust the allocation."""
     agreement = find(pk)
     form = AdjustmentForm(posted(request), initial={"on": max(today(), agreement.start_date)})
     if agreement.application_units != ApplicationUnits.AMOUNT:
         form.fields["amount"].unit = agreement.application_units  # type: ignore[attr-defined]
-    words = deed(agreement, "Adjust the allocation", "Adjust it", "has another adjustment")
-    return _one_form(request, pk, commands.add_adjustment, form, words)
+    words = deed(agreement, "Adjust the allocation", "Adjust it", "has another adjustment", _AGAIN)
+    return _one_form(request, pk, commands.add_adjustment, form, replace(words, then=lambda _: _deciding(pk)))
 
 
 @require_POST
@@ -558,7 +567,7 @@ def adjustment_remove(request: HttpRequest, pk: int, adjustment_id: int) -> Http
     return run_deed(
         request,
         lambda: commands.remove_adjustment(actor=actor_of(request), adjustment_id=adjustment_id),
-        then=reverse("web:agreement", args=[pk]),
+        then=_deciding(pk),
         said="The adjustment was taken back.",
     )
 

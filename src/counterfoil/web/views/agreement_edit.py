@@ -80,6 +80,13 @@ class CycleInput(forms.MultiWidget):
         """Both inputs; a code or a name under the field's own name does as well."""
         return self.decompress(data[name]) if name in data else super().value_from_datadict(data, files, name)
 
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        """Each with the look of its kind."""
+        context = super().get_context(name, value, attrs)
+        unit = context["widget"]["subwidgets"][1]["attrs"]
+        unit["class"] = unit.get("class", "").replace("form-control", "form-select")
+        return context
+
     def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:
         """The two inputs side by side."""
         inputs = super().render(name, value, attrs, renderer)
@@ -105,7 +112,7 @@ class CycleField(forms.MultiValueField):
 
 def _chosen(name: str, label: str, help_text: str = "") -> forms.ChoiceField:
     choices = AgreementParameters._meta.get_field(name).choices or ()
-    return forms.ChoiceField(label=label, choices=list(choices), required=False, help_text=help_text)
+    return forms.ChoiceField(label=label, choices=list(choices), help_text=help_text)
 
 
 def _ticked(label: str, help_text: str = "") -> forms.BooleanField:
@@ -182,7 +189,7 @@ class ParametersForm(PageForm):
 
     sections: tuple[Section, ...] = (BILLING, CHANGES, COVERAGE, RATES, PAPER)
 
-    billing_cycle = CycleField(label="Billed", required=False)
+    billing_cycle = CycleField(label="Billed")
     cycle_base = _chosen("cycle_base", "Cycles are counted", "By the calendar, the first period is cut short.")
     billing_timing = _chosen("billing_timing", "Billed in")
     billing_amount = MoneyField(label="Billing amount", required=False, help_text="Every cycle, beside the additions.")
@@ -199,7 +206,7 @@ class ParametersForm(PageForm):
         label="Limit", required=False, help_text="Each application period, in those units. Empty covers nothing."
     )
     application_unlimited = _ticked("Unlimited")
-    application_cycle = CycleField(label="An application period lasts", required=False)
+    application_cycle = CycleField(label="An application period lasts")
     application_base = _chosen("application_base", "Periods are counted")
     application_one_time = _ticked("One allocation for the whole term")
     covers_time = _ticked("Covers time")
@@ -236,6 +243,13 @@ class ParametersForm(PageForm):
     #: The type or agreement whose parameters the form was filled with; absent when a program posts a few fields.
     terms_of = forms.CharField(required=False, widget=forms.HiddenInput)
     kind_shown: str = AgreementKind.OTHER
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.is_bound and "terms_of" not in self.data:
+            for name in COPIED:
+                if name in self.fields:
+                    self.fields[name].required = False
 
     def offer(self) -> None:
         """Fill the choices."""

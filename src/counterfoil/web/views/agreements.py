@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Final
 
+from django.db.models import prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path, reverse
@@ -21,7 +22,7 @@ from counterfoil.billing import commands as billing
 from counterfoil.billing import queries as invoices
 from counterfoil.core.calendar import format_date
 from counterfoil.core.money import extend, format_money
-from counterfoil.flows.upcoming import next_invoices
+from counterfoil.flows.upcoming import next_invoices, next_period
 from counterfoil.platform.models import AuditHead
 from counterfoil.platform.records import plain_number
 from counterfoil.usage.queries import RecapRow, recap
@@ -135,8 +136,9 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """An agreement: its recap, additions with their history, what is invoiced next, what has been, its family."""
     agreement = find(pk)
     on = today()
-    additions = list(queries.additions(pk).prefetch_related("changes"))
-    upcoming = next_invoices(pk)
+    additions = sorted(agreement.additions.all(), key=lambda each: each.position)
+    prefetch_related_objects(additions, "origin__opportunity")
+    following = next_period(agreement) if agreement.status == AgreementStatus.ACTIVE else None
     periods = recap(agreement_id=pk, on=on)
     current = next((row for row in reversed(periods) if row.is_current), None)
     can = may(
@@ -164,12 +166,10 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "monthly": queries.monthly_value(agreement, on=max(on, agreement.start_date)),
         "recap": _recap_view(current) if current else None,
         "periods": [_recap_view(row) for row in periods[-PERIODS:][::-1]] if is_covering else [],
-        "upcoming": upcoming,
-        "next_period": upcoming.periods[0] if upcoming.periods and agreement.parent_id is None else None,
-        "next_total": upcoming.invoices[0].subtotal if upcoming.invoices else None,
+        "next_period": following,
         "adjustments": list(agreement.adjustments.order_by("-date", "-id")),
         "cancelled": list(agreement.cancelled_periods.order_by("-period_start")),
-        "children": list(agreement.children.select_related("type").order_by("number")),
+        "children": sorted(agreement.children.all(), key=lambda each: each.number),
         "rates": rates_of(agreement),
         "facts": facts_of(agreement, ParametersForm()),
         "state": state,
@@ -177,11 +177,17 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "invoices": list(invoices.invoices(agreement_id=pk)[:12]),
         "may": can,
         "may_change": can["edit"] and is_active,
-        "can_invoice": can["invoice"] and is_active and bool(upcoming.periods) and agreement.parent_id is None,
+        "can_invoice": can["invoice"] and following is not None,
         "is_active": is_active,
         **side_of(agreement),
     }
     return render(request, "web/agreements/agreement.html", context)
+
+
+def upcoming(request: HttpRequest, pk: int) -> HttpResponse:
+    """The next invoices, by the engine of the billing run; a part of the agreement's page."""
+    found = next_invoices(pk)
+    return render(request, "web/agreements/upcoming.html", {"upcoming": found, "asked": pk})
 
 
 def _addition_view(addition: Addition, on: date) -> AdditionView:
@@ -249,4 +255,5 @@ def _recap_view(row: RecapRow) -> RecapView:
 urlpatterns = [
     path("agreements/", agreements, name="agreements"),
     path("agreements/<int:pk>/", detail, name="agreement"),
+    path("agreements/<int:pk>/upcoming/", upcoming, name="agreement_upcoming"),
 ]

@@ -55,7 +55,7 @@ USAGE: Final = ListSpec(
         Column("price", "Rate", "unit_price", kind="price", sort="unit_price"),
         Column("amount", "Amount", kind="money", sort="amount", total="amount", card="figure"),
         Column("covered", "Covered", "allocation.covered_amount", kind="money", total="allocation__covered_amount"),
-        Column("due", "To be billed", "due_amount", kind="money", total="due_amount", card="figure"),
+        Column("due", "Billable", "due_amount", kind="money", total="due_amount", card="figure"),
         Column("state", "State", lambda row: state_of(row), kind="state", card="note"),
     ),
     chips=(
@@ -157,7 +157,7 @@ class TimeLine(LineForm):
     description = forms.CharField(
         label="What was done", max_length=200, widget=forms.TextInput(attrs={"class": "is-words"})
     )
-    work_role_id = ChoiceOf(label="Work role")
+    work_role_id = ChoiceOf(label="Work role", empty="Choose")
     work_type_id = ChoiceOf(label="Work type", required=False, empty="None")
     ticket = forms.CharField(
         label="Ticket", max_length=30, required=False, widget=forms.TextInput(attrs={"class": "is-short"})
