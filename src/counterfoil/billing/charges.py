@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Final
 
 from django.db import transaction
@@ -29,7 +30,7 @@ from counterfoil.companies.models import Company, Site
 from counterfoil.core.calendar import format_date
 from counterfoil.core.coverage import CoverageTerms
 from counterfoil.core.errors import DomainError
-from counterfoil.core.money import ZERO, extend, format_money, sum_money
+from counterfoil.core.money import ZERO, extend, format_money, round_money, sum_money
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command
 from counterfoil.platform.identity import Actor, Role
@@ -228,9 +229,9 @@ def bill_charges(
     outcomes = allocating.refresh({charge.agreement_id for charge in found if charge.agreement_id is not None})
     terms = {pk: outcome.terms for pk, outcome in outcomes.items() if outcome.agreement.prepayment}
     by_company: dict[int, list[Charge]] = defaultdict(list)
-    locked = locked_all(Charge.objects.filter(billed=False), {charge.pk for charge in found})
-    for charge in _open_charges(through, company_ids) if found else ():
-        if charge.pk in locked:
+    held = _held(charge.pk for charge in found)
+    for charge in _open_charges(through, company_ids) if held else ():
+        if charge.pk in held:
             by_company[charge.company_id].append(charge)
     invoices: list[Invoice] = []
     left_out: list[LeftOut] = []
@@ -248,6 +249,12 @@ def bill_charges(
     text = f"billed work through {format_date(through)}: {len(invoices)} drafted, {len(left_out)} left out"
     audit.record(actor, "billing.charges.billed", text, left_out=[row.company for row in left_out])
     return ChargesBilled(tuple(invoices), tuple(left_out))
+
+
+def _held(charge_ids: Iterable[int]) -> set[int]:
+    """Hold work until the transaction ends; what somebody else has billed meanwhile is left out."""
+    rows = Charge.objects.filter(pk__in=list(charge_ids), billed=False).order_by("pk")
+    return set(rows.select_for_update(no_key=True).values_list("pk", flat=True))
 
 
 def _draft(group: Group, terms: Mapping[int, CoverageTerms], on: date) -> Invoice | None:
@@ -307,7 +314,7 @@ def lines_of_charge(charge: Charge, earned: Decimal = ZERO) -> list[InvoiceLine]
 
 
 def _line(charge: Charge, quantity: Decimal, price: Decimal, amount: Decimal, words: str) -> InvoiceLine:
-    part = quantity / charge.billed_quantity if charge.billed_quantity else Decimal(1)
+    part = Fraction(quantity) / Fraction(charge.billed_quantity) if charge.billed_quantity else Fraction(1)
     return InvoiceLine(
         kind=_KINDS[charge.kind],
         product=charge.product,
@@ -315,7 +322,7 @@ def _line(charge: Charge, quantity: Decimal, price: Decimal, amount: Decimal, wo
         quantity=quantity,
         unit_price=price,
         amount=amount,
-        cost=extend(charge.quantity * part, charge.unit_cost),
+        cost=round_money(Fraction(charge.quantity) * part * Fraction(charge.unit_cost)),
         taxable=charge.taxable,
         explanation=words[:300],
         agreement=charge.agreement,

@@ -20,7 +20,7 @@ from counterfoil.core.states import check_transition
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command
 from counterfoil.platform.identity import Actor, Role
-from counterfoil.platform.lookup import locked_all
+from counterfoil.platform.lookup import locked, locked_all
 
 FINANCE = (Role.FINANCE,)
 
@@ -126,6 +126,7 @@ def _prepare(invoice: Invoice) -> None:
     check_prices(invoice.bill_to, lines)
     check_shipped(invoice, [line for line in lines if line.quantity > 0])
     if invoice.credits_id is not None:
+        locked(Invoice.objects.all(), invoice.credits_id)  # its credits follow one another
         reckon_credit(invoice, closing=True)
     check_sign(invoice)
     _settle(invoice, lines)

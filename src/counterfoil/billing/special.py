@@ -27,7 +27,7 @@ from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceType, LineKi
 from counterfoil.billing.taxing import reckon
 from counterfoil.catalog.models import Product
 from counterfoil.companies.models import BillingTerms, Company
-from counterfoil.companies.queries import site_of
+from counterfoil.companies.queries import bill_to_of, site_of
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import extend, format_money
 from counterfoil.core.states import words
@@ -101,7 +101,7 @@ def create_invoice(
         company_id: whom it is for.
         on: the invoice date.
         lines: more can be added while it is a draft.
-        bill_to_id: who gets it; the company's bill-to when it is not given.
+        bill_to_id: who gets it; the bill-to of the agreement, the order or the company when it is not given.
         site_id: where it was delivered; its tax code goes before the company's.
         agreement_id: what a down payment is for, or what the invoice belongs to; likewise ``order_id``.
         order_id: the sales order.
@@ -127,16 +127,19 @@ def create_invoice(
             hint="Invoice the agreement, the sales order, or the work itself.",
         )
     company = existing(Company.objects.select_related("bill_to", "tax_code"), company_id, "company_id")
-    bill_to = company.bill_to or company if bill_to_id is None else fetch(Company, bill_to_id, field="bill_to_id")
-    check_billable(bill_to)
     agreement = order = None
     if agreement_id is not None:
-        agreements = Agreement.objects.select_related("terms", "type__terms", "tax_code", "site")
+        agreements = Agreement.objects.select_related("bill_to", "terms", "type__terms", "tax_code")
         agreement = existing(agreements, agreement_id, "agreement_id")
         _check_owner(agreement, agreement.company_id, agreement.bill_to_id, company, "agreement_id")
     if order_id is not None:
-        order = existing(SalesOrder.objects.select_related("terms", "tax_code"), order_id, "order_id")
+        order = existing(SalesOrder.objects.select_related("bill_to", "terms", "tax_code"), order_id, "order_id")
         _check_owner(order, order.company_id, order.bill_to_id, company, "order_id")
+    source = agreement or order
+    bill_to = source.bill_to if source else bill_to_of(company)
+    if bill_to_id is not None:
+        bill_to = fetch(Company, bill_to_id, field="bill_to_id")
+    check_billable(bill_to)
     site = site_of(company, site_id)
     chosen = fetch(TaxCode, tax_code_id, field="tax_code_id") if tax_code_id is not None else None
     inherited = (agreement.tax_code if agreement else None) or (order.tax_code if order else None)
