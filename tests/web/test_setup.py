@@ -11,9 +11,10 @@ from django.test import Client
 from tests.web.pages import done, errors_beside, post, refused, sign_in, text_of
 from tests.world import World
 
-from counterfoil.catalog.models import Product
+from counterfoil.catalog.models import Product, WorkRole
 from counterfoil.companies.models import Company
 from counterfoil.platform.identity import Role
+from counterfoil.usage.models import Charge
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +117,18 @@ def test_every_wrong_row_is_named_and_nothing_is_imported(client: Client, world:
     assert 'name="confirmed"' not in page
     refused(upload(client, "products", "nonsense\n1\n"), "There is no column “nonsense”")
     assert not Product.objects.filter(identifier__startswith="X-").exists()
+
+
+def test_work_is_previewed_and_then_imported(client: Client, world: World) -> None:
+    WorkRole.objects.create(name="Engineer", hourly_rate=100)
+    rows = "kind,date,company,quantity,description,work_role\ntime,3/15/2026,AcmeCorp,1.5,Firewall rules,Engineer\n"
+    page = upload(client, "usage", rows).content.decode()  # type: ignore[attr-defined]
+    assert "15 Mar 2026, Acme Corp: 1.5 hours Firewall rules, 150.00" in page
+    content = re.findall(r'name="content" value="([^"]+)"', page)[0]
+    sent = {"content": content, "filename": "file.csv", "confirmed": "yes"}
+    assert done(client.post("/imports/?kind=usage", sent)) == "/usage/"
+    assert Charge.objects.get().amount == 150
+    refused(upload(client, "usage", rows.replace("Engineer", "Plumber")), "There is no work role “Plumber”")
 
 
 def test_the_columns_are_documented_and_a_file_to_start_from_can_be_had(client: Client, world: World) -> None:

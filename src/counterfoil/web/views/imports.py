@@ -50,7 +50,7 @@ IMPORTS: Final = {
     ),
     "usage": Import(
         "usage", "Time, expenses and products", usage_imports.columns(), usage_imports.preview_usage,
-        usage_imports.import_usage, "web:imports",
+        usage_imports.import_usage, "web:usage",
     ),
     "sst-rates": Import(
         "sst-rates", "Sales tax rates", tax_imports.columns(), tax_imports.preview_sst_rates,
