@@ -94,7 +94,9 @@ Instant = Annotated[
 Name = Annotated[str, BeforeValidator(str)]
 
 #: What decimals that are not amounts are called.
-_QUANTITIES = re.compile(r"quantity|units|hours|included|on_hand|to_buy|to_ship|awaited|ordered|bought|shipped|received$")
+_QUANTITIES = re.compile(
+    r"quantity|units|hours|included|on_hand|to_buy|to_ship|awaited|ordered|bought|shipped|received$"
+)
 _PRICES = re.compile(r"^unit_|rate$|_rate|^cost$|^price$|ratio$")
 
 
