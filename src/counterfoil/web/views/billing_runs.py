@@ -23,7 +23,7 @@ from counterfoil.flows.billing_preview import preview_billing_run
 from counterfoil.platform.audit import trail_of
 from counterfoil.web import navigation
 from counterfoil.web.actions import actor_of, attempt, now, today
-from counterfoil.web.forms import ChoiceOf, CompanyField, DayField, PageForm, may, posted, run_deed
+from counterfoil.web.forms import ChoiceOf, CompanyField, DayField, PageForm, may, posted, require, run_deed
 from counterfoil.web.lists import Chips, Column, ListSpec, show_list
 
 #: Rows of a preview that are shown, those with the largest changes.
@@ -107,6 +107,8 @@ def runs(request: HttpRequest) -> HttpResponse:
 
 def new(request: HttpRequest) -> HttpResponse:
     """Choose what is billed; the preview follows beneath, and from it the run is started."""
+    if request.method == "POST":
+        require(request, commands.start_billing_run)
     form, refusal = RunForm(posted(request), initial=_usual()), None
     if request.method == "POST" and form.is_valid():
         run, refusal = attempt(
