@@ -61,7 +61,7 @@ def status(request: HttpRequest) -> HttpResponse:
         "ahead": [(each, counts[f"n{each}"] or 0) for each in AHEAD],
         "ending": [
             Ending(row, (row.end_date - on).days if row.end_date else 0, queries.monthly_value(row, on=on))
-            for row in _ending(on, days).select_related("company").prefetch_related("additions")[:SHOWN]
+            for row in queries.with_cycle_value(_ending(on, days).select_related("company"), on=on)[:SHOWN]
         ],
         "running": _nearly_used_up(on),
         "changed": list(changed[:SHOWN]),

@@ -74,7 +74,7 @@ def agreements_wait() -> dict[str, int]:
 
 def agreements(request: HttpRequest) -> HttpResponse:
     """All agreements with what they are worth a month."""
-    rows = queries.agreements(search=search_of(request))
+    rows = queries.with_cycle_value(queries.agreements(search=search_of(request)), on=today())
     context = {"may": may(request, add=commands.create_agreement), "monthly": _monthly_value(today())}
     return show_list(request, _spec(), rows, "web/agreements/list.html", context)
 
