@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
 from django.db.models import Max
 
 from counterfoil.agreements import billing_state
+from counterfoil.agreements.commitments import ensure_may_shrink
 from counterfoil.agreements.models import Addition, AdditionChange, Agreement, AgreementStatus, BillingOption
 from counterfoil.agreements.terms import Values, billing_amounts, history_of, last_day, values_on
 from counterfoil.catalog.models import Product, ProductClass
@@ -39,6 +40,7 @@ OFFICE: Final = (Role.SALES, Role.FINANCE)
 #: What an addition is worth, and what therefore has a history.
 VALUES: Final = ("quantity", "less_included", "unit_price", "unit_cost")
 _DATES: Final = ("effective_date", "cancelled_date")
+_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class AdditionInput:
         serial_number: of the unit leased.
         purchase_item: bought for this agreement.
         origin_id: the quote line it comes from.
+        committed_through: last day of the term it is owed for; empty where it may end any day.
+        cancellation_days: on how many days from its first it may be given back all the same; 0: never.
     """
 
     product_id: int
@@ -76,6 +80,8 @@ class AdditionInput:
     serial_number: str = ""
     purchase_item: bool = False
     origin_id: int | None = None
+    committed_through: date | None = None
+    cancellation_days: int = 7
 
 
 # -- adding ------------------------------------------------------------------------------------------------------------
@@ -116,6 +122,8 @@ def add_all(actor: Actor, agreement: Agreement, inputs: Sequence[AdditionInput])
             serial_number=given.serial_number.strip(),
             purchase_item=given.purchase_item,
             origin_id=given.origin_id,
+            committed_through=given.committed_through,
+            cancellation_days=given.cancellation_days,
         )
         _refuse_bundle(product, f"lines[{index}].product_id")
         _check_addition(addition, prefix=f"lines[{index}].")
@@ -160,6 +168,12 @@ def _check_addition(addition: Addition, prefix: str = "") -> None:
             "invalid",
             f"The last day cannot lie before the first, {format_date(addition.effective_date)}.",
             field=f"{prefix}cancelled_date",
+        )
+    if addition.committed_through is not None and addition.committed_through < addition.effective_date:
+        raise DomainError(
+            "invalid",
+            f"It cannot be committed until before its first day, {format_date(addition.effective_date)}.",
+            field=f"{prefix}committed_through",
         )
     check_fields(addition, prefix=prefix, relations=False)
 
@@ -216,6 +230,8 @@ def update_addition(
     less_included: Decimal | Unset = UNSET,
     unit_price: Decimal | Unset = UNSET,
     unit_cost: Decimal | Unset = UNSET,
+    committed_through: date | Unset | None = UNSET,
+    cancellation_days: int | Unset = UNSET,
 ) -> Addition:
     """Correct an addition. Its dates may move any time: what is billed already is caught up on or given back.
 
@@ -223,8 +239,9 @@ def update_addition(
     addition is billed or has changes; from then on they change from a day on (``change_addition``).
 
     Raises:
-        DomainError: ``already_invoiced`` for what has to be changed from a day on; ``invalid``; ``wrong_state`` after
-            the agreement's last day; ``conflict`` while a run bills it; ``price_on_internal_company``.
+        DomainError: ``already_invoiced`` for what has to be changed from a day on; ``invalid``; ``committed`` for a
+            last day before its term ends; ``wrong_state`` after the agreement's last day; ``conflict`` while a run
+            bills it; ``price_on_internal_company``.
     """
     addition = lock_addition(addition_id)
     agreement = addition.agreement
@@ -244,8 +261,12 @@ def update_addition(
         less_included=less_included,
         unit_price=unit_price,
         unit_cost=unit_cost,
+        committed_through=committed_through,
+        cancellation_days=cancellation_days,
     )
     _check_addition(addition)
+    if "cancelled_date" in changes and addition.cancelled_date is not None:
+        ensure_may_shrink(addition, addition.cancelled_date, "cancelled_date")
     if fixed := next((name for name in (*VALUES, "billing_option") if name in changes), None):
         _refuse_once_billed(addition, fixed)
     if "effective_date" in changes:
@@ -322,7 +343,8 @@ def change_addition(
 
     Raises:
         DomainError: ``required`` when nothing is given; ``invalid`` when nothing would differ, before the effective
-            date or after the last day; ``conflict`` while a run bills it; ``price_on_internal_company``.
+            date or after the last day; ``committed`` for fewer than are owed until the term ends; ``conflict`` while a
+            run bills it; ``price_on_internal_company``.
     """
     addition = lock_addition(addition_id)
     agreement = addition.agreement
@@ -340,6 +362,8 @@ def change_addition(
         raise DomainError(
             "invalid", f"Nothing would change: {addition.description} is so on {format_date(on)} already.", field="on"
         )
+    if changed.get("quantity", before.quantity) < before.quantity:
+        ensure_may_shrink(addition, on - _DAY, "on", changed["quantity"])
     rows = _rows_of(addition)
     row = next((row for row in rows if row.effective_date == on), None)
     if row is None:
@@ -443,8 +467,8 @@ def cancel_addition(*, actor: Actor, addition_id: int, on: date, reason: str = "
     What is billed beyond that day is given back as the agreement says.
 
     Raises:
-        DomainError: ``invalid`` before its effective date or after the agreement's last day; ``conflict`` while a run
-            bills it.
+        DomainError: ``invalid`` before its effective date or after the agreement's last day; ``committed`` while it is
+            owed for longer; ``conflict`` while a run bills it.
     """
     addition = lock_addition(addition_id)
     agreement = addition.agreement
@@ -454,6 +478,7 @@ def cancel_addition(*, actor: Actor, addition_id: int, on: date, reason: str = "
         raise DomainError(
             "invalid", f"{addition.description} has {format_date(on)} as its last day already.", field="on"
         )
+    ensure_may_shrink(addition, on, "on")
     addition.cancelled_date = on
     addition.save(update_fields=["cancelled_date"])
     billing_state.touch(agreement, min(on, former or on))

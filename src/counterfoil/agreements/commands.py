@@ -24,6 +24,7 @@ from counterfoil.agreements.additions import (
     uncancel_addition,
     update_addition,
 )
+from counterfoil.agreements.commitments import ensure_may_end
 from counterfoil.agreements.coverage import (
     CoverageItemInput,
     WorkRoleRateInput,
@@ -371,7 +372,8 @@ def update_agreement(
 
     Raises:
         DomainError: ``wrong_state`` unless it is active; ``already_invoiced`` for what stays once it is billed;
-            ``conflict`` for what a child shares with its parent, and while a run bills it; and as ``create_agreement``.
+            ``conflict`` for what a child shares with its parent, and while a run bills it; ``committed`` for a last day
+            before an addition's term ends; and as ``create_agreement``.
     """
     agreement = active_agreement(agreement_id)
     former_end, former_bill_to = last_day(agreement), agreement.bill_to_id
@@ -407,6 +409,8 @@ def update_agreement(
         changes["billing_amount"] = (agreement.billing_amount, amount)
         _set_amount(agreement, amount, state)
     ensure_priced_right(agreement, agreement.additions.all())
+    if "end_date" in changes and agreement.end_date is not None and agreement.end_date < (former_end or date.max):
+        ensure_may_end(agreement, agreement.end_date, "end_date")
     ends = [day for day in (former_end, last_day(agreement)) if day is not None]
     billing_state.touch(agreement, min(ends) if "end_date" in changes else None)
     audit.record(

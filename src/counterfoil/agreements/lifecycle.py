@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from counterfoil.agreements import billing_state
 from counterfoil.agreements.additions import OFFICE, VALUES, active_agreement, ensure_priced_right
+from counterfoil.agreements.commitments import ensure_may_end
 from counterfoil.agreements.coverage import copy_rates_and_items
 from counterfoil.agreements.models import Addition, Agreement, AgreementStatus, BillingState
 from counterfoil.agreements.parameters import values_of
@@ -52,7 +53,8 @@ def cancel_agreement(*, actor: Actor, agreement_id: int, on: date, reason: str) 
 
     Raises:
         DomainError: ``wrong_state`` unless it is active; ``required`` without a reason; ``invalid`` before its start or
-            after its last day; ``conflict`` with children, and while a run bills it.
+            after its last day; ``committed`` while an addition is owed for longer; ``conflict`` with children, and
+            while a run bills it.
     """
     agreement = fetch(Agreement, agreement_id, lock=True)
     check_transition("agreement", agreement.number, agreement.status, AgreementStatus.CANCELLED)
@@ -65,6 +67,7 @@ def cancel_agreement(*, actor: Actor, agreement_id: int, on: date, reason: str) 
         )  # fmt: skip
     _refuse_after_end(agreement, on)
     _refuse_with_children(agreement)
+    ensure_may_end(agreement, on, "on")
     agreement.status = AgreementStatus.CANCELLED
     agreement.cancelled_on = on
     agreement.cancel_reason = reason.strip()
@@ -84,13 +87,14 @@ def end_agreement(*, actor: Actor, agreement_id: int, on: date) -> Agreement:
 
     Raises:
         DomainError: ``wrong_state`` unless it is active; ``invalid`` before its start or after its last day;
-            ``conflict`` with children, and while a run bills it.
+            ``committed`` while an addition is owed for longer; ``conflict`` with children, and while a run bills it.
     """
     agreement = fetch(Agreement, agreement_id, lock=True)
     check_transition("agreement", agreement.number, agreement.status, AgreementStatus.ENDED)
     _refuse_before_start(agreement, on)
     _refuse_after_end(agreement, on)
     _refuse_with_children(agreement)
+    ensure_may_end(agreement, on, "on")
     agreement.status, agreement.end_date = AgreementStatus.ENDED, on
     agreement.save(update_fields=["status", "end_date"])
     billing_state.touch(agreement, on)
@@ -325,6 +329,7 @@ def _save_with(
     BillingState.objects.create(agreement=agreement)
     copies = []
     for position, addition in enumerate(additions, start=1):
+        goes_on = keep_units and (addition.committed_through or on) > on
         values = values_on(addition, on)._replace(unit_price=_raised_price(values_on(addition, on).unit_price, uplift))
         copies.append(
             Addition(
@@ -336,6 +341,9 @@ def _save_with(
                 billing_option=addition.billing_option,
                 taxable=addition.taxable,
                 purchase_item=addition.purchase_item,
+                # A term that goes on is the one it was bought for, whose window is the predecessor's.
+                committed_through=addition.committed_through if goes_on else None,
+                cancellation_days=0 if goes_on else addition.cancellation_days,
                 effective_date=agreement.start_date,
                 serial_number=addition.serial_number if keep_units else "",
                 origin_id=addition.origin_id if keep_units else None,

@@ -429,6 +429,12 @@ class Addition(models.Model):
     cancelled_date = models.DateField(null=True, blank=True, help_text="Last day it is billed for.")
     serial_number = models.CharField(max_length=50, blank=True)
     purchase_item = models.BooleanField(default=False, help_text="Bought for this agreement.")
+    committed_through = models.DateField(
+        null=True, blank=True, help_text="Owed until this day, unless it is given back in time."
+    )
+    cancellation_days = models.PositiveSmallIntegerField(
+        default=7, help_text="A purchase may be given back on so many days, from its first."
+    )
     origin = models.ForeignKey(
         "quotes.QuoteLine", null=True, blank=True, on_delete=models.PROTECT, related_name="additions"
     )
@@ -444,6 +450,10 @@ class Addition(models.Model):
             models.CheckConstraint(
                 condition=Q(cancelled_date__isnull=True) | Q(cancelled_date__gte=F("effective_date")),
                 name="addition_cancelled_after_effective",
+            ),
+            models.CheckConstraint(
+                condition=Q(committed_through__isnull=True) | Q(committed_through__gte=F("effective_date")),
+                name="addition_committed_after_effective",
             ),
         ]
 
