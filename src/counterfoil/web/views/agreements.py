@@ -211,9 +211,9 @@ def _difference(before: Values, after: Values) -> str:
 def _events(agreement: Agreement, additions: list[Addition], on: date) -> Iterator[Event]:
     """What has become of the additions and the billing amount, and what will."""
     amounts = billing_amounts(agreement)
-    for (_, before), (since, after) in pairwise(amounts):
-        words = f"{format_money(before)} → {format_money(after)}"
-        yield Event("cash", "Billing amount", since, words, after - before, _ahead(since, on))
+    for (_, old), (since, new) in pairwise(amounts):
+        words = f"{format_money(old)} → {format_money(new)}"
+        yield Event("cash", "Billing amount", since, words, new - old, _ahead(since, on))
     for addition in additions:
         history = history_of(addition)
         first = history[0]
