@@ -154,6 +154,13 @@ def test_work_billed_before_the_block_is_paid_ahead_is_earned_with_the_next(worl
     assert billed(APR_30).lines.get().released_amount == D("200")
 
 
+def test_without_a_limit_there_is_nothing_to_earn_by_and_nothing_is_deferred(world: World) -> None:
+    agreement = block(world, application_limit=None, application_unlimited=True)
+    assert [line.deferred for line in paid_ahead(agreement).lines.all()] == [False]
+    worked(world, agreement, "3")
+    assert (billed().total, earned()) == (0, 0)
+
+
 def test_hidden_work_is_not_shown_but_earns(world: World) -> None:
     agreement = block(world, show_covered_time=False)
     paid_ahead(agreement)
