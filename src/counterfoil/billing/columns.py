@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from django.db import connection
@@ -13,17 +14,13 @@ from django.db.models import Q, QuerySet
 
 from counterfoil.agreements.models import (
     Addition,
-    AdditionChange,
     Agreement,
-    BillingAmountChange,
     BillingOption,
-    BillingState,
-    CancelledPeriod,
 )
 from counterfoil.billing.earned import earned_by
-from counterfoil.companies.models import Company, Contact, Site
-from counterfoil.core.calendar import Cycle, billing_period
+from counterfoil.core.calendar import Cycle, CycleBase, billing_period
 from counterfoil.core.charges import Booked
+from counterfoil.platform.anyof import array_text
 from counterfoil.usage import allocating
 from counterfoil.usage.models import Charge
 
@@ -47,7 +44,7 @@ class AgreementRow(NamedTuple):
     end_date: date | None
     cancelled_on: date | None
     billing_cycle: str
-    cycle_base: str
+    cycle_base: CycleBase
     billing_timing: str
     bill_one_time: bool
     billing_amount: Decimal
@@ -58,10 +55,17 @@ class AgreementRow(NamedTuple):
     credits: str
     changes: str
     prepayment: bool
+    application_limit: Decimal | None
+    application_unlimited: bool
     terms_id: int | None
     tax_code_id: int | None
     customer_po: str
     invoice_text: str
+
+    @property
+    def is_deferred(self) -> bool:
+        """Whether what it bills is earned as it is used; without a limit there is nothing to measure the use by."""
+        return self.prepayment and bool(self.application_limit) and not self.application_unlimited
 
 
 class AdditionRow(NamedTuple):
@@ -86,11 +90,9 @@ class AdditionRow(NamedTuple):
 
 
 class StateRow(NamedTuple):
-    """How far an agreement is billed."""
+    """How far an agreement is billed; the columns of its :class:`~counterfoil.agreements.models.BillingState`."""
 
-    agreement_id: int
     next_period: int
-    due_on: date | None
     changed_from: date | None
     parked_code: str
     parked_at: datetime | None
@@ -161,66 +163,75 @@ class Loaded:
     last: dict[int, LastInvoice] = field(default_factory=dict)
 
 
-def load(agreement_ids: Sequence[int], *, through: date, with_last: bool = True) -> Loaded:
+def load(agreement_ids: Sequence[int], *, through: date, with_last: bool = True, with_overages: bool = True) -> Loaded:
     """Load agreements that are nobody's children, with their children."""
     found = Loaded()
     family = _agreements(found, agreement_ids)
-    _states(found, family)
     _charges(found, family)
-    _overages(found, family, through)
+    if with_overages:
+        _overages(found, family, through)
     _companies(found)
     _history(found)
     if with_last:
-        for row in _rows(_LAST, [list(found.agreements)]):
+        for row in _rows(_LAST, [array_text(found.agreements)]):
             found.last[row[0]] = LastInvoice(*row)
     return found
 
 
+_OF_AGREEMENT: Final = len(AgreementRow._fields)
+_AGREEMENT_COLUMNS: Final = (*AgreementRow._fields, *(f"billing_state__{name}" for name in StateRow._fields))
+
+
 def _agreements(found: Loaded, agreement_ids: Sequence[int]) -> dict[int, int]:
-    """The agreements and their children; answers with the parent of each."""
+    """The agreements and their children, with how far they are billed; answers with the parent of each."""
     ids = list(agreement_ids)
-    rows = Agreement.objects.filter(Q(pk__any=ids) | Q(parent__any=ids)).order_by("pk")
+    rows = Agreement.objects.filter(Q(pk__any=ids) | Q(parent__any=ids), billing_state__isnull=False).order_by("pk")
     parents: dict[int, int] = {}
-    for values in rows.values_list(*AgreementRow._fields):
-        row = AgreementRow(*values)
+    for values in rows.values_list(*_AGREEMENT_COLUMNS):
+        row, state = AgreementRow(*values[:_OF_AGREEMENT]), StateRow(*values[_OF_AGREEMENT:])
+        parent = row.parent_id or row.id
         if row.parent_id is None:
-            found.agreements[row.id] = row
+            found.agreements[row.id], found.states[row.id] = row, state
         else:
-            found.children.setdefault(row.parent_id, []).append(row)
-        parents[row.id] = row.parent_id or row.id
+            found.children.setdefault(parent, []).append(row)
+        if state.changed_from is not None:  # a change of a child is one of its parent
+            found.changed[parent] = min(state.changed_from, found.changed.get(parent, state.changed_from))
+        parents[row.id] = parent
     return parents
 
 
-def _states(found: Loaded, family: dict[int, int]) -> None:
-    """How far each is billed; a change of a child is one of its parent."""
-    rows = BillingState.objects.filter(agreement__any=family)
-    for values in rows.values_list(*StateRow._fields):
-        row = StateRow(*values)
-        parent = family[row.agreement_id]
-        if parent == row.agreement_id:
-            found.states[parent] = row
-        if row.changed_from is not None:
-            found.changed[parent] = min(row.changed_from, found.changed.get(parent, row.changed_from))
-    for pk in list(found.agreements):
-        if pk not in found.states:  # no state, no billing: an agreement that is being made at this moment
-            del found.agreements[pk]
+#: What holds from days on, of additions and of billing amounts, and periods that are cancelled.
+_DATED: Final = """
+    SELECT 1, c.addition_id, c.effective_date, c.quantity, c.less_included, c.unit_price, c.unit_cost
+    FROM agreements_addition a JOIN agreements_additionchange c ON c.addition_id = a.id
+    WHERE a.agreement_id = ANY(%(of)s)
+    UNION ALL
+    SELECT 2, agreement_id, effective_date, billing_amount, 0, 0, 0
+    FROM agreements_billingamountchange WHERE agreement_id = ANY(%(of)s)
+    UNION ALL
+    SELECT 3, agreement_id, period_start, 0, 0, 0, 0
+    FROM agreements_cancelledperiod WHERE agreement_id = ANY(%(of)s)
+    ORDER BY 1, 2, 3
+"""
 
 
 def _charges(found: Loaded, family: dict[int, int]) -> None:
     rows = Addition.objects.filter(agreement__any=family).order_by("agreement_id", "position")
+    additions = found.additions
     for values in rows.values_list(*AdditionRow._fields):
         addition = AdditionRow(*values)
-        found.additions.setdefault(addition.agreement_id, []).append(addition)
-    history = AdditionChange.objects.filter(addition__agreement__any=family).order_by("addition_id", "effective_date")
-    columns = ("addition_id", "effective_date", "quantity", "less_included", "unit_price", "unit_cost")
-    for pk, *change in history.values_list(*columns):
-        found.changes.setdefault(pk, []).append(tuple(change))
-    amounts = BillingAmountChange.objects.filter(agreement__any=family).order_by("agreement_id", "effective_date")
-    for pk, day, amount in amounts.values_list("agreement_id", "effective_date", "billing_amount"):
-        found.amounts.setdefault(pk, []).append((day, amount))
-    cancelled = CancelledPeriod.objects.filter(agreement__any=found.agreements).order_by()
-    for pk, start in cancelled.values_list("agreement_id", "period_start"):
-        found.cancelled.setdefault(pk, set()).add(start)
+        if addition.agreement_id in additions:
+            additions[addition.agreement_id].append(addition)
+        else:
+            additions[addition.agreement_id] = [addition]
+    for what, pk, day, *values in _rows(_DATED, {"of": array_text(family)}):
+        if what == 1:
+            quantity, less_included, unit_price, unit_cost = values
+            found.changes.setdefault(pk, []).append((day, quantity, less_included, unit_price, unit_cost))
+        elif what == 2:
+            found.amounts.setdefault(pk, []).append((day, values[0]))
+        elif pk in found.agreements:
+            found.cancelled.setdefault(pk, set()).add(day)
 
 
 def overages_due(through: date) -> QuerySet[Charge]:
@@ -248,25 +259,32 @@ def _overages(found: Loaded, family: dict[int, int], through: date) -> None:
         found.earned = earned_by([pk for ids in prepaid.values() for pk in ids], terms)
 
 
+_COMPANIES: Final = """
+    SELECT c.id, c.kind, c.name, c.active, c.account_number, c.terms_id, c.tax_code_id,
+        (SELECT p.name FROM companies_contact p WHERE p.company_id = c.id AND p.is_billing
+            ORDER BY p.is_default DESC, p.name LIMIT 1),
+        s.id, s.is_default, s.tax_code_id, s.line1, s.line2, s.city, s.state, s.postal_code
+    FROM companies_company c LEFT JOIN companies_site s ON s.company_id = c.id
+    WHERE c.id = ANY(%s)
+    ORDER BY c.id, s.is_default DESC, s.name
+"""
+_OF_COMPANY: Final = len(CompanyRow._fields)
+
+
 def _companies(found: Loaded) -> None:
+    """Whom it is for and who pays, each with its sites, the default one in front, and its contact for bills."""
     ids = {pk for row in found.agreements.values() for pk in (row.company_id, row.bill_to_id)}
-    rows = Company.objects.filter(pk__any=ids).order_by()
-    for values in rows.values_list(*CompanyRow._fields):
-        company = CompanyRow(*values)
-        found.companies[company.id] = company
-    sites = Site.objects.filter(company__any=ids).order_by("company_id", "-is_default", "name")
-    columns = (
-        "pk", "company_id", "is_default", "tax_code_id", "line1", "line2", "city", "state", "postal_code",
-    )  # fmt: skip
-    for pk, company_id, is_default, tax_code_id, *address in sites.values_list(*columns):
-        found.site_tax_codes[pk] = tax_code_id
-        if is_default:
-            found.site_tax_codes[-company_id] = tax_code_id
-        if company_id not in found.addresses:
-            found.addresses[company_id] = _address(*address)
-    contacts = Contact.objects.filter(company__any=ids, is_billing=True).order_by("-is_default", "name")
-    for company_id, name in contacts.values_list("company_id", "name"):
-        found.attention.setdefault(company_id, name)
+    for values in _rows(_COMPANIES, [array_text(ids)]):
+        contact, site, is_default, tax_code_id, *address = values[_OF_COMPANY:]
+        pk = values[0]
+        if pk not in found.companies:
+            found.companies[pk] = CompanyRow(*values[:_OF_COMPANY])
+            found.addresses[pk] = _address(*address) if site else ""
+            found.attention[pk] = contact or ""
+        if site:
+            found.site_tax_codes[site] = tax_code_id
+            if is_default:
+                found.site_tax_codes[-pk] = tax_code_id
 
 
 def _address(line1: str, line2: str, city: str, state: str, postal_code: str) -> str:
@@ -324,7 +342,7 @@ def _history(found: Loaded) -> None:
             found.first[pk] = n
         since[pk] = min([start, *(row.date for row in found.overages.get(pk, ()))])
     for pk, start, revision, invoice, is_other, is_reversed, is_reissued in _rows(
-        _INVOICES, [list(since), list(since.values())]
+        _INVOICES, [array_text(since), list(since.values())]
     ):
         history = found.history.setdefault(pk, History())
         history.revisions.setdefault(start, set()).add(revision)
@@ -335,7 +353,9 @@ def _history(found: Loaded) -> None:
     looked = [pk for pk in since if pk in found.history]
     if not looked:
         return
-    for pk, agreement_id, addition_id, start, *rest in _rows(_BOOKED, [looked, [since[pk] for pk in looked]]):
+    for pk, agreement_id, addition_id, start, *rest in _rows(
+        _BOOKED, [array_text(looked), [since[pk] for pk in looked]]
+    ):
         amount, cost, quantity, unit_price, service_start, service_end = rest
         key = addition_id or -(agreement_id or pk)
         found.history[pk].booked.append(
@@ -344,11 +364,16 @@ def _history(found: Loaded) -> None:
 
 
 def _start(agreement: AgreementRow, n: int) -> date:
-    cycle = Cycle.parse(agreement.billing_cycle)
-    return billing_period(agreement.bill_start_date, cycle, n, agreement.cycle_base).start  # type: ignore[arg-type]
+    return period_start(agreement.billing_cycle, agreement.bill_start_date, agreement.cycle_base, n)
 
 
-def _rows(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+@lru_cache(maxsize=4096)
+def period_start(cycle: str, anchor: date, base: CycleBase, n: int) -> date:
+    """The first day of the n-th billing period; many agreements have the same."""
+    return billing_period(anchor, Cycle.parse(cycle), n, base).start
+
+
+def _rows(statement: str, parameters: Sequence[Any] | dict[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return list(cursor.fetchall())

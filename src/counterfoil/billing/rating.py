@@ -23,14 +23,16 @@ from counterfoil.billing.columns import (
     Loaded,
     StateRow,
     load,
+    overages_due,
+    period_start,
 )
 from counterfoil.billing.models import BillingSettings, InvoiceLine, InvoiceType, LineKind
 from counterfoil.billing.rated import NOTHING, Parked, RatedInvoice, RatedLine, RatedTax, Rating, StateAfter
 from counterfoil.companies.models import BillingTerms, CompanyKind
 from counterfoil.core import charges as core
 from counterfoil.core.bills import check_bounds
-from counterfoil.core.calendar import Cycle, billing_period
-from counterfoil.core.charges import Bill, BilledItem, OneOff, Step, Terms
+from counterfoil.core.calendar import Cycle, CycleBase
+from counterfoil.core.charges import Bill, BilledItem, OneOff, Step, Terms, Timing
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import ZERO, extend, format_money, sum_money
 from counterfoil.core.proration import ProrationMethod
@@ -86,6 +88,13 @@ class Reference:
         self.settings = BillingSettings.objects.filter(pk=1).first() or BillingSettings()
         self.terms = {pk: (name, days) for pk, name, days in BillingTerms.objects.values_list("pk", "name", "due_days")}
         self._tables: dict[date, TaxTable] = {}
+        self._overages: dict[date, bool] = {}
+
+    def has_overages(self, through: date) -> bool:
+        """Whether there are any overruns to be billed in arrears through a day; most who bill have none."""
+        if through not in self._overages:
+            self._overages[through] = overages_due(through).exists()
+        return self._overages[through]
 
     def taxes(self, on: date) -> TaxTable:
         """The sales tax of invoices dated ``on``."""
@@ -104,7 +113,12 @@ def rate(
     reason; the others go on.
     """
     reference = reference or Reference()
-    loaded = load(agreement_ids, through=asked.through, with_last=asked.bounded)
+    loaded = load(
+        agreement_ids,
+        through=asked.through,
+        with_last=asked.bounded,
+        with_overages=reference.has_overages(asked.through),
+    )
     rating = Rating()
     for pk in agreement_ids:
         if pk not in loaded.agreements or not asked.takes(loaded.states[pk]):
@@ -130,6 +144,12 @@ def _cycle(code: str) -> Cycle:
     return Cycle.parse(code)
 
 
+@lru_cache(maxsize=4096)
+def _next_due(cycle: str, anchor: date, base: CycleBase, timing: Timing, last_day: date | None, n: int) -> date | None:
+    """As :func:`next_due`; many agreements have the same."""
+    return next_due(Terms(_cycle(cycle), anchor, base, timing, last_day=last_day), n)
+
+
 @lru_cache(maxsize=16)
 def _method(name: str) -> ProrationMethod:
     return ProrationMethod(name)
@@ -140,8 +160,8 @@ def terms_of(agreement: AgreementRow) -> Terms:
     return Terms(
         _cycle(agreement.billing_cycle),
         agreement.bill_start_date,
-        agreement.cycle_base,  # type: ignore[arg-type]  # the choices of the column are those of the core
-        agreement.billing_timing,  # type: ignore[arg-type]
+        agreement.cycle_base,
+        agreement.billing_timing,  # type: ignore[arg-type]  # the choices of the column are those of the core
         agreement.prorate,
         agreement.prorate_first_bill,
         _method(agreement.proration),
@@ -211,7 +231,7 @@ class _Engine:
             return self.asked.through
         wanted, gone = self.asked.period_start, self._gone()
         n = first
-        while (due := next_due(self.terms, n)) is not None:
+        while (due := self._due(n)) is not None:
             start = self._period_start(n)
             if start == wanted or (wanted is None and start not in gone):
                 return due
@@ -225,7 +245,13 @@ class _Engine:
         return self.history.billed.union(self.loaded.cancelled.get(self.agreement.id, ()))
 
     def _period_start(self, n: int) -> date:
-        return billing_period(self.terms.anchor, self.terms.cycle, n, self.terms.base).start
+        agreement = self.agreement
+        return period_start(agreement.billing_cycle, agreement.bill_start_date, agreement.cycle_base, n)
+
+    def _due(self, n: int) -> date | None:
+        """The day the n-th period falls due."""
+        agreement, terms = self.agreement, self.terms
+        return _next_due(agreement.billing_cycle, terms.anchor, terms.base, terms.timing, terms.last_day, n)
 
     # -- charges -------------------------------------------------------------------------------------------------------
 
@@ -468,7 +494,7 @@ class _Engine:
             NOTHING,
             NOTHING,
             False,
-            member.prepayment,
+            member.is_deferred,
             member.id,
             None,
             item.period.start,
@@ -488,7 +514,7 @@ class _Engine:
         gone = self._gone() | made
         chosen = self.asked.period_start is not None or self.asked.earliest
         n = self.state.next_period if not chosen else first
-        while (due := next_due(self.terms, n)) is not None:
+        while (due := self._due(n)) is not None:
             if (chosen or due > through) and self._period_start(n) not in gone:
                 break
             n += 1

@@ -16,6 +16,7 @@ from counterfoil.billing.columns import overages_due
 from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, InvoiceTax
 from counterfoil.billing.rated import RatedInvoice, RatedLine, RatedTax, StateAfter
 from counterfoil.core.money import ZERO
+from counterfoil.platform.anyof import array_text
 from counterfoil.platform.copying import copy_rows, take_ids, update_rows
 from counterfoil.usage import allocating
 from counterfoil.usage.models import Charge
@@ -39,12 +40,14 @@ _HOLD: Final = """
 """
 
 
-def hold(agreement_ids: Sequence[int], through: date) -> None:
+def hold(agreement_ids: Sequence[int], through: date, *, with_overages: bool = True) -> None:
     """Keep agreements and their children as they are while they are rated and written; their coverage is decided."""
-    ids = list(agreement_ids)
+    ids = array_text(agreement_ids)
     with connection.cursor() as cursor:
         cursor.execute(_HOLD, [ids, ids])
-    covering = overages_due(through).filter(agreement__any=ids).order_by()
+    if not with_overages:
+        return
+    covering = overages_due(through).filter(agreement__any=agreement_ids).order_by()
     if overrun := set(covering.values_list("agreement", flat=True)):
         allocating.refresh(overrun)
 

@@ -28,6 +28,7 @@ from counterfoil.core.money import format_money, sum_money
 from counterfoil.flows.billing_ledger import Books, put_into_batch
 from counterfoil.ledger.commands import Posting, post_many
 from counterfoil.platform import audit
+from counterfoil.platform.anyof import array_text
 from counterfoil.platform.commands import refusal_of
 from counterfoil.platform.copying import copy_rows, update_rows
 from counterfoil.platform.identity import Actor, Role
@@ -86,10 +87,12 @@ class Worker:
         self.reference = Reference()
         self.books = Books() if self.run.mode == RunMode.TRANSFER else None
         self._kept: dict[int, Rating] = {}
+        self._careful: set[int] = set()
         self.actor = Actor(self.run.started_by_id_of_user, self.run.started_by, frozenset({Role.FINANCE}), "job")
 
     def step(self) -> bool:
         """Take a chunk, or bring the run on; says whether there may be more to do."""
+        chunk: Chunk | None = None
         try:
             with transaction.atomic():
                 chunk = self._claim()
@@ -105,6 +108,15 @@ class Worker:
                 raise
             log.info("chunk of %s is tried again: %s", self.run.number, error)
             return True
+        except Exception as error:
+            if chunk is None:
+                raise
+            log.exception("chunk %s of %s failed", chunk.position, self.run.number)
+            if self.run.status == RunStatus.NUMBERED or chunk.pk in self._careful:
+                self._stop(_unexpected(error).message)
+                return False
+            self._careful.add(chunk.pk)  # it is done agreement by agreement
+            return True
         if self.report:
             self.report(count)
         return True
@@ -112,7 +124,7 @@ class Worker:
     def _claim(self) -> Chunk | None:
         wanted = ChunkStatus.RATED if self.run.status == RunStatus.NUMBERED else ChunkStatus.WAITING
         with connection.cursor() as cursor:
-            cursor.execute(_CLAIM, [self.run.pk, self.run.status, wanted.value, list(self._kept)])
+            cursor.execute(_CLAIM, [self.run.pk, self.run.status, wanted.value, array_text(self._kept)])
             row = cursor.fetchone()
         if row is None:
             return None
@@ -121,14 +133,15 @@ class Worker:
     def _do(self, chunk: Chunk) -> int:
         if self.run.status == RunStatus.NUMBERED:
             return self._write(chunk)
-        hold(chunk.agreement_ids, self.run.through)
+        has_overages = self.reference.has_overages(self.run.through)
+        hold(chunk.agreement_ids, self.run.through, with_overages=has_overages)
         return self._draft(chunk) if self.run.mode == RunMode.DRAFT else self._rate(chunk)
 
     # -- rating --------------------------------------------------------------------------------------------------------
 
     def _rate(self, chunk: Chunk) -> int:
         """What the chunk will be: counted, claimed, parked. Nothing else is written."""
-        rating = self._rated(chunk.agreement_ids)
+        rating = self._rated(chunk)
         self._park(rating.parked)
         billed = {invoice.agreement_id for invoice in rating.invoices}
         BillingState.objects.filter(agreement__any=billed).update(run_id=self.run.pk)
@@ -145,18 +158,13 @@ class Worker:
             self._kept[chunk.pk] = Rating(rating.invoices, states)
         return len(rating.invoices)
 
-    def _rated(self, agreement_ids: Sequence[int]) -> Rating:
-        """Rate agreements together; if that fails for no reason of theirs, one by one, and park what fails."""
+    def _rated(self, chunk: Chunk) -> Rating:
+        """What the chunk comes to; one by one, where rating them together has failed for no reason of theirs."""
         asked = self._asked()
-        try:
-            with transaction.atomic():
-                return self._rate_together(agreement_ids, asked)
-        except OperationalError:
-            raise
-        except Exception:
-            log.exception("a chunk of %s is rated agreement by agreement", self.run.number)
+        if chunk.pk not in self._careful:
+            return self._rate_together(chunk.agreement_ids, asked)
         rating = Rating()
-        for pk in agreement_ids:
+        for pk in chunk.agreement_ids:
             try:
                 with transaction.atomic():
                     one = self._rate_together([pk], asked)
@@ -190,15 +198,11 @@ class Worker:
     # -- drafts --------------------------------------------------------------------------------------------------------
 
     def _draft(self, chunk: Chunk) -> int:
-        rating = self._rated(chunk.agreement_ids)
-        try:
-            with transaction.atomic():
-                self._write_drafts(rating)
-        except OperationalError:
-            raise
-        except DatabaseError:
-            log.exception("a chunk of %s is written agreement by agreement", self.run.number)
+        rating = self._rated(chunk)
+        if chunk.pk in self._careful:
             rating = self._draft_one_by_one(rating)
+        else:
+            self._write_drafts(rating)
         self._park(rating.parked)
         total = sum_money(invoice.total for invoice in rating.invoices)
         self._written(chunk, len(rating.invoices), total)
@@ -237,19 +241,14 @@ class Worker:
             rating = self._rate_together(chunk.agreement_ids, self._asked(claimed=True))
         self._compare(chunk, rating)
         numbers, entry_numbers = self._numbered(chunk, rating.invoices)
-        try:
-            ids = write_invoices(rating.invoices, now=datetime.now(UTC), numbers=numbers, run_id=self.run.pk)
-            if self.books:
-                self._post(self.books, rating.invoices, ids, numbers, entry_numbers)
-            move_on(rating.states)
-            total = sum_money(invoice.total for invoice in rating.invoices)
-            self._written(chunk, len(ids), total)
-            with connection.cursor() as cursor:  # what waits for the end is looked at before the audit trail is taken
-                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
-        except OperationalError:
-            raise
-        except DatabaseError as error:
-            raise Stopped(_unexpected(error).message) from error
+        ids = write_invoices(rating.invoices, now=datetime.now(UTC), numbers=numbers, run_id=self.run.pk)
+        if self.books:
+            self._post(self.books, rating.invoices, ids, numbers, entry_numbers)
+        move_on(rating.states)
+        total = sum_money(invoice.total for invoice in rating.invoices)
+        self._written(chunk, len(ids), total)
+        with connection.cursor() as cursor:  # what waits for the end is looked at before the audit trail is taken
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
         if ids:
             self._say(
                 f"closed {numbers[0]} to {numbers[-1]} in {self.run.number}: {len(ids)} invoices, {format_money(total)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from procrastinate.contrib.django import app
+from procrastinate.types import JSONValue
 
 from counterfoil.billing.models import BillingRun, RunStatus
 
@@ -16,8 +17,8 @@ _TASK: Final = "counterfoil.work_on_billing_run"
 
 def ask_for_help(run_id: int, chunks: int) -> None:
     """Call workers to a run, in the transaction of the caller: each works on as many chunks as it can get."""
-    for _ in range(min(chunks, MOST_HELPERS)):
-        app.configure_task(_TASK).defer(run_id=run_id)
+    jobs: list[dict[str, JSONValue]] = [{"run_id": run_id}] * min(chunks, MOST_HELPERS)
+    app.configure_task(_TASK).batch_defer(*jobs)
 
 
 @app.task(name=_TASK)

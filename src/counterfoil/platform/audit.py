@@ -100,8 +100,10 @@ def _notebook() -> Notebook:
 
 def append(statements: list[Statement], at: datetime) -> None:
     """Chain ``statements`` to the trail. Called once, at the end of the outermost command, in its transaction."""
-    head, _ = AuditHead.objects.get_or_create(id=1)
-    head = AuditHead.objects.select_for_update().get(id=1)
+    head = AuditHead.objects.select_for_update().filter(id=1).first()
+    if head is None:
+        AuditHead.objects.get_or_create(id=1)
+        head = AuditHead.objects.select_for_update().get(id=1)
     copy_rows(AuditEntry, COLUMNS, _chained(head, statements, at))
     head.save(update_fields=["seq", "hash"])
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from django.db import connection
+
 from counterfoil.core.errors import DomainError
 from counterfoil.platform.models import NumberSequence
 
@@ -27,6 +29,14 @@ PREFIXES: Final[dict[str, str]] = {
     "payment": "PAY-",
     "billing_run": "RUN-",
 }
+
+
+#: Begins a sequence or moves it on; whoever comes next waits until the transaction ends.
+_TAKE: Final = """
+    INSERT INTO platform_numbersequence AS held (name, prefix, width, next_value) VALUES (%s, %s, %s, %s)
+    ON CONFLICT (name) DO UPDATE SET next_value = held.next_value + %s
+    RETURNING prefix, width, next_value
+"""
 
 
 class Numbers(NamedTuple):
@@ -54,16 +64,15 @@ def reserve_numbers(document: str, count: int, prefix: str | None = None) -> Num
     Raises:
         DomainError: ``invalid`` when a number would be longer than accounting packages take.
     """
-    defaults = {"prefix": PREFIXES[document] if prefix is None else prefix}
-    NumberSequence.objects.get_or_create(name=document, defaults=defaults)
-    sequence = NumberSequence.objects.select_for_update().get(name=document)
-    first = sequence.next_value
-    sequence.next_value = first + count
-    sequence.save(update_fields=["next_value"])
-    last = number_text(sequence.prefix, sequence.width, first + count - 1)
+    begun_with = PREFIXES[document] if prefix is None else prefix
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE, [document, begun_with, NumberSequence._meta.get_field("width").default, count + 1, count])
+        held_prefix, width, following = cursor.fetchone()
+    first = following - count
+    last = number_text(held_prefix, width, first + count - 1)
     if count and len(last) > 11:
         raise DomainError("invalid", f"{last} is longer than the 11 characters that accounting packages take.")
-    return Numbers(sequence.prefix, sequence.width, first)
+    return Numbers(held_prefix, width, first)
 
 
 def take_numbers(document: str, count: int, prefix: str | None = None) -> list[str]:
