@@ -102,6 +102,7 @@ class AdditionForm(AdditionLine, PageForm):
         ("unit_price", "unit_cost"),
         ("effective_date", "cancelled_date"),
         ("billing_option", "serial_number"),
+        ("committed_through", "cancellation_days"),
         ("taxable", "purchase_item"),
     )
 
@@ -109,6 +110,15 @@ class AdditionForm(AdditionLine, PageForm):
     cancelled_date = DayField(label="Last day billed", required=False)
     billing_option = forms.ChoiceField(label="Billing", choices=BillingOption.choices)
     serial_number = forms.CharField(label="Serial number", max_length=50, required=False)
+    committed_through = DayField(
+        label="Committed through", required=False, help_text="Owed to that day; empty: it may end any day."
+    )
+    cancellation_days = forms.IntegerField(
+        label="Given back within, days",
+        required=False,
+        min_value=0,
+        help_text="From its first day, although committed.",
+    )
     taxable = forms.BooleanField(label="Taxable", required=False)
     purchase_item = forms.BooleanField(label="Bought for this agreement", required=False)
     invoice_text = forms.CharField(
@@ -162,7 +172,11 @@ def addition(request: HttpRequest, pk: int, addition_id: int) -> HttpResponse:
         request,
         commands.update_addition,
         form,
-        lambda: commands.update_addition(actor=actor_of(request), addition_id=addition_id, **form.given()),
+        lambda: commands.update_addition(
+            actor=actor_of(request),
+            addition_id=addition_id,
+            **{name: value for name, value in form.given().items() if name != "cancellation_days" or value is not None},
+        ),
         words,
     )
 
