@@ -17,7 +17,7 @@ from counterfoil.billing import commands as billing
 from counterfoil.billing.models import Invoice, Payment
 from counterfoil.platform.models import User
 from counterfoil.tax.models import TaxRemittance
-from counterfoil.web.views import bill
+from counterfoil.web.views import credits, invoice_edit, invoices, payments, remittances, statements, to_bill
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +25,8 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def in_march(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is 10 March 2026."""
-    monkeypatch.setattr(bill, "today", lambda: date(2026, 3, 10))
+    for page in (invoices, invoice_edit, credits, payments, remittances, statements, to_bill):
+        monkeypatch.setattr(page, "today", lambda: date(2026, 3, 10))
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from counterfoil.billing.models import Invoice
 from counterfoil.catalog.policies import GOODS
 from counterfoil.core.calendar import Cycle, nth_period
 from counterfoil.core.money import ZERO, extend, format_money, multiply, round_money, sum_money
+from counterfoil.core.states import words
 from counterfoil.flows.lineage import Lineage, lineage_of
 from counterfoil.inventory.models import ReceiptLine, ShipmentLine
 from counterfoil.orders.models import SalesOrderLine
@@ -292,7 +293,10 @@ def _bill(found: Lineage, lines: list[VendorBillLine]) -> ThreadEvent:
 
 def _invoice(found: Lineage, invoice: Invoice) -> ThreadEvent:
     in_books = invoice.status == "closed"
-    notes = [f"to {invoice.bill_to_name}" if invoice.sales_order_id else "agreement invoice"]
+    kind = words(invoice.type)
+    if invoice.type not in ("credit_memo", "down_payment"):
+        kind += " invoice"
+    notes = [f"to {invoice.bill_to_name}" if invoice.sales_order_id else kind]
     if not invoice.subtotal and invoice.cost_total:
         notes.append(f"cost {format_money(invoice.cost_total)}")
     return _event(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
@@ -18,6 +19,7 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
+from django.utils.dateparse import parse_date
 
 from counterfoil.catalog.models import Product
 from counterfoil.companies.models import Company, CompanyKind
@@ -400,6 +402,14 @@ def asked_id(request: HttpRequest, name: str) -> int | None:
     """The id that the address asks for (``?company=3``), if it is one."""
     value = request.GET.get(name, "")
     return int(value) if value.isdecimal() and len(value) < 19 else None
+
+
+def parse_day(text: str | None) -> date | None:
+    """The date in an address, if it is one."""
+    try:
+        return parse_date(text or "")
+    except ValueError:
+        return None
 
 
 def posted(request: HttpRequest) -> Any:

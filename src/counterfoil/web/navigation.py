@@ -103,8 +103,10 @@ SECTIONS: Final = (
         (
             Item("Billing runs", "web:billing_runs", "billing_runs"),
             Item("Invoices", "web:invoices", "draft_invoices"),
+            Item("Work to bill", "web:invoice_work"),
             Item("Mail invoices", "web:invoices_send", roles=FINANCE),
             Item("Payments", "web:payments"),
+            Item("Who owes what", "web:ageing"),
             Item("Sales tax", "web:tax_remittances"),
         ),
     ),
@@ -136,6 +138,7 @@ SECTIONS: Final = (
             Item("GL mapping", "web:gl_mappings"),
             Item("Accounting periods", "web:periods"),
             Item("Tax codes", "web:tax_codes"),
+            Item("Billing", "web:billing_settings", roles=FINANCE),
             Item("Documents", "web:document_settings", roles=FINANCE),
             Item("People", "web:users", roles=OWNER),
             Item("API tokens", "web:api_tokens"),

@@ -26,8 +26,7 @@ from counterfoil.core.errors import DomainError
 from counterfoil.platform import mail
 from counterfoil.platform.documents import MIME
 from counterfoil.web.actions import actor_of, now, today
-from counterfoil.web.forms import Deed, PageForm, form_page, posted, require
-from counterfoil.web.views.bill import parse_day
+from counterfoil.web.forms import Deed, PageForm, form_page, parse_day, posted, require
 
 #: A PDF is shown by the browser itself: it may style its own viewer, and nothing else.
 PDF_POLICY: Final = (
