@@ -80,7 +80,7 @@ def earned() -> object:
 
 
 @pytest.mark.parametrize(("covers_sales_tax", "limit"), [(False, "15000.00"), (True, "15900.00")])
-def test_we5_both_blocks_last_150_hours_and_hour_151_is_billed_with_its_tax(
+def test_we_5_both_blocks_last_150_hours_and_hour_151_is_billed_with_its_tax(
     world: World, covers_sales_tax: bool, limit: str
 ) -> None:
     agreement = block(world, covers_sales_tax=covers_sales_tax)
@@ -105,7 +105,7 @@ def test_we5_both_blocks_last_150_hours_and_hour_151_is_billed_with_its_tax(
     assert earned() == D("15000")
 
 
-def test_we5_without_prepayment_covering_sales_tax_changes_nothing(world: World) -> None:
+def test_we_5_without_prepayment_covering_sales_tax_changes_nothing(world: World) -> None:
     agreement = block(world, prepayment=False, covers_sales_tax=True)
     invoice = paid_ahead(agreement)
     assert (invoice.total, [line.deferred for line in invoice.lines.all()]) == (D("15900"), [False])
@@ -218,7 +218,7 @@ def test_a_monthly_block_earns_each_month_out_of_what_was_billed_for_it(world: W
     assert april.total == 0
 
 
-def test_we1_the_balance_of_a_block_of_hours_on_the_invoice(world: World) -> None:
+def test_we_1_the_balance_of_a_block_of_hours_on_the_invoice(world: World) -> None:
     agreement = block(world, application_units="hours", application_limit=D("10"))
     paid_ahead(agreement)
     worked(world, agreement, "3", on=date(2026, 3, 7))

@@ -80,7 +80,7 @@ def test_a_flat_charge_with_a_discount_is_taxed_as_a_whole(world: World) -> None
     assert (invoice.number, invoice.terms_name, invoice.due_date) == ("INV-0001", "Net 30", MAR_31)
 
 
-def test_we20_terms_count_from_the_invoice_date_and_the_nearest_hold(world: World) -> None:
+def test_we_20_terms_count_from_the_invoice_date_and_the_nearest_hold(world: World) -> None:
     net10 = BillingTerms.objects.create(name="Net 10 days", due_days=10)
     net45 = BillingTerms.objects.create(name="Net 45 days", due_days=45)
     update_billing_settings(actor=FINANCE, default_terms_id=net45.pk)
