@@ -12,7 +12,7 @@ from typing import Final
 from django.db import transaction
 
 from counterfoil.agreements import billing_state
-from counterfoil.agreements.models import Agreement, BillingState
+from counterfoil.agreements.models import Agreement
 from counterfoil.agreements.terms import head_of, terms_of
 from counterfoil.billing.rated import RatedInvoice
 from counterfoil.billing.rating import Asked, rate
@@ -60,7 +60,7 @@ def next_invoices(agreement_id: int, *, count: int = SHOWN) -> Upcoming:
     Raises:
         DomainError: ``not_found``.
     """
-    agreement = head_of(existing(Agreement.objects.select_related("parent"), agreement_id))
+    agreement = head_of(existing(Agreement.objects.select_related("parent", "billing_state"), agreement_id))
     unbilled = list(islice(_unbilled(agreement), count))
     if not unbilled:
         return Upcoming(agreement, (), ())
@@ -78,7 +78,7 @@ def next_period(agreement: Agreement) -> Period | None:
 
 def _unbilled(agreement: Agreement) -> Iterator[tuple[date, Period]]:
     """Due date and period of those that have neither an invoice nor been cancelled, in order."""
-    state = BillingState.objects.filter(agreement=agreement).first()
+    state = getattr(agreement, "billing_state", None)
     terms = terms_of(agreement)
     gone = billing_state.invoiced_starts(agreement) | billing_state.cancelled_starts(agreement)
     first = state.next_period if state else 0

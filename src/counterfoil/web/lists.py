@@ -16,7 +16,7 @@
         rows = queries.sales_orders(search=search_of(request))
         return show_list(request, ORDERS, rows, "web/orders/list.html")
 
-A queryset is filtered, sorted, summed and cut into pages by the database (three queries, however long it is). A page
+A queryset is filtered, sorted, summed and cut into pages by the database (four queries, however long it is). A page
 begins after the last row of the page before (keyset), so the thousandth page costs what the first does. Rows that a
 query has worked out (frozen rows) can be given as they are; they are sorted and summed here and shown on one page.
 """

@@ -49,7 +49,8 @@ _PERIODS: Final = 12
 
 def find(pk: int) -> Agreement:
     """The agreement of a page."""
-    found = queries.agreement(pk)
+    rows = queries.agreements().select_related("billing_state", "renewed_by", "parent", "contact")
+    found = rows.filter(pk=pk).first()
     if found is None:
         raise Http404
     return found

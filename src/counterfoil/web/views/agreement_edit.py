@@ -111,7 +111,7 @@ class CycleField(forms.MultiValueField):
 
 
 def _chosen(name: str, label: str, help_text: str = "") -> forms.ChoiceField:
-    choices = AgreementParameters._meta.get_field(name).choices or ()
+    choices = getattr(AgreementParameters._meta.get_field(name), "choices", None) or ()
     return forms.ChoiceField(label=label, choices=list(choices), help_text=help_text)
 
 

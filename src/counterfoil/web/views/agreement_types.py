@@ -149,7 +149,7 @@ def _in_words(record: AgreementParameters, name: str) -> str:
         return str(record.terms) if record.terms else ""
     if isinstance(value, bool):
         return "yes" if value else ""
-    if AgreementParameters._meta.get_field(name).choices:
+    if getattr(AgreementParameters._meta.get_field(name), "choices", None):
         return str(getattr(record, f"get_{name}_display")())
     return "" if value in (None, 0) else plain_number(value)
 

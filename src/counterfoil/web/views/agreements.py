@@ -139,7 +139,8 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     additions = sorted(agreement.additions.all(), key=lambda each: each.position)
     prefetch_related_objects(additions, "origin__opportunity")
     following = next_period(agreement) if agreement.status == AgreementStatus.ACTIVE else None
-    periods = recap(agreement_id=pk, on=on)
+    is_covering = agreement.application_unlimited or agreement.application_limit is not None
+    periods = recap(agreement_id=pk, on=on) if is_covering else ()
     current = next((row for row in reversed(periods) if row.is_current), None)
     can = may(
         request,
@@ -151,8 +152,6 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         create=commands.create_agreement,
     )
     is_active = agreement.status == AgreementStatus.ACTIVE
-    is_covering = agreement.application_unlimited or agreement.application_limit is not None
-    state = BillingState.objects.filter(agreement=agreement).first()
     context = {
         "agreement": agreement,
         "today": on,
@@ -167,13 +166,13 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "recap": _recap_view(current) if current else None,
         "periods": [_recap_view(row) for row in periods[-PERIODS:][::-1]] if is_covering else [],
         "next_period": following,
-        "adjustments": list(agreement.adjustments.order_by("-date", "-id")),
+        "adjustments": list(agreement.adjustments.order_by("-date", "-id")) if is_covering else [],
         "cancelled": list(agreement.cancelled_periods.order_by("-period_start")),
         "children": sorted(agreement.children.all(), key=lambda each: each.number),
         "rates": rates_of(agreement),
         "facts": facts_of(agreement, ParametersForm()),
-        "state": state,
-        "renewed_by": Agreement.objects.filter(renews=agreement).first(),
+        "state": getattr(agreement, "billing_state", None),
+        "renewed_by": getattr(agreement, "renewed_by", None),
         "invoices": list(invoices.invoices(agreement_id=pk)[:12]),
         "may": can,
         "may_change": can["edit"] and is_active,

@@ -89,7 +89,8 @@ def _chosen(request: HttpRequest, pools: tuple[RecapRow, ...]) -> RecapRow | Non
     asked = request.GET.get("period", "")
     named = [row for row in pools if row.period_start.isoformat() == asked]
     current = [row for row in pools if row.is_current]
-    return (named or current or list(pools[-1:]) or [None])[-1]
+    found = named or current or list(pools)
+    return found[-1] if found else None
 
 
 def _rows(agreement: Agreement, pool: RecapRow | None) -> list[Row]:
