@@ -2,13 +2,20 @@
 
 The named alternative is the page that does nothing but the layout (/accounts/logout/), measured in the same run: what
 stands above it is a page's own work.
+
+    python benchmarks/bench_pages.py            the demo
+    python benchmarks/bench_pages.py --large    the demo, 5,000 agreements and 60,000 invoices of theirs, in the books
 """
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 from common import PASSWORD, installation, median_seconds, report
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 RUNS = 15
 LIMIT_MS = 100
@@ -19,7 +26,28 @@ def main() -> None:
         from counterfoil.flows.demo import load_demo
 
         load_demo(on=date(2026, 11, 21), now=datetime.now(UTC), password=PASSWORD)
+        if "--large" in sys.argv:
+            bill_a_year()
         measure()
+
+
+def bill_a_year() -> None:
+    """5,000 agreements of five additions, billed for twelve months and taken to the books."""
+    from tests.fleet import seed
+
+    from counterfoil.billing.models import RunMode
+    from counterfoil.core.calendar import add_months
+    from counterfoil.flows.billing_run import start_billing_run
+    from counterfoil.flows.billing_work import work
+    from counterfoil.flows.demo import OWNER_EMAIL
+    from counterfoil.platform.models import User
+
+    seed(5_000)
+    owner = User.objects.get(email=OWNER_EMAIL).actor("cli")
+    for month in range(12):
+        on = add_months(date(2026, 1, 1), month)
+        run = start_billing_run(actor=owner, through=on, invoice_date=on, mode=RunMode.TRANSFER, now=datetime.now(UTC))
+        work(run.pk)
 
 
 def measure() -> None:

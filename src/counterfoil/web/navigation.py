@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any, Final
 
 from django.http import HttpRequest
@@ -16,8 +15,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
 
 from counterfoil.platform.identity import Role
-from counterfoil.platform.models import AuditHead
-from counterfoil.web.actions import today
+from counterfoil.web.remembered import remembered
 
 Roles = frozenset[Role]
 EVERYBODY: Final[Roles] = frozenset(Role)
@@ -173,20 +171,8 @@ def waiting(counter: Counter) -> Counter:
 
 
 def counts() -> dict[str, int]:
-    """What waits now, by count key.
-
-    Counted again only when somebody did something (the audit trail has a new head) or the day has changed.
-    """
-    global _counted
-    head = AuditHead.objects.exclude(seq=0).values_list("hash", flat=True).first()
-    state = (head, today())
-    if head is None or _counted is None or _counted[0] != state:
-        _counted = (state, {key: number for counter in _counters for key, number in counter().items()})
-    return _counted[1]
-
-
-#: The head of the audit trail and the day of the last count, and what was counted.
-_counted: tuple[tuple[str | None, date], dict[str, int]] | None = None
+    """What waits now, by count key."""
+    return remembered("what waits", lambda: {key: n for counter in _counters for key, n in counter().items()})
 
 
 def counts_for(request: HttpRequest) -> dict[str, int]:

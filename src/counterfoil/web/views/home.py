@@ -19,6 +19,7 @@ from counterfoil.platform.identity import Role
 from counterfoil.platform.models import AuditEntry
 from counterfoil.web import navigation
 from counterfoil.web.actions import actor_of
+from counterfoil.web.remembered import remembered
 from counterfoil.web.threads import address_of
 
 ACTIVITY_SHOWN: Final = 10
@@ -107,10 +108,12 @@ def home(request: HttpRequest) -> HttpResponse:
     }
     if steps is not None:
         return render(request, "web/home/first_steps.html", {**context, "steps": _steps(steps), "done": steps.done})
-    recurring = overview.recurring_by_month(on)
-    profit = overview.profit_by_month(on)
+    recurring, profit, money = remembered(
+        "how things stand",
+        lambda: (overview.recurring_by_month(on), overview.profit_by_month(on), overview.money_this_month(on)),
+    )
     context |= {
-        "money": overview.money_this_month(on),
+        "money": money,
         "mrr": recurring[-1][1],
         "mrr_before": recurring[-2][1],
         "recurring_plot": _plot(
