@@ -465,7 +465,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     for name in ("company_id", "agreement_type_id"):
         del form.fields[name]
     form.fields["bill_to_id"].required = True
-    form.fields["start_date"].required = False
+    form.fields["start_date"].required = not form.is_bound or "terms_of" in form.data
     _fix(form, agreement)
     here = reverse("web:agreement", args=[pk])
     return form_page(
