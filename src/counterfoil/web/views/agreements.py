@@ -136,8 +136,10 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """An agreement: its recap, additions with their history, what is invoiced next, what has been, its family."""
     agreement = find(pk)
     on = today()
+    prefetch_related_objects(
+        [agreement], "additions__product", "additions__changes", "additions__origin__opportunity", "billing_amounts"
+    )
     additions = sorted(agreement.additions.all(), key=lambda each: each.position)
-    prefetch_related_objects(additions, "origin__opportunity")
     following = next_period(agreement) if agreement.status == AgreementStatus.ACTIVE else None
     is_covering = agreement.application_unlimited or agreement.application_limit is not None
     periods = recap(agreement_id=pk, on=on) if is_covering else ()
