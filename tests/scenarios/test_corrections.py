@@ -61,6 +61,32 @@ def test_credit_and_reissue_of_a_closed_agreement_invoice(office: Office) -> Non
     assert office.standing(agreement["id"])["billed_through"] == "2026-02-28"
 
 
+def test_changes_around_a_reissue_are_caught_up_on(office: Office) -> None:
+    """Before the reversal, between it and the reissue, and after: each is billed once; the price by hand stays."""
+    api = office.api
+    licence = office.product("Licence", "20")
+    agreement = office.agreement("Licences", {"product_id": licence, "quantity": 10})
+    january, _ = office.bill("2026-02-01")
+    change = f"{office.addition(agreement, 'Licence')}/change"
+    office.on("2026-02-20")
+    api.post(f"/invoices/{january['id']}/reverse", {"reason": "Wrong price"})
+    api.act(change, {"on": "2026-02-15", "quantity": 12})
+    again = api.post(f"/invoices/{january['id']}/reissue", {})
+    api.patch(f"/invoice-lines/{again['lines'][0]['id']}", {"unit_price": "18"})
+    again = api.act(f"/invoices/{again['id']}/close")
+    assert lines(again) == [("Licence", "10", "180.00")]
+    api.act(change, {"on": "2026-02-22", "quantity": 13})
+    office.transfer("2026-02-28")
+    office.on("2026-03-01")
+    [march] = office.bill("2026-03-01")
+    assert lines(march) == [
+        ("Licence", "2", "10.00"),  # 15 to 21 February: 7 of 28 days
+        ("Licence", "3", "15.00"),  # 22 to 28 February
+        ("Licence", "13", "260.00"),
+    ]
+    office.nothing_more("2026-03-31")
+
+
 def test_a_parked_agreement_is_seen_mended_unparked_and_billed(office: Office) -> None:
     api = office.api
     licence = office.product("Licence", "20")

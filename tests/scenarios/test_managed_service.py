@@ -82,9 +82,11 @@ def test_five_months(office: Office) -> None:
     assert sums(april) == ("2026-04-01", "1207.48", "1273.93")  # 6 % of 1,107.48 are 66.45
     assert lines(hosted) == [("Address", "2", "62.00")]
 
-    # The mailboxes end on 15 April: given back on the next invoice. Hosting is free in May.
+    # Mailboxes and the child end on 15 and 20 April: given back on the next invoice. Hosting is free in May.
     office.on("2026-04-15")
     api.act(f"{office.addition(managed, 'Mailbox')}/cancel", {"on": "2026-04-15"})
+    office.on("2026-04-20")
+    api.act(f"/agreements/{backup['id']}/cancel", {"on": "2026-04-20", "reason": "Done in house"})
     period = {"period_start": "2026-05-01", "reason": "Free while the address block is moved"}
     api.post(f"/agreements/{hosting['id']}/cancelled-periods", period)
     office.nothing_more("2026-04-30")
@@ -96,12 +98,13 @@ def test_five_months(office: Office) -> None:
         ("Licence", "12", "240.00"),
         ("Mailbox", "-4", "-30.00"),  # 16 to 30 April
         ("Firewall", "2", "44.00"),
-        ("Backup", "1", "100.00"),
+        ("Backup", "-1", "-33.33"),  # 21 to 30 April
     ]
-    assert sums(may) == ("2026-05-01", "1074.00", "1132.44")
+    assert sums(may) == ("2026-05-01", "940.67", "999.11")
     office.nothing_more("2026-05-31")
-    [june] = api.get("/billing-preview?through=2026-06-01")["rows"][:1]
-    assert june["agreement"] == managed["number"]
+    june = api.get("/billing-preview?through=2026-06-01")["rows"]
+    amounts = {row["agreement"]: row["amount"] for row in june}
+    assert amounts == {managed["number"]: "1004.00", hosting["number"]: "62.00"}
 
 
 def test_running_late_bills_the_same(office: Office) -> None:

@@ -41,10 +41,20 @@ def touch(agreement: Agreement, since: date | None = None) -> BillingState:
     """
     state = lock(agreement)
     head = head_of(agreement)
-    if since is not None and state.next_period and since < period_of(head, state.next_period).start:
+    reached = _reached(head, state) if since is not None else None
+    if since is not None and reached is not None and since < reached:
         state.changed_from = min(since, state.changed_from or since)
     _reckon(head, state)
     return state
+
+
+def _reached(head: Agreement, state: BillingState) -> date | None:
+    """The first day that no invoice has reached. One before it may be reversed, and is billed again or reissued."""
+    ends = [period_of(head, state.next_period).start] if state.next_period else []
+    if invoiced := invoiced_starts(head):
+        n = index_of(head, max(invoiced))
+        ends += [] if n is None else [period_of(head, n).end]
+    return max(ends, default=None)
 
 
 def reckon_due(agreement: Agreement) -> BillingState:

@@ -11,6 +11,7 @@ from typing import cast
 
 from django.db.models import Max
 
+from counterfoil.agreements import billing_state
 from counterfoil.billing.charges import lines_of_charge
 from counterfoil.billing.closing import close
 from counterfoil.billing.drafts import amounts, due_date, set_bill_to
@@ -284,7 +285,8 @@ def reissue_invoice(*, actor: Actor, invoice_id: int, on: date) -> Invoice:
 
     Raises:
         DomainError: ``not_found``; ``wrong_state`` unless it is reversed and not reissued; ``already_invoiced`` when
-            the agreement's period, or all of what it billed, has been billed again meanwhile.
+            the agreement's period, or all of what it billed, has been billed again meanwhile; ``conflict`` while a
+            billing run is writing invoices of the agreement.
     """
     invoice = locked(
         Invoice.objects.select_related("company", "bill_to", "agreement", "sales_order", "site", "tax_code"), invoice_id
@@ -313,6 +315,8 @@ def reissue_invoice(*, actor: Actor, invoice_id: int, on: date) -> Invoice:
     InvoiceLine.objects.bulk_create(lines)
     hold_charges(line.charge_id for line in lines if line.charge_id is not None)
     reckon(draft)
+    if draft.agreement is not None and draft.period_start is not None:
+        billing_state.reckon_due(draft.agreement)
     text = f"reissued {invoice} as a draft: {amounts(draft)}"
     audit.record(actor, "billing.invoice.reissued", text, draft, reissues=invoice.number)
     return draft

@@ -48,5 +48,6 @@ def reopen_periods(invoice: Invoice, lines: Sequence[InvoiceLine]) -> None:
         index = billing_state.index_of(agreement, invoice.period_start)
         if index is not None:
             billing_state.back_to(agreement, index)
+            starts = [start for start in starts if start != invoice.period_start]  # it is billed anew, or reissued
     if starts:
         billing_state.touch(agreement, min(starts))
