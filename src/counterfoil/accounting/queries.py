@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
-from django.db.models import Count, Exists, OuterRef, QuerySet, Sum
+from django.db import connection
+from django.db.models import Case, Count, Exists, OuterRef, QuerySet, Sum, Value, When
 
 from counterfoil.accounting.documents import (
     DOCUMENTS,
@@ -232,10 +233,14 @@ class AccountTotal:
 
 @dataclass(frozen=True, slots=True)
 class BatchEntries:
-    """All entries of a batch, with totals by account in the order of the chart."""
+    """Entries of a batch, with totals by account in the order of the chart.
+
+    ``count`` is how many records book something; ``entries`` may be the first of them only, the totals are of all.
+    """
 
     entries: tuple[BatchEntry, ...]
     totals: tuple[AccountTotal, ...]
+    count: int
 
     @property
     def ready(self) -> bool:
@@ -245,7 +250,7 @@ class BatchEntries:
     @property
     def total(self) -> Decimal:
         """The sum of the debits."""
-        return sum_money(entry.total for entry in self.entries)
+        return sum_money(total.debit for total in self.totals)
 
 
 def batches() -> QuerySet[Batch]:
@@ -253,8 +258,12 @@ def batches() -> QuerySet[Batch]:
     return Batch.objects.annotate(item_count=Count("items"), item_total=Sum("items__amount", default=ZERO))
 
 
-def batch_entries(batch_id: int) -> BatchEntries:
+def batch_entries(batch_id: int, *, most: int | None = None) -> BatchEntries:
     """What a batch will book, made as the transfer makes it; of a transferred batch, what is in the books.
+
+    Args:
+        batch_id: the batch.
+        most: of a transferred batch, how many entries are wanted; ``None`` is all of them.
 
     Raises:
         DomainError: ``not_found``.
@@ -262,11 +271,41 @@ def batch_entries(batch_id: int) -> BatchEntries:
     batch = Batch.objects.filter(pk=batch_id).first()
     if batch is None:
         raise DomainError("not_found", "There is no such batch.")
+    if batch.status == BatchStatus.TRANSFERRED:
+        return _transferred(batch, most)
     items = list(batch.items.order_by("id"))
     names = dict(Account.objects.values_list("code", "name"))
-    drafted = _booked_entries(items) if batch.status == BatchStatus.TRANSFERRED else _drafted_entries(items, names)
-    entries = tuple(sorted(drafted, key=_booking_order))
-    return BatchEntries(entries, _totals(entries))
+    entries = tuple(sorted(_drafted_entries(items, names), key=_booking_order))
+    return BatchEntries(entries, _totals(entries), sum(1 for entry in entries if entry.lines))
+
+
+#: What a transferred batch moved, by account, and its entries: from its items, however many there are besides.
+_BOOKED: Final = """
+    WITH entries AS (
+        SELECT e.id FROM accounting_batchitem i
+        JOIN ledger_journalentry e ON e.source_type = i.source_type AND e.source_id = i.source_id
+        WHERE i.batch_id = %(batch)s AND i.source_type <> 'journal_entry'
+        UNION ALL
+        SELECT source_id FROM accounting_batchitem WHERE batch_id = %(batch)s AND source_type = 'journal_entry'
+    )
+    SELECT a.code, a.name, sum(l.debit), sum(l.credit), count(DISTINCT l.entry_id)
+    FROM entries e
+    JOIN ledger_journalline l ON l.entry_id = e.id
+    JOIN ledger_account a ON a.id = l.account_id
+    GROUP BY GROUPING SETS ((a.code, a.name), ())
+    ORDER BY a.code NULLS LAST
+"""
+
+
+def _transferred(batch: Batch, most: int | None) -> BatchEntries:
+    """By the ledger."""
+    order = Case(*(When(source_type=kind, then=Value(n)) for n, kind in enumerate(SourceType)))
+    items = list(batch.items.order_by(order, "source_id")[:most])
+    with connection.cursor() as cursor:
+        cursor.execute(_BOOKED, {"batch": batch.pk})
+        *rows, whole = cursor.fetchall()
+    totals = tuple(AccountTotal(*row[:4]) for row in rows)
+    return BatchEntries(tuple(_booked_entries(items)), totals, whole[4])
 
 
 def _booking_order(entry: BatchEntry) -> tuple[int, int]:

@@ -224,7 +224,6 @@ class Invoice(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["agreement", "period_start", "revision"],
-                condition=Q(agreement__isnull=False, period_start__isnull=False),
                 name="one_invoice_per_agreement_and_period",
             ),
             models.CheckConstraint(
@@ -326,14 +325,14 @@ class InvoiceLine(models.Model):
     unit_price = price_field()
     amount = money_field()
     cost = money_field(default=0)
-    relieves_stock = models.BooleanField(default=False)
+    relieves_stock = models.BooleanField(default=False, db_default=False)
     taxable = models.BooleanField(default=True)
     tax_amount = money_field(default=0)
     explanation = models.CharField(max_length=300, blank=True, help_text="How the amount came to be, in words.")
     hidden = models.BooleanField(default=False, db_default=False, help_text="Covered work the customer is not shown.")
-    covered_quantity = quantity_field(default=0)
-    covered_amount = money_field(default=0)
-    released_amount = money_field(default=0)
+    covered_quantity = quantity_field(default=0, db_default=0)
+    covered_amount = money_field(default=0, db_default=0)
+    released_amount = money_field(default=0, db_default=0)
     deferred = models.BooleanField(default=False)
     agreement = models.ForeignKey(
         "agreements.Agreement",
@@ -397,6 +396,7 @@ class InvoiceLine(models.Model):
             models.Index(fields=["addition"], name="lines_of_addition", condition=Q(addition__isnull=False)),
             models.Index(fields=["charge"], name="lines_of_charge", condition=Q(charge__isnull=False)),
             models.Index(fields=["order_line"], name="lines_of_order_line", condition=Q(order_line__isnull=False)),
+            models.Index(fields=["product"], name="lines_relieving_stock", condition=Q(relieves_stock=True)),
             models.Index(fields=["origin"], name="lines_of_origin", condition=Q(origin__isnull=False)),
             models.Index(
                 fields=["down_payment"], name="lines_of_down_payment", condition=Q(down_payment__isnull=False)

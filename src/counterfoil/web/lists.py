@@ -42,6 +42,7 @@ from django.shortcuts import render
 from django.utils.text import slugify
 
 from counterfoil.core.money import ZERO, round_money, sum_money
+from counterfoil.web.remembered import remembered
 
 Kind = Literal["text", "key", "state", "money", "price", "quantity", "percent", "date", "month", "moment", "yes"]
 Card = Literal["", "title", "note", "figure", "wide"]
@@ -252,7 +253,7 @@ def show_list(
 
 def page_of(request: HttpRequest, spec: ListSpec, rows: QuerySet[Any] | Sequence[Any]) -> ListPage:
     """The page of the list that ``request`` asks for."""
-    chips = [_counted(group, rows) for group in spec.chips]
+    chips = _counts(spec, rows)
     chosen = _filtered(request, spec, rows)
     column, descending = sorting_of(request, spec)
     if isinstance(chosen, QuerySet):
@@ -261,7 +262,7 @@ def page_of(request: HttpRequest, spec: ListSpec, rows: QuerySet[Any] | Sequence
     else:
         count = len(chosen)
         totals = {c.key: sum_money(c.of(row) or ZERO for row in chosen) for c in spec.columns if c.total}
-        shown, previous, following = list(_ordered(spec, chosen, column, descending)), "", ""
+        shown, previous, following = _slice(request, spec, _ordered(spec, chosen, column, descending))
     is_filtered = bool(search_of(request)) or any(request.GET.get(group.name) for group in spec.chips)
     lines = [_line(spec, row) for row in shown]
     return ListPage(spec, lines, count, totals, chips, previous, following, is_filtered)
@@ -292,6 +293,15 @@ def _filtered(request: HttpRequest, spec: ListSpec, rows: Any) -> Any:
     return rows
 
 
+def _counts(spec: ListSpec, rows: QuerySet[Any] | Sequence[Any]) -> list[list[Chip]]:
+    """How many rows each chip would leave."""
+
+    def count() -> list[list[Chip]]:
+        return [_counted(group, rows) for group in spec.chips]
+
+    return remembered(f"chips of {spec.name}: {rows.query}", count) if isinstance(rows, QuerySet) else count()
+
+
 def _counted(group: Chips, rows: QuerySet[Any] | Sequence[Any]) -> list[Chip]:
     values = [(str(value), str(label)) for value, label in group.options]
     if isinstance(rows, QuerySet):
@@ -304,7 +314,10 @@ def _counted(group: Chips, rows: QuerySet[Any] | Sequence[Any]) -> list[Chip]:
 
 def _sums(spec: ListSpec, rows: QuerySet[Any]) -> tuple[int, dict[str, Decimal]]:
     sums = {f"sum_{column.key}": Sum(column.total) for column in spec.columns if column.total}
-    found = rows.order_by().aggregate(row_count=Count("pk"), **sums)
+    plain = rows.order_by()
+    found = dict(
+        remembered(f"sums of {spec.name}: {plain.query}", lambda: plain.aggregate(row_count=Count("pk"), **sums))
+    )
     return found.pop("row_count"), {key.removeprefix("sum_"): value or ZERO for key, value in found.items()}
 
 
@@ -354,6 +367,20 @@ def _cut(
         shown,
         _link(request, before=_mark(shown[0])) if has_previous else "",
         _link(request, after=_mark(shown[-1])) if has_next else "",
+    )
+
+
+def _slice(request: HttpRequest, spec: ListSpec, rows: Sequence[Any]) -> tuple[list[Any], str, str]:
+    """The same of rows that are at hand already: the page after or before the row of that number."""
+    before, after = request.GET.get("before", ""), request.GET.get("after", "")
+    start = int(after) if after.isascii() and after.isdecimal() else 0
+    if before.isascii() and before.isdecimal():
+        start = max(int(before) - spec.per_page, 0)
+    end = start + spec.per_page
+    return (
+        list(rows[start:end]),
+        _link(request, before=str(start)) if start else "",
+        _link(request, after=str(end)) if end < len(rows) else "",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import date
 from typing import Any, Final, TypeVar
@@ -11,8 +12,9 @@ from counterfoil.web.actions import today
 
 T = TypeVar("T")
 
-#: By name: the head of the audit trail and the day when it was worked out, and what came out.
-_kept: Final[dict[str, tuple[tuple[str, date], Any]]] = {}
+#: By name: the head of the audit trail and the day when it was worked out, and what came out; the latest last.
+_kept: Final[OrderedDict[str, tuple[tuple[str, date], Any]]] = OrderedDict()
+_MOST_KEPT: Final = 500
 
 
 def remembered(name: str, work_out: Callable[[], T]) -> T:
@@ -27,5 +29,7 @@ def remembered(name: str, work_out: Callable[[], T]) -> T:
     kept = _kept.get(name)
     if kept is None or kept[0] != state:
         kept = _kept[name] = (state, work_out())
+        if len(_kept) > _MOST_KEPT:
+            _kept.popitem(last=False)
     found: T = kept[1]
     return found

@@ -48,6 +48,7 @@ from counterfoil.web.actions import actor_of, now, shown_again, today
 from counterfoil.web.bookkeeping import drafted, record_url
 from counterfoil.web.forms import may, require, run_deed
 from counterfoil.web.lists import Chips, Column, ListPage, ListSpec, page_of, search_of, show_list
+from counterfoil.web.remembered import remembered
 
 #: How many rows and entries a page shows; a batch through a date takes all of them.
 MOST_ROWS: Final = 100
@@ -202,7 +203,7 @@ class Tab:
 
 def _queue_page(request: HttpRequest, queue: str, *, ticked: frozenset[str] = frozenset(), **more: Any) -> HttpResponse:
     page, rows = _page_of_queue(request, queue)
-    counts = unposted_counts()
+    counts = remembered("unposted", unposted_counts)
     number = {
         "procurement": counts.receipts + counts.vendor_bills,
         "invoices": counts.invoices,
@@ -424,16 +425,16 @@ def batch(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _batch_context(request: HttpRequest, pk: int) -> dict[str, Any]:
     record = existing(batches(), pk)
-    found = batch_entries(pk)
-    is_open = record.status == BatchStatus.OPEN
     shown = None if request.GET.get("entries") == "all" else MOST_ENTRIES
+    found = batch_entries(pk, most=MOST_ROWS if shown else None)
+    is_open = record.status == BatchStatus.OPEN
     entries = [drafted(entry) for entry in found.entries if entry.lines]
     return {
         "batch": record,
         "items": [_item(entry) for entry in found.entries[: MOST_ROWS if shown else None]],
         "found": found,
         "entries": entries[:shown],
-        "entry_count": len(entries),
+        "entry_count": found.count,
         "hindered": sum(not entry.ready for entry in found.entries),
         "is_open": is_open,
         "may_change": is_open and may(request, transfer=transfer_batch)["transfer"],

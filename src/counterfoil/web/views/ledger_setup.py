@@ -43,6 +43,7 @@ from counterfoil.web.actions import actor_of, today
 from counterfoil.web.bookkeeping import entries_url
 from counterfoil.web.forms import ChoiceOf, Deed, PageForm, ProductField, form_page, may, posted, require, run_deed
 from counterfoil.web.lists import Chips, Column, ListSpec, search_of, show_list
+from counterfoil.web.remembered import remembered
 
 # -- chart of accounts -------------------------------------------------------------------------------------------------
 
@@ -90,7 +91,7 @@ def accounts(request: HttpRequest) -> HttpResponse:
     found = Account.objects.prefetch_related("default_for")
     if search:
         found = found.filter(Q(code__istartswith=search) | Q(name__icontains=search))
-    balances = account_balances(through=today())
+    balances = remembered("balances", lambda: account_balances(through=today()))
     rows = [
         AccountRow(
             account,
@@ -303,7 +304,7 @@ def _mapping_rows(held: Iterable[GLMapping], defaults_by_role: dict[str, str]) -
 
 def _missing() -> list[str]:
     """What keeps unposted records out of the books for want of an account, once each."""
-    waiting = [*unposted_procurement(), *unposted_invoices()]
+    waiting = remembered("unposted documents", lambda: [*unposted_procurement(), *unposted_invoices()])
     return list(dict.fromkeys(r.text for row in waiting for r in row.reasons if r.target == "gl_mapping"))
 
 

@@ -24,6 +24,7 @@ from counterfoil.web.actions import actor_of, today
 from counterfoil.web.bookkeeping import posted as posted_entries
 from counterfoil.web.forms import ChoiceOf, DayField, Deed, MoneyField, PageForm, asked_id, form_page, may, posted
 from counterfoil.web.lists import Chips, Column, ListSpec, search_of, show_list
+from counterfoil.web.remembered import remembered
 
 PAYMENTS: Final = ListSpec(
     name="Payments",
@@ -60,7 +61,7 @@ def _state_of(payment: Any) -> str:
 def payments(request: HttpRequest) -> HttpResponse:
     """Money that came in."""
     rows = queries.payments(search=search_of(request), company_id=asked_id(request, "company"))
-    owed = sum_money(row.total for row in queries.receivables(as_of=today()))
+    owed = remembered("owed", lambda: sum_money(row.total for row in queries.receivables(as_of=today())))
     can = may(request, pay=commands.record_payment, remit=remit_sales_tax)
     return show_list(request, PAYMENTS, rows, "web/bill/payments.html", {"may": can, "owed": owed})
 

@@ -18,6 +18,7 @@ from counterfoil.tax.models import TaxRemittance
 from counterfoil.tax.queries import remittances
 from counterfoil.web.actions import actor_of, today
 from counterfoil.web.forms import ChoiceOf, DayField, Deed, MoneyField, PageForm, form_page, may, posted
+from counterfoil.web.remembered import remembered
 
 
 class RemitForm(PageForm):
@@ -34,7 +35,7 @@ class RemitForm(PageForm):
 
 def sales_tax(request: HttpRequest) -> HttpResponse:
     """What is owed to each tax agency, and paying it."""
-    rows = queries.tax_owed(through=today())
+    rows = remembered("tax owed", lambda: queries.tax_owed(through=today()))
     form = RemitForm(posted(request), initial={"on": today(), **_suggested(request, rows)})
     form.fields["agency"].choices = [(row.agency, row.agency) for row in rows]  # type: ignore[attr-defined]
     form.fields["bank_account"].offer(accounts_by_type(AccountType.BANK))  # type: ignore[attr-defined]
@@ -48,7 +49,9 @@ def sales_tax(request: HttpRequest) -> HttpResponse:
         "rows": rows,
         "owed": sum_money(row.owed for row in rows),
         "unbooked": sum_money(row.unbooked for row in rows),
-        "in_books": sum_money([-balance_of_types(AccountType.SALES_TAX, through=today())]),
+        "in_books": remembered(
+            "tax in the books", lambda: sum_money([-balance_of_types(AccountType.SALES_TAX, through=today())])
+        ),
         "remittances": remittances()[:12],
         "may": can,
         "today": today(),

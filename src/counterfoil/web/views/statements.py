@@ -23,6 +23,7 @@ from counterfoil.core.money import sum_money
 from counterfoil.web.actions import actor_of, today
 from counterfoil.web.forms import ChoiceOf, Deed, PageForm, form_page, may, parse_day, posted
 from counterfoil.web.lists import Column, ListSpec, search_of, show_list
+from counterfoil.web.remembered import remembered
 
 #: Months that a statement goes back, unless asked otherwise.
 MONTHS: Final = 6
@@ -91,7 +92,12 @@ def ageing(request: HttpRequest) -> HttpResponse:
     """What customers owe at the end of a day, by days past due: a picture and a table."""
     as_of = parse_day(request.GET.get("as_of")) or today()
     wanted = search_of(request).lower()
-    rows = [row for row in queries.receivables(as_of=as_of) if any(_buckets(row)) and wanted in row.customer.lower()]
+    owed = (
+        remembered("receivables", lambda: queries.receivables(as_of=as_of))
+        if as_of == today()
+        else queries.receivables(as_of=as_of)
+    )
+    rows = [row for row in owed if any(_buckets(row)) and wanted in row.customer.lower()]
     sums = [sum_money(_buckets(row)[i] for row in rows) for i in range(len(AGES))]
     total = sum_money(sums)
     plot = {
