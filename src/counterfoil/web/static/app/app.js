@@ -68,15 +68,16 @@
     else window.location.assign(row.dataset.href);
   });
 
-  /* ---- confirm: a form with data-confirm asks before it is sent; no form is sent twice ---- */
+  /* ---- confirm: a form, or a button of it, with data-confirm asks before it is sent; no form is sent twice ---- */
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (!(form instanceof HTMLFormElement) || form.method === "dialog") return;
-    if (form.dataset.confirm && !form.dataset.confirmed) {
+    const asking = event.submitter?.dataset.confirm ? event.submitter : form;
+    if (asking.dataset.confirm && !form.dataset.confirmed) {
       event.preventDefault();
       event.stopImmediatePropagation();
-      ask(form, event.submitter);
+      ask(form, event.submitter, asking.dataset);
       return;
     }
     delete form.dataset.confirmed;
@@ -86,12 +87,12 @@
     }
   }, true);
 
-  function ask(form, submitter) {
+  function ask(form, submitter, words) {
     const dialog = $("#confirm");
-    $("#confirm-title").textContent = form.dataset.confirm;
-    $("#confirm-text").textContent = form.dataset.confirmText || "";
+    $("#confirm-title").textContent = words.confirm;
+    $("#confirm-text").textContent = words.confirmText || "";
     const yes = $("#confirm-yes");
-    yes.textContent = form.dataset.confirmYes || "Yes";
+    yes.textContent = words.confirmYes || "Yes";
     yes.className = submitter?.className.includes("danger") ? "btn btn-danger" : "btn btn-primary";
     dialog.returnValue = "no";
     dialog.addEventListener("close", () => {
