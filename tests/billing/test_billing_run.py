@@ -327,7 +327,8 @@ def test_a_run_takes_few_statements(world: World) -> None:
     with CaptureQueriesContext(connection) as statements:
         run = done("transfer")
     assert run.invoice_count == 1000
-    assert len(statements) < 0.1 * 1000
+    ours = [each["sql"] for each in statements if not each["sql"].startswith(("SAVEPOINT", "RELEASE"))]
+    assert len(ours) < 0.1 * 1000
 
 
 def test_the_tax_of_two_levels_is_rounded_once_an_invoice(world: World) -> None:

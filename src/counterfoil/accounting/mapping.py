@@ -128,8 +128,8 @@ def _ids(role: GlRole, key: Key) -> tuple[int | None, int | None]:
     return (int(product) if product else None), (int(agreement_type) if agreement_type else None)
 
 
-def load_accounts(product_ids: Collection[int]) -> MappedAccounts:
-    """The mapping for documents of these products, in three statements."""
+def load_accounts(product_ids: Collection[int] | None) -> MappedAccounts:
+    """The mapping for documents of these products (``None``: of all), in three statements."""
     defaults = {
         row["role"]: _Account(row["account__code"], row["account__name"], row["account__active"])
         for row in DefaultAccount.objects.values("role", "account__code", "account__name", "account__active")
@@ -142,9 +142,9 @@ def load_accounts(product_ids: Collection[int]) -> MappedAccounts:
         mappings[row["role"], kind, row[kind]] = account
     products = {
         row["id"]: _Product(row["identifier"], row["subcategory"], row["category"], row["category__name"])
-        for row in Product.objects.filter(pk__in=product_ids).values(
-            "id", "identifier", "subcategory", "category", "category__name"
-        )
+        for row in (
+            Product.objects.all() if product_ids is None else Product.objects.filter(pk__in=product_ids)
+        ).values("id", "identifier", "subcategory", "category", "category__name")
     }
     return MappedAccounts(defaults, mappings, products)
 

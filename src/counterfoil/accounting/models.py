@@ -127,9 +127,25 @@ class BatchItem(models.Model):
         constraints = [models.UniqueConstraint(fields=["source_type", "source_id"], name="in_one_batch_only")]
         triggers = [
             pgtrigger.Trigger(
+                name="batch_takes_no_more",
+                level=pgtrigger.Statement,
+                when=pgtrigger.After,
+                operation=pgtrigger.Insert,
+                referencing=pgtrigger.Referencing(new="new_rows"),  # type: ignore[no-untyped-call]
+                func="""
+                    IF EXISTS (
+                        SELECT 1 FROM accounting_batch
+                        WHERE id IN (SELECT batch_id FROM new_rows) AND status = 'transferred'
+                    ) THEN
+                        RAISE EXCEPTION 'counterfoil:already_transferred: The batch is in the books.';
+                    END IF;
+                    RETURN NULL;
+                """,
+            ),
+            pgtrigger.Trigger(
                 name="transferred_batch_item",
                 when=pgtrigger.Before,
-                operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
+                operation=pgtrigger.Update | pgtrigger.Delete,
                 func="""
                     IF EXISTS (
                         SELECT 1 FROM accounting_batch

@@ -118,8 +118,6 @@ class LastInvoice(NamedTuple):
     period_start: date
     period_end: date
     subtotal: Decimal
-    total: Decimal
-    line_count: int
 
 
 @dataclass(slots=True)
@@ -171,10 +169,7 @@ def load(agreement_ids: Sequence[int], *, through: date, with_last: bool = True,
     if with_overages:
         _overages(found, family, through)
     _companies(found)
-    _history(found)
-    if with_last:
-        for row in _rows(_LAST, [array_text(found.agreements)]):
-            found.last[row[0]] = LastInvoice(*row)
+    _history(found, with_last=with_last)
     return found
 
 
@@ -296,13 +291,22 @@ def _address(line1: str, line2: str, city: str, state: str, postal_code: str) ->
 
 # -- history -----------------------------------------------------------------------------------------------------------
 
+#: The invoices from the first day on that is looked at, and the last regular one before any.
 _INVOICES: Final = """
     SELECT i.agreement_id, i.period_start, i.revision, i.id, i.is_adjustment OR i.type = 'credit_memo',
         EXISTS (SELECT 1 FROM billing_invoice r WHERE r.reverses_id = i.id),
-        EXISTS (SELECT 1 FROM billing_invoice r WHERE r.reissues_id = i.id)
+        EXISTS (SELECT 1 FROM billing_invoice r WHERE r.reissues_id = i.id),
+        NULL::date, NULL::numeric
     FROM unnest(%s::bigint[], %s::date[]) t(id, since)
     JOIN billing_invoice i ON i.agreement_id = t.id AND i.period_start >= t.since
     WHERE i.agreement_id IS NOT NULL AND i.period_start IS NOT NULL
+    UNION ALL
+    SELECT l.agreement_id, l.period_start, NULL, NULL, NULL, NULL, NULL, l.period_end, l.subtotal
+    FROM unnest(%s::bigint[]) t(id) CROSS JOIN LATERAL (
+        SELECT i.agreement_id, i.period_start, i.period_end, i.subtotal FROM billing_invoice i
+        WHERE i.agreement_id = t.id AND i.agreement_id IS NOT NULL AND i.period_start IS NOT NULL AND i.revision = 0
+        ORDER BY i.period_start DESC LIMIT 1
+    ) l
 """
 
 #: Lines of the agreements' invoices. What was reversed is billed again, and what was credited by hand stays credited:
@@ -319,17 +323,26 @@ _BOOKED: Final = """
     ORDER BY l.id
 """
 
-_LAST: Final = """
-    SELECT l.* FROM unnest(%s::bigint[]) t(id) CROSS JOIN LATERAL (
-        SELECT i.agreement_id, i.period_start, i.period_end, i.subtotal, i.total, i.line_count
-        FROM billing_invoice i
-        WHERE i.agreement_id = t.id AND i.agreement_id IS NOT NULL AND i.period_start IS NOT NULL AND i.revision = 0
-        ORDER BY i.period_start DESC LIMIT 1
-    ) l
+#: The same of what stands on the invoices of others: of a child that was billed by itself before, or by another parent.
+_BOOKED_ELSEWHERE: Final = """
+    SELECT t.head, l.agreement_id, l.addition_id, l.period_start, l.amount, l.cost, l.quantity, l.unit_price,
+        l.service_start, l.service_end
+    FROM unnest(%s::bigint[], %s::bigint[], %s::date[]) t(id, head, since)
+    CROSS JOIN LATERAL (
+        SELECT t.id WHERE t.id <> t.head
+        UNION
+        SELECT e.parent_id FROM agreements_agreementevent e WHERE e.pgh_obj_id = t.id AND e.parent_id <> t.head
+    ) biller(id)
+    JOIN billing_invoice i ON i.agreement_id = biller.id AND i.period_start >= t.since
+    JOIN billing_invoiceline l ON l.invoice_id = i.id AND l.agreement_id = t.id
+    WHERE i.agreement_id IS NOT NULL AND i.period_start IS NOT NULL AND i.credits_id IS NULL
+        AND NOT EXISTS (SELECT 1 FROM billing_invoice r WHERE r.reverses_id = i.id)
+        AND l.period_start >= t.since AND l.charge_id IS NULL AND l.service_start IS NOT NULL
+    ORDER BY l.id
 """
 
 
-def _history(found: Loaded) -> None:
+def _history(found: Loaded, *, with_last: bool) -> None:
     """What is billed from the period on that is looked at: the next one, or the one that a change reaches back to."""
     since: dict[int, date] = {}
     for pk, agreement in found.agreements.items():
@@ -341,9 +354,11 @@ def _history(found: Loaded) -> None:
         if n != found.states[pk].next_period:
             found.first[pk] = n
         since[pk] = min([start, *(row.date for row in found.overages.get(pk, ()))])
-    for pk, start, revision, invoice, is_other, is_reversed, is_reissued in _rows(
-        _INVOICES, [array_text(since), list(since.values())]
-    ):
+    wanted = [array_text(since), list(since.values()), array_text(since if with_last else ())]
+    for pk, start, revision, invoice, is_other, is_reversed, is_reissued, end, subtotal in _rows(_INVOICES, wanted):
+        if end is not None:
+            found.last[pk] = LastInvoice(pk, start, end, subtotal)
+            continue
         history = found.history.setdefault(pk, History())
         history.revisions.setdefault(start, set()).add(revision)
         if not is_other and not is_reversed:
@@ -351,16 +366,21 @@ def _history(found: Loaded) -> None:
         elif not is_other and not is_reissued:
             history.reversed[start] = invoice
     looked = [pk for pk in since if pk in found.history]
-    if not looked:
-        return
-    for pk, agreement_id, addition_id, start, *rest in _rows(
-        _BOOKED, [array_text(looked), [since[pk] for pk in looked]]
-    ):
-        amount, cost, quantity, unit_price, service_start, service_end = rest
-        key = addition_id or -(agreement_id or pk)
-        found.history[pk].booked.append(
-            Booked(key, start, amount, cost, quantity, unit_price, service_start, service_end)
-        )
+    if looked:
+        for row in _rows(_BOOKED, [array_text(looked), [since[pk] for pk in looked]]):
+            _book(found, row)
+    members = [(member.id, pk) for pk in since for member in (found.agreements[pk], *found.children.get(pk, ()))]
+    ids, heads = [array_text(column) for column in zip(*members, strict=True)] if members else ("{}", "{}")
+    for row in _rows(_BOOKED_ELSEWHERE, [ids, heads, [since[head] for _, head in members]]):
+        _book(found, row)
+        if row[0] == row[1]:  # the parent that it had has billed the period
+            found.history[row[0]].billed.add(row[3])
+
+
+def _book(found: Loaded, row: tuple[Any, ...]) -> None:
+    pk, agreement_id, addition_id, *rest = row
+    key = addition_id or -(agreement_id or pk)
+    found.history.setdefault(pk, History()).booked.append(Booked(key, *rest))
 
 
 def _start(agreement: AgreementRow, n: int) -> date:

@@ -7,12 +7,12 @@ A constant number of statements loads however many agreements; nothing is writte
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, cast
 
+from counterfoil.billing.asked import Asked, Reference
 from counterfoil.billing.charges import due_of, lines_of_charge
 from counterfoil.billing.columns import (
     AdditionRow,
@@ -21,14 +21,12 @@ from counterfoil.billing.columns import (
     History,
     LastInvoice,
     Loaded,
-    StateRow,
     load,
-    overages_due,
     period_start,
 )
-from counterfoil.billing.models import BillingSettings, InvoiceLine, InvoiceType, LineKind
+from counterfoil.billing.models import InvoiceLine, InvoiceType
 from counterfoil.billing.rated import NOTHING, Parked, RatedInvoice, RatedLine, RatedTax, Rating, StateAfter
-from counterfoil.companies.models import BillingTerms, CompanyKind
+from counterfoil.companies.models import CompanyKind
 from counterfoil.core import charges as core
 from counterfoil.core.bills import check_bounds
 from counterfoil.core.calendar import Cycle, CycleBase
@@ -39,8 +37,10 @@ from counterfoil.core.proration import ProrationMethod
 from counterfoil.core.recurring import bills_due, next_due
 from counterfoil.core.salestax import Kind
 from counterfoil.platform.records import plain_number as plain
-from counterfoil.tax.queries import SoldLine, TaxTable, tax_table
+from counterfoil.tax.queries import SoldLine
 from counterfoil.usage.models import Charge
+
+__all__ = ["Asked", "Examine", "Reference", "rate", "terms_of"]
 
 ONE: Final = Decimal(1)
 _DAY: Final = timedelta(days=1)
@@ -48,60 +48,6 @@ _MOST: Final = Decimal(10) ** 13  # what a column of an amount can hold, and the
 
 #: What is asked of every invoice before it is taken: raises a DomainError to park the agreement.
 Examine = Callable[[RatedInvoice], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is to be billed.
-
-    Attributes:
-        through: the last due date (WE-19).
-        invoice_date: of all invoices; ``None`` dates each on the day its period falls due.
-        period_start: of one agreement: the only period that is billed.
-        earliest: of one agreement: the first period that is not billed yet, due or not.
-        bounded: whether absurd amounts are refused.
-        run_id: the billing run that asks. What another run has claimed is left alone.
-        claimed: only what the run has claimed.
-        parked: whether parked agreements are tried as well.
-    """
-
-    through: date
-    invoice_date: date | None = None
-    period_start: date | None = None
-    earliest: bool = False
-    bounded: bool = True
-    run_id: int | None = None
-    claimed: bool = False
-    parked: bool = False
-
-    def takes(self, state: StateRow) -> bool:
-        """Whether an agreement is to be looked at."""
-        if self.claimed:
-            return state.run_id == self.run_id
-        return state.run_id in (None, self.run_id) and (self.parked or state.parked_at is None)
-
-
-class Reference:
-    """What is the same for every agreement, loaded once: settings, terms, the sales tax of each invoice date."""
-
-    def __init__(self) -> None:
-        self.settings = BillingSettings.objects.filter(pk=1).first() or BillingSettings()
-        self.terms = {pk: (name, days) for pk, name, days in BillingTerms.objects.values_list("pk", "name", "due_days")}
-        self._tables: dict[date, TaxTable] = {}
-        self._overages: dict[date, bool] = {}
-
-    def has_overages(self, through: date) -> bool:
-        """Whether there are any overruns to be billed in arrears through a day; most who bill have none."""
-        if through not in self._overages:
-            self._overages[through] = overages_due(through).exists()
-        return self._overages[through]
-
-    def taxes(self, on: date) -> TaxTable:
-        """The sales tax of invoices dated ``on``."""
-        table = self._tables.get(on)
-        if table is None:
-            table = self._tables[on] = tax_table(on=on)
-        return table
 
 
 def rate(
@@ -404,8 +350,14 @@ class _Engine:
         self, items: Sequence[BilledItem], buyer: CompanyRow, tax_code_id: int | None, on: date
     ) -> tuple[list[RatedLine], list[RatedTax], Decimal]:
         internal = buyer.kind == CompanyKind.INTERNAL
-        drafts = self._lines(items, internal)
-        if internal and (priced := next((d for d, _ in drafts if d.amount or d.unit_price), None)):
+        works = self._works(items)
+        sold = [self._sold(position, item, work, internal) for position, (item, work) in enumerate(works, start=1)]
+        result = self.reference.taxes(on).tax(tax_code_id, buyer.id, sold)
+        by_line = result.by_line
+        lines = [
+            self._line(item, work, each, by_line[each.key]) for (item, work), each in zip(works, sold, strict=True)
+        ]
+        if internal and (priced := next((line for line in lines if line.amount or line.unit_price), None)):
             raise DomainError(
                 "price_on_internal_company",
                 f"{buyer.name} is an internal company: “{priced.description}” has a price of"
@@ -413,9 +365,6 @@ class _Engine:
                 field="bill_to",
                 hint="Set the price to zero, or bill a customer.",
             )
-        result = self.reference.taxes(on).tax(tax_code_id, buyer.id, [sold for _, sold in drafts])
-        by_line = result.by_line
-        lines = [line._replace(tax_amount=tax) if (tax := by_line[line.position]) else line for line, _ in drafts]
         taxes = [
             RatedTax(x.position, x.name, x.agency, x.rate, x.taxable_amount, x.exempt_amount, x.amount)
             for x in result.by_level
@@ -423,88 +372,79 @@ class _Engine:
         ]
         return lines, taxes, result.total
 
-    def _lines(self, items: Sequence[BilledItem], internal: bool) -> list[tuple[RatedLine, SoldLine]]:
+    def _works(self, items: Sequence[BilledItem]) -> list[tuple[BilledItem, InvoiceLine | None]]:
+        """The items, and those of work as the lines it is shown by."""
         if not self.overages:
-            return [self._line(position, item, internal) for position, item in enumerate(items, start=1)]
-        lines: list[tuple[RatedLine, SoldLine]] = []
+            return [(item, None) for item in items]
+        found: list[tuple[BilledItem, InvoiceLine | None]] = []
         for item in items:
             charge = self.overages.get(item.key)
             if charge is None:
-                lines.append(self._line(len(lines) + 1, item, internal))
-                continue
-            for line in lines_of_charge(charge, self.loaded.earned.get(charge.pk, ZERO)):
-                lines.append(_worked(len(lines) + 1, item, line, charge, internal))
-        return lines
+                found.append((item, None))
+            else:
+                earned = self.loaded.earned.get(charge.pk, ZERO)
+                found += [(item, line) for line in lines_of_charge(charge, earned)]
+        return found
 
-    def _line(self, position: int, item: BilledItem, internal: bool) -> tuple[RatedLine, SoldLine]:
-        key = item.key
-        row = self.items.get(key)
+    def _sold(self, position: int, item: BilledItem, work: InvoiceLine | None, internal: bool) -> SoldLine:
+        """A line as it is taxed."""
+        if work is not None:
+            return _sold_work(position, work, self.overages[item.key], internal)
+        row = self.items.get(item.key)
         if row is None:
-            return self._amount_line(position, item, internal)
-        kind = LineKind.SERVICE.value if row.product__product_class == "Service" else LineKind.PRODUCT.value
+            taxable = self._member(item).billing_amount_taxable and not internal
+            return SoldLine(position, item.amount, taxable, "service", item.quantity)
+        kind: Kind = "service" if row.product__product_class == "Service" else "product"
         taxable = row.taxable and not internal
-        line = RatedLine(
-            position,
-            kind,
-            row.product_id,
-            (row.invoice_text.strip() or row.description)[:200],
-            item.quantity,
-            item.unit_price,
-            item.amount,
-            item.cost,
-            False,
-            taxable,
-            ZERO,
-            _explained(item, row),
-            NOTHING,
-            NOTHING,
-            NOTHING,
-            False,
-            False,
-            row.agreement_id,
-            row.id,
-            item.period.start,
-            item.period.end,
-            item.service.start,
-            item.service.end,
-            None,
-            row.origin_id,
-        )
-        sold = SoldLine(position, item.amount, taxable, cast(Kind, kind), item.quantity, row.product__category_id)
-        return line, sold
+        return SoldLine(position, item.amount, taxable, kind, item.quantity, row.product__category_id)
 
-    def _amount_line(self, position: int, item: BilledItem, internal: bool) -> tuple[RatedLine, SoldLine]:
+    def _member(self, item: BilledItem) -> AgreementRow:
+        """The agreement whose billing amount it is."""
         pk = -cast(int, item.key)
-        member = next(each for each in self.family if each.id == pk)
-        taxable = member.billing_amount_taxable and not internal
-        line = RatedLine(
-            position,
-            LineKind.SERVICE.value,
-            None,
-            member.name[:200],
+        return next(each for each in self.family if each.id == pk)
+
+    def _line(self, item: BilledItem, work: InvoiceLine | None, sold: SoldLine, tax: Decimal) -> RatedLine:
+        if work is not None:
+            return _worked(item, work, sold, tax, self.overages[item.key])
+        period, service = item.period, item.service
+        row = self.items.get(item.key)
+        deferred = False
+        product_id: int | None = None
+        addition_id: int | None = None
+        origin_id: int | None = None
+        if row is None:
+            member = self._member(item)
+            deferred, of, text, explanation = member.prepayment, member.id, member.name, item.explanation
+        else:
+            product_id, addition_id, origin_id = row.product_id, row.id, row.origin_id
+            of, text, explanation = row.agreement_id, row.invoice_text.strip() or row.description, _explained(item, row)
+        return RatedLine(
+            cast(int, sold.key),
+            sold.kind,
+            product_id,
+            text[:200],
             item.quantity,
             item.unit_price,
             item.amount,
             item.cost,
             False,
-            taxable,
-            ZERO,
-            item.explanation,
+            sold.taxable,
+            tax,
+            explanation,
             NOTHING,
             NOTHING,
             NOTHING,
             False,
-            member.is_deferred,
-            member.id,
+            deferred,
+            of,
+            addition_id,
+            period.start,
+            period.end,
+            service.start,
+            service.end,
             None,
-            item.period.start,
-            item.period.end,
-            item.service.start,
-            item.service.end,
-            None,
-            None,
+            origin_id,
         )
-        return line, SoldLine(position, item.amount, taxable, "service", item.quantity)
 
     # -- afterwards ----------------------------------------------------------------------------------------------------
 
@@ -571,13 +511,23 @@ def _explained(item: BilledItem, row: AdditionRow) -> str:
     return text[:300]
 
 
-def _worked(
-    position: int, item: BilledItem, line: InvoiceLine, charge: Charge, internal: bool
-) -> tuple[RatedLine, SoldLine]:
-    """A line of work beyond what an agreement covers, as work is shown on every invoice."""
-    taxable = line.taxable and not internal
-    rated = RatedLine(
+def _sold_work(position: int, line: InvoiceLine, charge: Charge, internal: bool) -> SoldLine:
+    return SoldLine(
         position,
+        line.amount,
+        line.taxable and not internal,
+        cast(Kind, line.kind),
+        line.quantity - line.covered_quantity or line.quantity,
+        charge.product.category_id if charge.product else None,
+        charge.expense_type_id,
+        charge.work_role_id,
+    )
+
+
+def _worked(item: BilledItem, line: InvoiceLine, sold: SoldLine, tax: Decimal, charge: Charge) -> RatedLine:
+    """A line of work beyond what an agreement covers, as work is shown on every invoice."""
+    return RatedLine(
+        cast(int, sold.key),
         line.kind,
         charge.product_id,
         line.description[:200],
@@ -586,8 +536,8 @@ def _worked(
         line.amount,
         line.cost,
         False,
-        taxable,
-        ZERO,
+        sold.taxable,
+        tax,
         line.explanation,
         line.covered_quantity,
         line.covered_amount,
@@ -603,17 +553,6 @@ def _worked(
         charge.pk,
         charge.origin_id,
     )
-    sold = SoldLine(
-        position,
-        line.amount,
-        taxable,
-        cast(Kind, line.kind),
-        line.quantity - line.covered_quantity or line.quantity,
-        charge.product.category_id if charge.product else None,
-        charge.expense_type_id,
-        charge.work_role_id,
-    )
-    return rated, sold
 
 
 def _check_buyer(buyer: CompanyRow, agreement: AgreementRow) -> None:

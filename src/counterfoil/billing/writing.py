@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from operator import itemgetter
 from typing import Final
 
 from django.db import connection
@@ -21,7 +22,12 @@ from counterfoil.platform.copying import copy_rows, take_ids, update_rows
 from counterfoil.usage import allocating
 from counterfoil.usage.models import Charge
 
-_LINE_COLUMNS: Final = ("invoice", *RatedLine._fields)
+#: Of work alone; lines of the billing amount and additions have what the database gives them.
+_OF_WORK: Final = frozenset(
+    {"relieves_stock", "covered_quantity", "covered_amount", "released_amount", "hidden", "charge_id"}
+)
+_PLAIN: Final = tuple(index for index, name in enumerate(RatedLine._fields) if name not in _OF_WORK)
+_plain_of: Final = itemgetter(*_PLAIN)
 _TAX_COLUMNS: Final = ("invoice", *RatedTax._fields)
 _COLUMNS: Final = (
     "id", "number", "type", "status", "company", "bill_to", "bill_to_kind", "bill_to_name", "bill_to_address",
@@ -64,7 +70,14 @@ def write_invoices(
         return []
     ids = take_ids(Invoice, len(invoices))
     pairs = list(zip(ids, invoices, strict=True))
-    copy_rows(InvoiceLine, _LINE_COLUMNS, ((pk, *line) for pk, invoice in pairs for line in invoice.lines))
+    charges = [line.charge_id for x in invoices for line in x.lines if line.charge_id is not None]
+    if charges:
+        columns: Sequence[str] = RatedLine._fields
+        lines = ((pk, *line) for pk, invoice in pairs for line in invoice.lines)
+    else:
+        columns = [RatedLine._fields[index] for index in _PLAIN]
+        lines = ((pk, *_plain_of(line)) for pk, invoice in pairs for line in invoice.lines)
+    copy_rows(InvoiceLine, ("invoice", *columns), lines)
     copy_rows(InvoiceTax, _TAX_COLUMNS, ((pk, *tax) for pk, invoice in pairs for tax in invoice.taxes))
     closed = numbers is not None
     status = (InvoiceStatus.CLOSED if closed else InvoiceStatus.DRAFT).value
@@ -113,7 +126,6 @@ def write_invoices(
             for index, (pk, x) in enumerate(pairs)
         ),
     )
-    charges = [line.charge_id for x in invoices for line in x.lines if line.charge_id is not None]
     if charges:
         Charge.objects.filter(pk__in=charges).update(billed=True)
     return ids

@@ -16,11 +16,11 @@ from counterfoil.accounting.mapping import MappedAccounts, agreement_key, load_a
 from counterfoil.accounting.models import BatchItem, SourceType
 from counterfoil.billing.models import InvoiceLine, InvoiceType
 from counterfoil.billing.rated import RatedInvoice, RatedLine
-from counterfoil.catalog.models import Product
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import ZERO, format_money, sum_money
 from counterfoil.core.posting import GlRole, JournalDraft, Key, PostingLine
+from counterfoil.ledger.commands import Chart
 from counterfoil.ledger.models import AccountingPeriod, PeriodStatus
 from counterfoil.platform.copying import copy_rows
 
@@ -31,11 +31,11 @@ class Books:
     """The GL mapping and the accounting periods as they are when a worker begins: an account is looked up once."""
 
     def __init__(self) -> None:
-        self._products = dict(Product.objects.values_list("pk", "product_class"))
-        self._mapped: MappedAccounts = load_accounts(self._products.keys())
+        self._mapped: MappedAccounts = load_accounts(None)
         self._known: dict[tuple[GlRole, Key], str] = {}
         self._earned: dict[tuple[Any, ...], str] = {}
         self._periods = list(AccountingPeriod.objects.order_by("start"))
+        self.chart = Chart(self._periods)
 
     def __call__(self, role: GlRole, key: Key) -> str:
         """The account's code, as :class:`counterfoil.core.posting.Accounts` is asked for it.
@@ -110,9 +110,9 @@ class Books:
 
     def _earned_on(self, line: RatedLine, type_id: int) -> str:
         """The account that a line earns on, or is deferred on."""
-        plain = InvoiceLine(kind=line.kind, deferred=line.deferred, charge_id=line.charge_id)
-        if line.product_id is not None:
-            plain.product = Product(pk=line.product_id, product_class=self._products[line.product_id])
+        plain = InvoiceLine(
+            kind=line.kind, product_id=line.product_id, deferred=line.deferred, charge_id=line.charge_id
+        )
         return self(*revenue_of(plain, type_id))
 
     def _deferred_key(self, invoice: RatedInvoice, line: RatedLine) -> Key:

@@ -67,6 +67,38 @@ class ManualLine:
     memo: str = ""
 
 
+class Chart:
+    """Accounts and periods by what postings call them, each looked up once, for those who post in many portions.
+
+    The guards of the journal have the last word on both: an account that is gone, a period that was closed meanwhile.
+    """
+
+    def __init__(self, known: Sequence[AccountingPeriod] = ()) -> None:
+        self._known = known
+        self._periods: dict[date, int] = {}
+        self._accounts: dict[str, int] = {}
+
+    def periods(self, dates: set[date]) -> dict[date, int]:
+        """The open period of each date.
+
+        Raises:
+            DomainError: ``period_missing``, ``period_closed``.
+        """
+        if unknown := dates - self._periods.keys():
+            self._periods |= {on: period.pk for on, period in _open_periods(unknown, self._known).items()}
+        return self._periods
+
+    def accounts(self, codes: set[str]) -> dict[str, int]:
+        """The active accounts of ``codes``.
+
+        Raises:
+            DomainError: ``gl_mapping_missing``.
+        """
+        if unknown := codes - self._accounts.keys():
+            self._accounts |= {code: account.pk for code, account in _accounts_by_code(unknown).items()}
+        return self._accounts
+
+
 def post_drafts(
     postings: Sequence[Posting], *, actor: Actor, reverses: dict[int, JournalEntry] | None = None
 ) -> list[JournalEntry]:
@@ -82,6 +114,7 @@ def post_many(
     actor: Actor,
     reverses: dict[int, int] | None = None,
     numbers: Sequence[str] | None = None,
+    chart: Chart | None = None,
 ) -> list[int]:
     """Write journal entries, all or none, in a constant number of statements.
 
@@ -92,6 +125,7 @@ def post_many(
         actor: who posts.
         reverses: index in ``postings`` -> the key of the entry it reverses.
         numbers: those that were taken for the entries before; else the next ones.
+        chart: accounts and periods that were looked up before.
 
     Returns:
         The keys of the entries, ascending, in the order of ``postings``.
@@ -102,9 +136,9 @@ def post_many(
     """
     if not postings:
         return []
-    periods = _open_periods({posting.draft.date for posting in postings})
-    accounts = _accounts_by_code({line.account for posting in postings for line in posting.draft.lines})
-    account_ids = {code: account.pk for code, account in accounts.items()}
+    chart = chart or Chart()
+    periods = chart.periods({posting.draft.date for posting in postings})
+    account_ids = chart.accounts({line.account for posting in postings for line in posting.draft.lines})
     numbers = numbers or take_numbers("journal_entry", len(postings))
     ids = take_ids(JournalEntry, len(postings))
     # Lines first: the guards of the journal look at whole entries, when the entries come.
@@ -135,7 +169,7 @@ def post_many(
                 ids[index],
                 numbers[index],
                 posting.draft.date,
-                periods[posting.draft.date].pk,
+                periods[posting.draft.date],
                 posting.draft.source_type,
                 primary_key(posting.draft.source_id),
                 posting.source_label,
@@ -160,10 +194,10 @@ def primary_key(key: Key) -> int:
     return key
 
 
-def _open_periods(dates: set[date]) -> dict[date, AccountingPeriod]:
-    """The open period of each date."""
+def _open_periods(dates: set[date], known: Sequence[AccountingPeriod] = ()) -> dict[date, AccountingPeriod]:
+    """The open period of each date, among those known or all there are."""
     # No lock here: the trigger on the journal takes it, shared, and has the last word against a period being closed.
-    periods = list(AccountingPeriod.objects.filter(start__lte=max(dates), end__gt=min(dates)))
+    periods = known or list(AccountingPeriod.objects.filter(start__lte=max(dates), end__gt=min(dates)))
     found = {}
     for on in sorted(dates):
         period = next((p for p in periods if p.start <= on < p.end), None)
