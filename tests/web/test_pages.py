@@ -22,12 +22,12 @@ MOST_QUERIES = 48
 LISTS = (
     "opportunities", "agreements", "sales_orders", "demand", "purchase_orders", "receiving", "receipts", "vendor_bills",
     "stock", "serials", "shipping", "shipments", "warehouses", "companies", "products", "imports", "tax_codes",
-    "tax_certificates", "search",
+    "tax_certificates", "search", "invoices", "ageing",
 )  # fmt: skip
 
 FORMS = (
     "opportunity_new", "agreement_new", "sales_order_new", "purchase_order_new", "vendor_bill_new", "warehouse_new",
-    "company_new", "product_new", "category_new", "tax_code_new", "tax_certificate_new",
+    "company_new", "product_new", "category_new", "tax_code_new", "tax_certificate_new", "invoice_new",
 )  # fmt: skip
 
 
