@@ -323,17 +323,18 @@ _BOOKED: Final = """
     ORDER BY l.id
 """
 
-#: The same of what stands on the invoices of others: of a child that was billed by itself before, or by another parent.
+#: Parents that agreements have had.
+_FORMER_PARENTS: Final = """
+    SELECT DISTINCT pgh_obj_id, parent_id FROM agreements_agreementevent
+    WHERE pgh_obj_id = ANY(%s::bigint[]) AND parent_id IS NOT NULL
+"""
+
+#: As :data:`_BOOKED`, what stands on the invoices of another agreement than the one that bills it now.
 _BOOKED_ELSEWHERE: Final = """
     SELECT t.head, l.agreement_id, l.addition_id, l.period_start, l.amount, l.cost, l.quantity, l.unit_price,
         l.service_start, l.service_end
-    FROM unnest(%s::bigint[], %s::bigint[], %s::date[]) t(id, head, since)
-    CROSS JOIN LATERAL (
-        SELECT t.id WHERE t.id <> t.head
-        UNION
-        SELECT e.parent_id FROM agreements_agreementevent e WHERE e.pgh_obj_id = t.id AND e.parent_id <> t.head
-    ) biller(id)
-    JOIN billing_invoice i ON i.agreement_id = biller.id AND i.period_start >= t.since
+    FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::date[]) t(id, head, biller, since)
+    JOIN billing_invoice i ON i.agreement_id = t.biller AND i.period_start >= t.since
     JOIN billing_invoiceline l ON l.invoice_id = i.id AND l.agreement_id = t.id
     WHERE i.agreement_id IS NOT NULL AND i.period_start IS NOT NULL AND i.credits_id IS NULL
         AND NOT EXISTS (SELECT 1 FROM billing_invoice r WHERE r.reverses_id = i.id)
@@ -369,12 +370,22 @@ def _history(found: Loaded, *, with_last: bool) -> None:
     if looked:
         for row in _rows(_BOOKED, [array_text(looked), [since[pk] for pk in looked]]):
             _book(found, row)
-    members = [(member.id, pk) for pk in since for member in (found.agreements[pk], *found.children.get(pk, ()))]
-    ids, heads = [array_text(column) for column in zip(*members, strict=True)] if members else ("{}", "{}")
-    for row in _rows(_BOOKED_ELSEWHERE, [ids, heads, [since[head] for _, head in members]]):
+    for row in _booked_elsewhere(found, since):
         _book(found, row)
         if row[0] == row[1]:  # the parent that it had has billed the period
             found.history[row[0]].billed.add(row[3])
+
+
+def _booked_elsewhere(found: Loaded, since: dict[int, date]) -> list[tuple[Any, ...]]:
+    """What is billed of children that were billed by themselves before, and of those that had another parent."""
+    heads = {member.id: pk for pk in since for member in (found.agreements[pk], *found.children.get(pk, ()))}
+    billers = {(pk, pk) for pk, head in heads.items() if pk != head}
+    billers |= {(pk, parent) for pk, parent in _rows(_FORMER_PARENTS, [array_text(heads)]) if parent != heads[pk]}
+    if not billers:
+        return []
+    ids, others = zip(*sorted(billers), strict=True)
+    of = [heads[pk] for pk in ids]
+    return _rows(_BOOKED_ELSEWHERE, [array_text(ids), array_text(of), array_text(others), [since[pk] for pk in of]])
 
 
 def _book(found: Loaded, row: tuple[Any, ...]) -> None:
