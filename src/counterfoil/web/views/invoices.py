@@ -203,10 +203,7 @@ def find(pk: int) -> Any:
     Raises:
         Http404: there is none.
     """
-    rows = queries.invoices().select_related(
-        "bill_to__terms", "tax_code", "credits", "reverses", "reissues", "reversed_by", "reissued_by", "site", "run"
-    )
-    found = rows.filter(pk=pk).first()
+    found = queries.invoices().select_related("tax_code").filter(pk=pk).first()
     if found is None:
         raise Http404
     return found
