@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import cast
 
 from django.db.models import QuerySet
 
 from counterfoil.agreements import billing_state
+from counterfoil.agreements.models import Agreement
+from counterfoil.agreements.terms import head_of
 from counterfoil.billing.models import Invoice, InvoiceLine
 from counterfoil.usage import allocating
 from counterfoil.usage.models import Charge
@@ -41,13 +45,22 @@ def reopen_periods(invoice: Invoice, lines: Sequence[InvoiceLine]) -> None:
         DomainError: ``conflict`` while a billing run is writing invoices of the agreement.
     """
     agreement = invoice.agreement
-    starts = [line.period_start for line in lines if line.period_start is not None and line.charge_id is None]
-    if agreement is None or not (starts or invoice.period_start):
+    recurring = [line for line in lines if line.period_start is not None and line.charge_id is None]
+    if agreement is None or not (recurring or invoice.period_start):
         return
-    if invoice.period_start is not None and not invoice.is_adjustment:
+    own = None
+    if invoice.period_start is not None and not invoice.is_adjustment and agreement.parent_id is None:
         index = billing_state.index_of(agreement, invoice.period_start)
         if index is not None:
             billing_state.back_to(agreement, index)
-            starts = [start for start in starts if start != invoice.period_start]  # it is billed anew, or reissued
-    if starts:
-        billing_state.touch(agreement, min(starts))
+            own = invoice.period_start  # billed anew, or reissued
+    ids = {line.agreement_id or agreement.pk for line in recurring}
+    members = Agreement.objects.select_related("parent").in_bulk(ids)
+    since: dict[int, date] = {}
+    for line in recurring:
+        member = members[line.agreement_id or agreement.pk]
+        if line.period_start != own or head_of(member) != agreement:
+            start = cast(date, line.period_start)
+            since[member.pk] = min(start, since.get(member.pk, start))
+    for pk in sorted(since):
+        billing_state.touch(members[pk], since[pk])
