@@ -13,9 +13,12 @@ import tempfile
 import time
 import urllib.request
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
+
+from counterfoil.core.calendar import add_months, month_start
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
@@ -27,6 +30,7 @@ PICTURES = (
     ("home", "/", "h1"),
     ("lease-economics", "/lease-economics/", "canvas"),
     ("sales-order", "/sales-orders/2/", "h1"),
+    ("agreement", "/agreements/8/", "text=Next invoices"),
     ("batch", "/batches/1/", "h1"),
     ("balance-sheet", "/reports/balance-sheet/?first=2026-01-01&last=2026-10-31", "table"),
 )
@@ -87,7 +91,20 @@ def take_pictures(address: str) -> None:
             page.wait_for_selector(awaited)
             page.wait_for_timeout(700)  # plots are drawn with a short movement
             page.screenshot(path=IMAGES / f"{name}.png")
+        preview_a_run(page, address)
         browser.close()
+
+
+def preview_a_run(page: Page, address: str) -> None:
+    """The preview of next month's billing run."""
+    page.goto(f"{address}/billing-runs/new/")
+    through = add_months(month_start(datetime.now(UTC).date()), 1)
+    for name in ("through", "invoice_date"):
+        page.fill(f"[name={name}]", through.isoformat())
+    page.get_by_role("button", name="Preview").click()
+    page.wait_for_selector("#preview table")
+    page.wait_for_timeout(700)
+    page.screenshot(path=IMAGES / "billing-run.png")
 
 
 def sign_in(page: Page, address: str) -> None:

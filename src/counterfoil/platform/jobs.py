@@ -60,5 +60,6 @@ def end_with_server() -> None:
 
 
 def _wait_for_server() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 1024):  # unbuffered: a buffer that is being read would disturb the interpreter's end
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
