@@ -144,7 +144,7 @@ def _work_together(run: BillingRun, workers: int, bar: _Bar) -> None:
     processes = [subprocess.Popen(command) for _ in range(workers)]
     try:
         while any(process.poll() is None for process in processes):
-            time.sleep(0.3)
+            time.sleep(0.3)  # not money
             bar.show(run_progress(run.pk))
     finally:
         for process in processes:

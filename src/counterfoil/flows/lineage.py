@@ -164,9 +164,7 @@ class Lineage:
             QuoteLine.objects.filter(pk__in=seeds.origins).select_related("opportunity", "product", "conversion")
         )
         self.agreements = list(
-            with_history(
-                Agreement.objects.filter(Q(additions__origin__in=seeds.origins) | Q(pk__in=seeds.agreements))
-            )
+            with_history(Agreement.objects.filter(Q(additions__origin__in=seeds.origins) | Q(pk__in=seeds.agreements)))
             .distinct()
             .order_by("pk")
         )
