@@ -37,7 +37,7 @@ unit: $(VENV)/.development  ## Run the tests alone
 	$(BIN)/pytest -q -n $(JOBS) --dist loadfile
 
 bench: $(VENV)/.development  ## Measure
-	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file; done
+	@set -e; for file in $(filter-out benchmarks/common.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file; done
 
 format: $(VENV)/.development  ## Put the code into shape
 	$(BIN)/ruff check --quiet --fix-only .
