@@ -309,18 +309,28 @@ _INVOICES: Final = """
     ) l
 """
 
-#: Lines of the agreements' invoices. What was reversed is billed again, and what was credited by hand stays credited:
-#: neither a reversed invoice nor a credit memo that corrects an invoice counts.
+#: Lines of the agreements' invoices, then what was credited of them by hand. What was reversed is billed again: neither
+#: a reversed invoice nor its reversal counts.
 _BOOKED: Final = """
     SELECT t.id, l.agreement_id, l.addition_id, l.period_start, l.amount, l.cost, l.quantity, l.unit_price,
-        l.service_start, l.service_end
+        l.service_start, l.service_end, FALSE, l.id
     FROM unnest(%s::bigint[], %s::date[]) t(id, since)
     JOIN billing_invoice i ON i.agreement_id = t.id
     JOIN billing_invoiceline l ON l.invoice_id = i.id
     WHERE i.agreement_id IS NOT NULL AND i.period_start IS NOT NULL AND i.credits_id IS NULL
         AND NOT EXISTS (SELECT 1 FROM billing_invoice r WHERE r.reverses_id = i.id)
         AND l.period_start >= t.since AND l.charge_id IS NULL AND l.service_start IS NOT NULL
-    ORDER BY l.id
+    UNION ALL
+    SELECT t.id, l.agreement_id, l.addition_id, l.period_start, c.amount, c.cost, c.quantity, c.unit_price,
+        l.service_start, l.service_end, TRUE, c.id
+    FROM unnest(%s::bigint[], %s::date[]) t(id, since)
+    JOIN billing_invoice i ON i.agreement_id = t.id
+    JOIN billing_invoiceline l ON l.invoice_id = i.id
+    JOIN billing_invoiceline c ON c.credited_line_id = l.id
+    JOIN billing_invoice m ON m.id = c.invoice_id AND m.reverses_id IS NULL
+    WHERE i.agreement_id IS NOT NULL AND i.period_start IS NOT NULL AND l.period_start >= t.since
+        AND l.charge_id IS NULL AND l.service_start IS NOT NULL
+    ORDER BY 12
 """
 
 #: Parents that agreements have had.
@@ -332,7 +342,7 @@ _FORMER_PARENTS: Final = """
 #: As :data:`_BOOKED`, what stands on the invoices of another agreement than the one that bills it now.
 _BOOKED_ELSEWHERE: Final = """
     SELECT t.head, l.agreement_id, l.addition_id, l.period_start, l.amount, l.cost, l.quantity, l.unit_price,
-        l.service_start, l.service_end
+        l.service_start, l.service_end, FALSE, l.id
     FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::date[]) t(id, head, biller, since)
     JOIN billing_invoice i ON i.agreement_id = t.biller AND i.period_start >= t.since
     JOIN billing_invoiceline l ON l.invoice_id = i.id AND l.agreement_id = t.id
@@ -389,7 +399,7 @@ def _booked_elsewhere(found: Loaded, since: dict[int, date]) -> list[tuple[Any, 
 
 
 def _book(found: Loaded, row: tuple[Any, ...]) -> None:
-    pk, agreement_id, addition_id, *rest = row
+    pk, agreement_id, addition_id, *rest, _line = row
     key = addition_id or -(agreement_id or pk)
     found.history.setdefault(pk, History()).booked.append(Booked(key, *rest))
 

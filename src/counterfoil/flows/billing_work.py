@@ -117,6 +117,8 @@ class Worker:
 
     def step(self) -> bool:
         """Take a chunk, or bring the run on; says whether there may be more to do."""
+        if self.run.status not in (RunStatus.RATING, RunStatus.NUMBERED):
+            return False
         chunk: Chunk | None = None
         try:
             with transaction.atomic():
