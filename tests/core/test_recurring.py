@@ -494,3 +494,42 @@ def test_the_longest_explanation_fits() -> None:
     more = replace(step, start=date(2026, 5, 5), unit_price=Decimal("999999999999.87654321"))
     made += again(terms, [Charge("a", (step, more), date(2026, 2, 3))], made, JAN)
     assert all(100 < len(item.explanation) < 300 for bill in made for item in bill.items)
+
+
+class TestCreditedByHand:
+    """10 licences at 20.00 were billed for January, and somebody credited part of it by hand."""
+
+    def month(self, quantity: str, *given: str, last_day: date | None = None) -> list[Decimal]:
+        start = date(2026, 1, 1)
+        charge = Charge("licences", (Step(start, Decimal(quantity), Decimal("20.00")),), start, last_day)
+        booked = [
+            Booked(
+                "licences", start, Decimal("200.00"), Decimal(0), Decimal(10), Decimal("20.00"), start, date(2026, 2, 1)
+            ),
+            *(
+                Booked(
+                    "licences", start, -Decimal(g), Decimal(0), Decimal(-1), Decimal(g), start, date(2026, 2, 1), True
+                )
+                for g in given
+            ),
+        ]
+        terms = Terms(MONTHLY, start, credits="credit_memo")
+        bills = bills_due(terms, [charge], booked=booked, through=start, billed={start})
+        return [bill.amount for bill in bills]
+
+    def test_a_credit_by_hand_stays_and_is_not_billed_again(self) -> None:
+        assert self.month("10", "40.00") == []
+
+    def test_a_correction_of_the_same_thing_gives_nothing_back_twice(self) -> None:
+        assert self.month("8", "40.00") == []
+        assert self.month("8", "25.00") == [Decimal("-15.00")]
+        assert self.month("8", "15.00", "25.00") == []
+
+    def test_more_than_was_credited_is_given_back_as_far_as_it_goes_beyond(self) -> None:
+        assert self.month("5", "40.00") == [Decimal("-60.00")]
+
+    def test_what_was_credited_whole_is_not_given_back_when_the_charge_is_cancelled(self) -> None:
+        assert self.month("0", "200.00") == []
+
+    def test_more_units_are_billed_on_top(self) -> None:
+        assert self.month("12", "40.00") == [Decimal("40.00")]

@@ -378,7 +378,8 @@ def _history(found: Loaded, *, with_last: bool) -> None:
             history.reversed[start] = invoice
     looked = [pk for pk in since if pk in found.history]
     if looked:
-        for row in _rows(_BOOKED, [array_text(looked), [since[pk] for pk in looked]]):
+        asked = [array_text(looked), [since[pk] for pk in looked]]
+        for row in _rows(_BOOKED, [*asked, *asked]):
             _book(found, row)
     for row in _booked_elsewhere(found, since):
         _book(found, row)

@@ -103,6 +103,7 @@ class Booked:
     """A line that an invoice (drafts included) or a credit memo carries: a :class:`BilledItem` as it was stored.
 
     ``period_start`` is the first day of its grid period; ``start`` and ``end`` are its service days, half-open.
+    ``by_hand`` marks a credit that somebody gave: it stays given, is not billed again, and is not given back twice.
     """
 
     key: Hashable
@@ -113,6 +114,7 @@ class Booked:
     unit_price: Decimal
     start: date
     end: date
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -444,10 +444,14 @@ def _differences(terms: Terms, charge: Charge, slot: _Slot, rows: Sequence[Booke
         desired = extend(spans[0].step.quantity, spans[0].step.unit_price)
     else:
         desired = round_money(sum((span.exact() for span in spans), Fraction(0)))
+    given = -sum_money(row.amount for row in rows if row.by_hand)
+    rows = [row for row in rows if not row.by_hand]
     booked = sum_money(row.amount for row in rows)
     amount = round_money(sum_money((desired, -booked)))
     if not amount or (amount < 0 and terms.credits == "none"):
         return []
+    if amount < 0 and given:
+        return _beyond_given(charge.key, slot.period, amount, given)
     cost = round_money(sum((span.exact_cost() for span in spans), Fraction(0)))
     cost = round_money(sum_money((cost, *(-row.cost for row in rows))))
     is_credit = amount < 0
@@ -462,6 +466,15 @@ def _differences(terms: Terms, charge: Charge, slot: _Slot, rows: Sequence[Booke
         for c, part, part_cost in zip(changes, amounts, costs, strict=True)
         if part
     ]
+
+
+def _beyond_given(key: Hashable, period: Period, amount: Decimal, given: Decimal) -> list[BilledItem]:
+    """What is to be given back beyond what somebody has credited by hand already."""
+    rest = min(sum_money((amount, given)), ZERO)
+    if not rest:
+        return []
+    text = f"{period.label}: {amount_text(amount)} to give back, {amount_text(given)} credited already"
+    return [_difference(key, period, rest, ZERO, f"{text} = {amount_text(rest)}")]
 
 
 def _difference(key: Hashable, period: Period, amount: Decimal, cost: Decimal, text: str) -> BilledItem:
