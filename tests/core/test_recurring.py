@@ -513,7 +513,7 @@ class TestCreditedByHand:
                 for g in given
             ),
         ]
-        terms = Terms(MONTHLY, start, credits="credit_memo")
+        terms = Terms(MONTHLY, start, credits="credit_memo", changes="immediately")
         bills = bills_due(terms, [charge], booked=booked, through=start, billed={start})
         return [bill.amount for bill in bills]
 
