@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -63,7 +64,7 @@ class RatedInvoice:
     """An invoice or credit memo that is not written yet.
 
     ``types`` are the types of the agreement and its children, by id; ``prefix`` is that of the type's own numbers.
-    ``nets`` is what it books by account, once somebody has looked it up.
+    ``nets`` is what it books by account, and ``books`` the same in words, once somebody has looked it up.
     """
 
     agreement_id: int
@@ -93,8 +94,9 @@ class RatedInvoice:
     tax_total: Decimal
     total: Decimal
     cost_total: Decimal
-    lines: list[RatedLine]
-    taxes: list[RatedTax]
+    lines: Sequence[RatedLine]
+    taxes: Sequence[RatedTax]
+    books: str = ""
     nets: dict[str, Decimal] | None = None
 
 

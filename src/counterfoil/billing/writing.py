@@ -6,6 +6,7 @@ Lines and taxes come first and the invoices after them: the guards of the databa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from operator import itemgetter
 from typing import Final
@@ -18,7 +19,7 @@ from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, Invo
 from counterfoil.billing.rated import RatedInvoice, RatedLine, RatedTax, StateAfter
 from counterfoil.core.money import ZERO
 from counterfoil.platform.anyof import array_text
-from counterfoil.platform.copying import copy_rows, take_ids, update_rows
+from counterfoil.platform.copying import Encoded, copy_encoded, copy_rows, encode_rows, take_ids, update_rows
 from counterfoil.usage import allocating
 from counterfoil.usage.models import Charge
 
@@ -58,16 +59,23 @@ def hold(agreement_ids: Sequence[int], through: date, *, with_overages: bool = T
         allocating.refresh(overrun)
 
 
-def write_invoices(
-    invoices: Sequence[RatedInvoice], *, now: datetime, numbers: Sequence[str] | None = None, run_id: int | None = None
-) -> list[int]:
-    """Write invoices in the transaction of the caller: drafts, or with ``numbers`` closed ones.
+@dataclass(slots=True)
+class Prepared:
+    """Invoices that are ready to be written: with their ids, and their lines and taxes as COPY takes them.
 
-    Returns:
-        Their ids, in the same order.
+    ``invoices`` have lost their lines and taxes; ``counts`` says how many there were of each.
     """
-    if not invoices:
-        return []
+
+    ids: list[int]
+    invoices: list[RatedInvoice]
+    counts: list[tuple[int, int]]
+    lines: Encoded
+    taxes: Encoded
+    charge_ids: list[int]
+
+
+def prepare(invoices: Sequence[RatedInvoice]) -> Prepared:
+    """Make rated invoices ready to be written."""
     ids = take_ids(Invoice, len(invoices))
     pairs = list(zip(ids, invoices, strict=True))
     charges = [line.charge_id for x in invoices for line in x.lines if line.charge_id is not None]
@@ -77,10 +85,39 @@ def write_invoices(
     else:
         columns = [RatedLine._fields[index] for index in _PLAIN]
         lines = ((pk, *_plain_of(line)) for pk, invoice in pairs for line in invoice.lines)
-    copy_rows(InvoiceLine, ("invoice", *columns), lines)
-    copy_rows(InvoiceTax, _TAX_COLUMNS, ((pk, *tax) for pk, invoice in pairs for tax in invoice.taxes))
+    prepared = Prepared(
+        ids,
+        list(invoices),
+        [(len(invoice.lines), len(invoice.taxes)) for invoice in invoices],
+        encode_rows(InvoiceLine, ("invoice", *columns), lines),
+        encode_rows(InvoiceTax, _TAX_COLUMNS, ((pk, *tax) for pk, invoice in pairs for tax in invoice.taxes)),
+        charges,
+    )
+    for invoice in invoices:
+        invoice.lines, invoice.taxes = (), ()
+    return prepared
+
+
+def write_invoices(
+    invoices: Sequence[RatedInvoice], *, now: datetime, numbers: Sequence[str] | None = None, run_id: int | None = None
+) -> list[int]:
+    """Write invoices in the transaction of the caller: drafts, or with ``numbers`` closed ones.
+
+    Returns:
+        Their ids, in the same order.
+    """
+    return write_prepared(prepare(invoices), now=now, numbers=numbers, run_id=run_id) if invoices else []
+
+
+def write_prepared(
+    prepared: Prepared, *, now: datetime, numbers: Sequence[str] | None = None, run_id: int | None = None
+) -> list[int]:
+    """Write what was prepared; as :func:`write_invoices`."""
+    copy_encoded(prepared.lines)
+    copy_encoded(prepared.taxes)
     closed = numbers is not None
     status = (InvoiceStatus.CLOSED if closed else InvoiceStatus.DRAFT).value
+    rows = zip(prepared.ids, prepared.invoices, prepared.counts, strict=True)
     copy_rows(
         Invoice,
         _COLUMNS,
@@ -117,18 +154,18 @@ def write_invoices(
                 x.total,
                 x.cost_total,
                 x.total if closed else ZERO,
-                len(x.lines) if closed else 0,
-                len(x.taxes) if closed else 0,
+                lines if closed else 0,
+                taxes if closed else 0,
                 run_id,
                 now if closed else None,
                 now,
             )
-            for index, (pk, x) in enumerate(pairs)
+            for index, (pk, x, (lines, taxes)) in enumerate(rows)
         ),
     )
-    if charges:
-        Charge.objects.filter(pk__in=charges).update(billed=True)
-    return ids
+    if prepared.charge_ids:
+        Charge.objects.filter(pk__in=prepared.charge_ids).update(billed=True)
+    return prepared.ids
 
 
 def move_on(states: Sequence[StateAfter]) -> None:

@@ -54,6 +54,7 @@ class Books:
         Raises:
             DomainError: ``gl_mapping_missing``, ``period_missing``, ``period_closed``.
         """
+        invoice.books = _described(invoice)
         if self.nets(invoice):
             check_open(self._periods, invoice.date)
 
@@ -148,7 +149,7 @@ def put_into_batch(batch_id: int, invoices: Sequence[RatedInvoice], ids: Sequenc
         BatchItem,
         _ITEM_COLUMNS,
         (
-            (batch_id, SourceType.INVOICE.value, pk, number, _described(x), x.date, x.total)
+            (batch_id, SourceType.INVOICE.value, pk, number, x.books, x.date, x.total)
             for pk, number, x in zip(ids, numbers, invoices, strict=True)
         ),
     )

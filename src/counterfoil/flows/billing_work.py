@@ -23,9 +23,9 @@ from counterfoil.accounting.models import Batch, BatchStatus
 from counterfoil.agreements.models import BillingState
 from counterfoil.billing.models import BillingRun, BillingRunChunk, ChunkStatus, ParkedInRun, RunMode, RunStatus
 from counterfoil.billing.numbers import CREDIT_MEMOS, Series, series_of_type
-from counterfoil.billing.rated import Parked, RatedInvoice, Rating
+from counterfoil.billing.rated import Parked, RatedInvoice, Rating, StateAfter
 from counterfoil.billing.rating import Asked, Reference, rate
-from counterfoil.billing.writing import hold, move_on, write_invoices
+from counterfoil.billing.writing import Prepared, hold, move_on, prepare, write_invoices, write_prepared
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import format_money, sum_money
 from counterfoil.flows.billing_ledger import Books, put_into_batch
@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 
 ENTRIES: Final = Series("journal_entry", "JE-")
 
-#: Rated invoices that a worker keeps in memory, some 6 kB each; what is beyond is rated twice.
-MOST_KEPT: Final = 15_000
+#: Rated invoices that a worker keeps in memory, some 4 kB each; what is beyond is rated twice.
+MOST_KEPT: Final = 30_000
 
 #: What a worker reports after each chunk: how many invoices there were on it.
 Report = Callable[[int], None]
@@ -111,7 +111,7 @@ class Worker:
         self.report = report
         self.reference = Reference()
         self.books = Books() if self.run.mode == RunMode.TRANSFER else None
-        self._kept: dict[int, Rating] = {}
+        self._kept: dict[int, tuple[Prepared, list[StateAfter]]] = {}
         self._careful: set[int] = set()
         self.actor = Actor(self.run.started_by_id_of_user, self.run.started_by, frozenset({Role.FINANCE}), "job")
 
@@ -172,17 +172,18 @@ class Worker:
         self._park(rating.parked)
         billed = {invoice.agreement_id for invoice in rating.invoices}
         move_on([state for state in rating.states if state.agreement_id not in billed])
-        numbers = {name: {"count": count, "prefix": prefix} for (name, prefix), count in self._counted(rating)}
+        numbers = {name: {"count": count, "prefix": prefix} for (name, prefix), count in self._counted(rating.invoices)}
         total = sum_money(invoice.total for invoice in rating.invoices)
         with connection.cursor() as cursor:
             cursor.execute(
                 _RATED,
                 [self.run.pk, array_text(billed), len(rating.invoices), total, json.dumps(numbers), chunk.pk],
             )
-        if sum(len(kept.invoices) for kept in self._kept.values()) + len(rating.invoices) <= MOST_KEPT:
+        count = len(rating.invoices)
+        if sum(len(prepared.ids) for prepared, _ in self._kept.values()) + count <= MOST_KEPT:
             states = [state for state in rating.states if state.agreement_id in billed]
-            self._kept[chunk.pk] = Rating(rating.invoices, states)
-        return len(rating.invoices)
+            self._kept[chunk.pk] = prepare(rating.invoices), states
+        return count
 
     def _rated(self, chunk: Chunk) -> Rating:
         """What the chunk comes to; one by one, where rating them together has failed for no reason of theirs."""
@@ -211,10 +212,10 @@ class Worker:
         run = self.run
         return Asked(run.through, run.invoice_date, bounded=not claimed, run_id=run.pk, claimed=claimed)
 
-    def _counted(self, rating: Rating) -> Iterable[tuple[Series, int]]:
+    def _counted(self, invoices: Iterable[RatedInvoice]) -> Iterable[tuple[Series, int]]:
         """How many numbers of each sequence the invoices and their entries take."""
         counts: dict[Series, int] = {}
-        for invoice in rating.invoices:
+        for invoice in invoices:
             series = series_of(invoice)
             counts[series] = counts.get(series, 0) + 1
             if self.books and self.books.nets(invoice):
@@ -262,16 +263,21 @@ class Worker:
 
     def _write(self, chunk: Chunk) -> int:
         """Write a chunk whose numbers are reserved, as it was planned."""
-        rating = self._kept.pop(chunk.pk, None)
-        if rating is None:
+        kept = self._kept.pop(chunk.pk, None)
+        if kept is not None:
+            prepared, states = kept
+        else:
             rating = self._rate_together(chunk.agreement_ids, self._asked(claimed=True))
-        self._compare(chunk, rating)
-        numbers, entry_numbers = self._numbered(chunk, rating.invoices)
-        ids = write_invoices(rating.invoices, now=datetime.now(UTC), numbers=numbers, run_id=self.run.pk)
+            _refuse_parked(rating)
+            prepared, states = prepare(rating.invoices), rating.states
+        invoices = prepared.invoices
+        self._compare(chunk, invoices)
+        numbers, entry_numbers = self._numbered(chunk, invoices)
+        ids = write_prepared(prepared, now=datetime.now(UTC), numbers=numbers, run_id=self.run.pk)
         if self.books:
-            self._post(self.books, rating.invoices, ids, numbers, entry_numbers)
-        move_on(rating.states)
-        total = sum_money(invoice.total for invoice in rating.invoices)
+            self._post(self.books, invoices, ids, numbers, entry_numbers)
+        move_on(states)
+        total = sum_money(invoice.total for invoice in invoices)
         self._written(chunk, len(ids), total)
         if ids:
             self._say(
@@ -279,13 +285,9 @@ class Worker:
             )
         return len(ids)
 
-    def _compare(self, chunk: Chunk, rating: Rating) -> None:
+    def _compare(self, chunk: Chunk, invoices: Sequence[RatedInvoice]) -> None:
         """Stop when what is there now is not what was planned: a number would be missing, or two would be needed."""
-        if rating.parked:
-            parked = rating.parked[0]
-            reason = parked.reason
-            raise Stopped(f"{parked.agreement}: {reason.message}" + (f" {reason.hint}" if reason.hint else ""))
-        counts = {series.name: count for series, count in self._counted(rating)}
+        counts = {series.name: count for series, count in self._counted(invoices)}
         for name in sorted({*counts, *chunk.numbers}):
             planned, found = chunk.numbers.get(name, {}).get("count", 0), counts.get(name, 0)
             if planned != found:
@@ -417,6 +419,13 @@ class Worker:
             self.actor, f"billing.run.{sentence.split()[0]}", sentence, label, self.run.pk, data
         )
         audit.append([statement], at=datetime.now(UTC))
+
+
+def _refuse_parked(rating: Rating) -> None:
+    """Stop when something can no longer be billed that was numbered."""
+    for parked in rating.parked:
+        reason = parked.reason
+        raise Stopped(f"{parked.agreement}: {reason.message}" + (f" {reason.hint}" if reason.hint else ""))
 
 
 def series_of(invoice: RatedInvoice) -> Series:

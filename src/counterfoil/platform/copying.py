@@ -8,9 +8,11 @@ does in Python (field defaults, ``pre_save``, signals) it does not do: columns l
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from io import BytesIO
+from typing import Any, NamedTuple
 
 from django.db import connection, models
+from psycopg.copy import Copy, FileWriter
 
 
 def copy_rows(model: type[models.Model], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
@@ -28,17 +30,50 @@ def copy_rows(model: type[models.Model], columns: Sequence[str], rows: Iterable[
         DatabaseError: as any insert does; nothing is written then.
     """
     fields = [_field(model, name) for name in columns]
-    quoted = connection.ops.quote_name
-    names = ", ".join(quoted(str(field.column)) for field in fields)
-    statement = f"COPY {quoted(model._meta.db_table)} ({names}) FROM STDIN (FORMAT BINARY)"
     # The cursor wraps no errors of its copy(): what the database refuses must reach commands as Django's errors.
     with connection.wrap_database_errors, connection.cursor() as cursor:
-        with cursor.copy(statement) as copy:
-            copy.set_types([_type_name(field) for field in fields])
-            write = copy.write_row
-            for row in rows:
-                write(row)
+        with cursor.copy(_copy_statement(model, fields)) as copy:
+            _write(copy, fields, rows)
         return int(cursor.rowcount)
+
+
+class Encoded(NamedTuple):
+    """Rows as COPY takes them, a fraction of the size of their values: what waits can wait so."""
+
+    model: type[models.Model]
+    columns: tuple[str, ...]
+    data: bytes
+
+
+def encode_rows(model: type[models.Model], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Encoded:
+    """Make ``rows`` ready to be written by :func:`copy_encoded`; arguments as those of :func:`copy_rows`."""
+    fields = [_field(model, name) for name in columns]
+    buffer = BytesIO()
+    with connection.cursor() as cursor, Copy(cursor.cursor, binary=True, writer=FileWriter(buffer)) as copy:
+        _write(copy, fields, rows)
+    return Encoded(model, tuple(columns), buffer.getvalue())
+
+
+def copy_encoded(rows: Encoded) -> int:
+    """Write rows that were made ready; as :func:`copy_rows`."""
+    fields = [_field(rows.model, name) for name in rows.columns]
+    with connection.wrap_database_errors, connection.cursor() as cursor:
+        with cursor.copy(_copy_statement(rows.model, fields)) as copy:
+            copy.write(rows.data)
+        return int(cursor.rowcount)
+
+
+def _copy_statement(model: type[models.Model], fields: Sequence[models.Field[Any, Any]]) -> str:
+    quoted = connection.ops.quote_name
+    names = ", ".join(quoted(str(field.column)) for field in fields)
+    return f"COPY {quoted(model._meta.db_table)} ({names}) FROM STDIN (FORMAT BINARY)"
+
+
+def _write(copy: Any, fields: Sequence[models.Field[Any, Any]], rows: Iterable[Sequence[Any]]) -> None:
+    copy.set_types([_type_name(field) for field in fields])
+    write = copy.write_row
+    for row in rows:
+        write(row)
 
 
 def update_rows(model: type[models.Model], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> int:
