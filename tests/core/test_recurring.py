@@ -480,7 +480,7 @@ def test_units_billed_twice_for_a_day_are_refused() -> None:
 
 def test_a_credit_beyond_what_was_billed_is_refused() -> None:
     (bill,) = bills_due(MONTH, [SEATS], through=MAR)
-    back: list[BilledItem] = [replace(item, amount=-item.amount, is_credit=True) for item in bill.items]
+    back: list[BilledItem] = [item._replace(amount=-item.amount, is_credit=True) for item in bill.items]
     memo = Bill("credit_memo", None, tuple(back))
     check_bounds([memo], [SEATS], as_booked(bill))
     with pytest.raises(DomainError, match=r"310.00 would be given back for Mar 2026, but 100.00 was billed"):
@@ -491,7 +491,7 @@ def test_the_longest_explanation_fits() -> None:
     step = Step(JAN, Decimal("999999999999.123456"), Decimal("999999999999.12345678"))
     terms = Terms(Cycle("month", 7), JAN, changes="immediately")
     made = bills_due(terms, [Charge("a", (step,), date(2026, 2, 3))], through=JAN)
-    more = replace(step, start=date(2026, 5, 5), unit_price=Decimal("999999999999.87654321"))
+    more = step._replace(start=date(2026, 5, 5), unit_price=Decimal("999999999999.87654321"))
     made += again(terms, [Charge("a", (step, more), date(2026, 2, 3))], made, JAN)
     assert all(100 < len(item.explanation) < 300 for bill in made for item in bill.items)
 

@@ -32,7 +32,7 @@ DAY = timedelta(days=1)
 days = st.dates(FIRST, LAST)
 quantities = st.one_of(st.integers(0, 12).map(Decimal), st.decimals(0, 5, places=2))
 prices = st.one_of(st.decimals(0, 100, places=2), st.decimals(0, 3, places=5))
-steps = st.builds(Step, start=days, quantity=quantities, unit_price=prices, unit_cost=prices)
+steps = st.builds(Step, start=days, quantity=quantities, unit_price=prices, unit_cost=prices, cost_quantity=st.none())
 Key = tuple[object, date]
 
 

@@ -65,8 +65,9 @@ def part_of_closed_invoice(operation: pgtrigger.Operation, row: str) -> pgtrigge
 def counted_parts(table: str, count: str) -> pgtrigger.Trigger:
     """Refuse further rows of ``table`` for an invoice that is closed: its ``count`` seals how many it has.
 
-    One look at all rows of a statement: a trigger for each row would cost more than the row. A closed invoice that is
-    written in bulk comes after its parts, and is checked itself.
+    One look at all rows of a statement: a trigger for each row would cost more than the row. It is planned at each look
+    (EXECUTE): a plan that was kept from an empty table would be slow for ever. A closed invoice that is written in bulk
+    comes after its parts, and is checked itself.
     """
     return pgtrigger.Trigger(
         name="closed_invoice_is_sealed",
@@ -74,13 +75,17 @@ def counted_parts(table: str, count: str) -> pgtrigger.Trigger:
         when=pgtrigger.After,
         operation=pgtrigger.Insert,
         referencing=pgtrigger.Referencing(new="new_parts"),  # type: ignore[no-untyped-call]
+        declare=[("is_late", "BOOLEAN")],
         func=f"""
-            IF EXISTS (
-                SELECT 1 FROM (SELECT DISTINCT invoice_id FROM new_parts) n
-                JOIN billing_invoice i ON i.id = n.invoice_id
-                WHERE i.status = 'closed'
-                    AND i.{count} <> (SELECT count(*) FROM {table} p WHERE p.invoice_id = i.id)
-            ) THEN
+            EXECUTE $query$
+                SELECT EXISTS (
+                    SELECT 1 FROM (SELECT DISTINCT invoice_id FROM new_parts) n
+                    JOIN billing_invoice i ON i.id = n.invoice_id
+                    WHERE i.status = 'closed'
+                        AND i.{count} <> (SELECT count(*) FROM {table} p WHERE p.invoice_id = i.id)
+                )
+            $query$ INTO is_late;
+            IF is_late THEN
                 RAISE EXCEPTION 'counterfoil:posted_is_locked: The invoice is closed; its lines cannot be changed.';
             END IF;
             RETURN NULL;
@@ -90,22 +95,25 @@ def counted_parts(table: str, count: str) -> pgtrigger.Trigger:
 
 #: Refuses closed invoices whose lines and taxes are not there or do not add up to them.
 _COMPLETE = """
-    SELECT n.number INTO bad
-    FROM new_invoices n
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS parts, coalesce(sum(amount), 0) AS amount, coalesce(sum(tax_amount), 0) AS tax,
-            coalesce(sum(cost), 0) AS cost
-        FROM billing_invoiceline p WHERE p.invoice_id = n.id
-    ) l
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS parts, coalesce(sum(amount), 0) AS tax FROM billing_invoicetax p WHERE p.invoice_id = n.id
-    ) t
-    WHERE n.status = 'closed' AND (
-        n.line_count <> l.parts OR n.tax_count <> t.parts OR n.subtotal <> l.amount OR n.tax_total <> t.tax
-        OR n.tax_total <> l.tax OR n.cost_total <> l.cost
-    )
-    LIMIT 1;
-    IF FOUND THEN
+    EXECUTE $query$
+        SELECT n.number
+        FROM new_invoices n
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS parts, coalesce(sum(amount), 0) AS amount, coalesce(sum(tax_amount), 0) AS tax,
+                coalesce(sum(cost), 0) AS cost
+            FROM billing_invoiceline p WHERE p.invoice_id = n.id
+        ) l
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS parts, coalesce(sum(amount), 0) AS tax
+            FROM billing_invoicetax p WHERE p.invoice_id = n.id
+        ) t
+        WHERE n.status = 'closed' AND (
+            n.line_count <> l.parts OR n.tax_count <> t.parts OR n.subtotal <> l.amount OR n.tax_total <> t.tax
+            OR n.tax_total <> l.tax OR n.cost_total <> l.cost
+        )
+        LIMIT 1
+    $query$ INTO bad;
+    IF bad.number IS NOT NULL THEN
         RAISE EXCEPTION 'counterfoil:unbalanced: Invoice % does not add up to its lines and taxes.', bad.number;
     END IF;
     RETURN NULL;

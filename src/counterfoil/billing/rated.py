@@ -101,12 +101,13 @@ class RatedInvoice:
 
 
 class StateAfter(NamedTuple):
-    """How an agreement stands once its invoices are written."""
+    """How an agreement stands once its invoices are written; ``was_parked``: it is not any more."""
 
     agreement_id: int
     next_period: int
     due_on: date | None
     changed_from: date | None
+    was_parked: bool
 
 
 class Parked(NamedTuple):

@@ -462,7 +462,7 @@ class _Engine:
         if changed_from is not None and not chosen:
             settled = due is None or any(bill.kind != "credit_memo" for bill in bills)
             changed_from = None if settled or self.terms.changes == "immediately" else changed_from
-        return StateAfter(self.agreement.id, n, due, changed_from)
+        return StateAfter(self.agreement.id, n, due, changed_from, bool(self.state.parked_code))
 
 
 _NO_HISTORY: Final = History()

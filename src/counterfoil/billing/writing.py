@@ -172,6 +172,8 @@ def move_on(states: Sequence[StateAfter]) -> None:
     """Note how far agreements are billed now; they are nobody's claim and not parked any more."""
     if not states:
         return
-    rows = [(*state, None, "", "", "", None) for state in states]
-    columns = (*StateAfter._fields[1:], "run_id", "parked_code", "parked_reason", "parked_hint", "parked_at")
-    update_rows(BillingState, columns, rows)
+    rows = [(*state[:-1], None) for state in states]
+    update_rows(BillingState, ("next_period", "due_on", "changed_from", "run_id"), rows)
+    if released := [state.agreement_id for state in states if state.was_parked]:
+        parked = BillingState.objects.filter(agreement__any=released)
+        parked.update(parked_code="", parked_reason="", parked_hint="", parked_at=None)

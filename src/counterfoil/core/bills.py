@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Final
@@ -73,8 +72,7 @@ def _merged(group: Sequence[BilledItem]) -> BilledItem:
     text = f"{quantity_text(group[0].quantity)} × {price_text(round_money(price))}: {text} = {amount_text(amount)}"
     if since:
         text += f"; prorated with a start date of {format_date(since)}"
-    return replace(
-        group[-1],
+    return group[-1]._replace(
         service=days,
         unit_price=price,
         amount=amount,

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from counterfoil.core.calendar import Cycle, CycleBase, Period
 from counterfoil.core.money import ZERO, sum_money
@@ -52,8 +52,7 @@ class Terms:
     changes: Changes = "next_invoice"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What a charge is from ``start`` on, until its next step.
 
     ``quantity`` is the billed one: less what is included, never negative. Price and cost are per unit and cycle;
@@ -117,8 +116,7 @@ class Booked:
     by_hand: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class BilledItem:
+class BilledItem(NamedTuple):
     """One line of a bill.
 
     ``period`` is the grid period it belongs to, ``service`` the days it charges. ``unit_price`` is prorated, at eight

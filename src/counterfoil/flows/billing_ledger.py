@@ -19,8 +19,8 @@ from counterfoil.billing.rated import RatedInvoice, RatedLine
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import ZERO, format_money, sum_money
-from counterfoil.core.posting import GlRole, JournalDraft, Key, PostingLine
-from counterfoil.ledger.commands import Chart
+from counterfoil.core.posting import GlRole, Key
+from counterfoil.ledger.commands import Chart, NetEntry
 from counterfoil.ledger.models import AccountingPeriod, PeriodStatus
 from counterfoil.platform.copying import copy_rows
 
@@ -89,25 +89,15 @@ class Books:
                 nets[payable] = nets.get(payable, ZERO) - tax.amount
         return {account: net for account, net in nets.items() if net}
 
-    def draft(self, invoice: RatedInvoice, pk: int, number: str) -> JournalDraft | None:
-        """The journal of an invoice under its number; ``None`` when it moves no money."""
+    def entry(self, invoice: RatedInvoice, pk: int, number: str) -> NetEntry | None:
+        """The entry of an invoice under its number; ``None`` when it moves no money."""
         nets = self.nets(invoice)
         if not nets:
             return None
         kind = "Credit memo" if invoice.type == InvoiceType.CREDIT_MEMO else "Invoice"
         memo = f"{kind} {number}, {invoice.bill_to_name}"
-        receivable = self(GlRole.ACCOUNTS_RECEIVABLE, None)
-        lines = tuple(
-            PostingLine(
-                account,
-                net if net > 0 else ZERO,
-                -net if net < 0 else ZERO,
-                memo,
-                company_key=invoice.bill_to_id if account == receivable else None,
-            )
-            for account, net in nets.items()
-        )
-        return JournalDraft(invoice.date, SourceType.INVOICE.value, pk, "invoice", memo, lines)
+        companies = {self(GlRole.ACCOUNTS_RECEIVABLE, None): invoice.bill_to_id}
+        return NetEntry(invoice.date, SourceType.INVOICE.value, pk, number, "invoice", memo, nets, companies)
 
     def _earned_on(self, line: RatedLine, type_id: int) -> str:
         """The account that a line earns on, or is deferred on."""

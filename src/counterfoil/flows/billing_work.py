@@ -29,7 +29,7 @@ from counterfoil.billing.writing import Prepared, hold, move_on, prepare, write_
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import format_money, sum_money
 from counterfoil.flows.billing_ledger import Books, put_into_batch
-from counterfoil.ledger.commands import Posting, post_many
+from counterfoil.ledger.commands import post_nets
 from counterfoil.platform import audit
 from counterfoil.platform.anyof import array_text
 from counterfoil.platform.commands import refusal_of
@@ -319,12 +319,12 @@ class Worker:
         numbers: Sequence[str],
         entry_numbers: Sequence[str],
     ) -> None:
-        postings = [
-            Posting(draft, number)
+        entries = [
+            entry
             for invoice, pk, number in zip(invoices, ids, numbers, strict=True)
-            if (draft := books.draft(invoice, pk, number)) is not None
+            if (entry := books.entry(invoice, pk, number)) is not None
         ]
-        post_many(postings, actor=self.actor, numbers=entry_numbers, chart=books.chart)
+        post_nets(entries, actor=self.actor, numbers=entry_numbers, chart=books.chart)
         if self.run.batch_id is not None:
             put_into_batch(self.run.batch_id, invoices, ids, numbers)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import NamedTuple
 
 from counterfoil.core.calendar import add_months, format_date, month_start
 from counterfoil.core.errors import DomainError
@@ -182,6 +183,80 @@ def post_many(
                 actor.name,
             )
             for index, posting in enumerate(postings)
+        ),
+    )
+    return ids
+
+
+class NetEntry(NamedTuple):
+    """An entry with one line an account, for those who post thousands: debit less credit of each, adding up to zero.
+
+    ``companies`` are the customers or vendors of accounts that have one.
+    """
+
+    date: date
+    source_type: str
+    source_id: int
+    source_label: str
+    step: str
+    memo: str
+    nets: dict[str, Decimal]
+    companies: dict[str, int]
+
+
+def post_nets(entries: Sequence[NetEntry], *, actor: Actor, numbers: Sequence[str], chart: Chart) -> list[int]:
+    """Write entries under numbers that were taken for them; else as :func:`post_many`.
+
+    Raises:
+        DomainError: as :func:`post_many`; ``unbalanced`` when the sides of one differ.
+    """
+    if not entries:
+        return []
+    periods = chart.periods({entry.date for entry in entries})
+    account_ids = chart.accounts({account for entry in entries for account in entry.nets})
+    ids = take_ids(JournalEntry, len(entries))
+    for entry in entries:
+        if sum(entry.nets.values()):
+            raise DomainError("unbalanced", f"The journal entry “{entry.memo}” does not balance.", field="lines")
+    copy_rows(
+        JournalLine,
+        LINE_COLUMNS[:-1],
+        (
+            (
+                pk,
+                position,
+                account_ids[account],
+                net if net > 0 else ZERO,
+                -net if net < 0 else ZERO,
+                entry.memo[:200],
+                entry.companies.get(account),
+            )
+            for pk, entry in zip(ids, entries, strict=True)
+            for position, (account, net) in enumerate(entry.nets.items(), start=1)
+        ),
+    )
+    rows = zip(ids, numbers, entries, strict=True)
+    copy_rows(
+        JournalEntry,
+        ENTRY_COLUMNS,
+        (
+            (
+                pk,
+                number,
+                entry.date,
+                periods[entry.date],
+                entry.source_type,
+                entry.source_id,
+                entry.source_label,
+                entry.step,
+                1,
+                entry.memo[:200],
+                len(entry.nets),
+                sum(net for net in entry.nets.values() if net > 0),
+                None,
+                actor.name,
+            )
+            for pk, number, entry in rows
         ),
     )
     return ids
