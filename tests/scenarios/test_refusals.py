@@ -486,7 +486,13 @@ def test_a_batch_that_does_not_balance_is_not_transferred(world: World) -> None:
     bad = make_invoice(world, on=JAN_10, closed=False)
     batch_of = {"actor": FINANCE, "invoice_ids": [good.pk, bad.pk]}
     # A total that its lines do not add up to; no command writes one, and the constraint on the head does not see it.
-    Invoice.objects.filter(pk=bad.pk).update(subtotal=D("151"), total=D("160"), status="closed", number="INV-X")
+    with connection.cursor() as cursor:  # the trigger does see it
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE billing_invoice DISABLE TRIGGER USER")
+        Invoice.objects.filter(pk=bad.pk).update(
+            subtotal=D("151"), total=D("160"), status="closed", number="INV-X", line_count=1, tax_count=1
+        )
+        cursor.execute("ALTER TABLE billing_invoice ENABLE TRIGGER USER")
 
     refused(lambda: create_batch(**batch_of), "unbalanced", "INV-X", "160.00", "159.00")
     batch = create_batch(actor=FINANCE, invoice_ids=[good.pk])
@@ -512,20 +518,33 @@ def test_the_database_takes_no_entry_that_does_not_balance(world: World) -> None
 
 
 def write_entry(
-    debit: str, credit: str, total: str, lines: int, *, number: str = "JE-9999", source_id: int = 1
+    debit: str,
+    credit: str,
+    total: str,
+    lines: int,
+    *,
+    number: str = "JE-9999",
+    source_id: int = 1,
+    on: date = JAN_10,
 ) -> None:
-    head = write_head(number, source_id, total, lines)
+    """Lines first: the entry seals them."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval(pg_get_serial_sequence('ledger_journalentry', 'id'))")
+        (pk,) = cursor.fetchone()
     JournalLine.objects.bulk_create(
         [
-            JournalLine(entry=head, position=1, account=Account.objects.get(code="1000"), debit=D(debit)),
-            JournalLine(entry=head, position=2, account=Account.objects.get(code="4000"), credit=D(credit)),
+            JournalLine(entry_id=pk, position=1, account=Account.objects.get(code="1000"), debit=D(debit)),
+            JournalLine(entry_id=pk, position=2, account=Account.objects.get(code="4000"), credit=D(credit)),
         ]
     )
+    write_head(number, source_id, total, lines, on=on, pk=pk)
 
 
-def write_head(number: str, source_id: int, total: str, lines: int, *, on: date = JAN_10) -> JournalEntry:
+def write_head(
+    number: str, source_id: int, total: str, lines: int, *, on: date = JAN_10, pk: int | None = None
+) -> JournalEntry:
     return JournalEntry.objects.create(
-        number=number, date=on, period=AccountingPeriod.objects.get(start=JANUARY), source_type="manual",
+        pk=pk, number=number, date=on, period=AccountingPeriod.objects.get(start=JANUARY), source_type="manual",
         source_id=source_id, source_label=number, step="entry", memo="by hand", line_count=lines, total=D(total),
         posted_by="nobody",
     )  # fmt: skip
@@ -560,6 +579,7 @@ def test_nothing_is_posted_into_a_closed_period(world: World) -> None:
     transfer_batch(actor=FINANCE, batch_id=batch.pk, now=NOW)
     receipt, waiting = stock(world, cable(world), "5", "4"), make_invoice(world, on=JAN_31)
     open_batch = create_batch(actor=FINANCE, invoice_ids=[waiting.pk])
+    database_refuses(lambda: write_entry("10", "10", "10", 2, source_id=999, on=date(2026, 2, 1)), code="invalid")
     close_january()
 
     for deed in (
@@ -582,8 +602,7 @@ def test_nothing_is_posted_into_a_closed_period(world: World) -> None:
         ),
     ):
         refused(deed, "period_closed", "January 2026", "reopen")
-    database_refuses(lambda: write_head("JE-9999", 1, "10", 2), code="period_closed")
-    database_refuses(lambda: write_head("JE-9999", 1, "10", 2, on=date(2026, 2, 1)), code="invalid")
+    database_refuses(lambda: write_entry("10", "10", "10", 2, source_id=999), code="period_closed")
 
 
 def test_depreciation_of_a_closed_month_is_refused_as_a_whole(world: World) -> None:

@@ -19,7 +19,7 @@ from counterfoil.assets import commands as assets
 from counterfoil.assets.models import Asset, AssetCategory, AssetStatus, DepreciationLine
 from counterfoil.ledger.models import Account, JournalEntry
 from counterfoil.platform.identity import Role
-from counterfoil.web import navigation
+from counterfoil.web import navigation, remembered
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_depreciation_of_past_months_waits_in_the_navigation(world: World, asset
 
     for on, waiting in ((date(2026, 1, 31), 0), (date(2026, 2, 1), 1)):
         monkeypatch.setattr(pages, "today", lambda on=on: on)
-        monkeypatch.setattr(navigation, "today", lambda on=on: on)
+        monkeypatch.setattr(remembered, "today", lambda on=on: on)
         assert navigation.counts()["depreciation_due"] == waiting
 
 

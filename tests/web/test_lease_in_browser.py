@@ -223,7 +223,7 @@ def invoice_the_cost(desk: Desk) -> None:
     desk.press("Invoice")
     desk.fill(on="2026-01-15")
     desk.press("Make the draft invoice")
-    desk.press("Bill-to")
+    desk.press("Change the bill-to")
     desk.fill(bill_to="Northwind HaaS")
     desk.press("Save")
     desk.reads("Northwind HaaS", "0.00")

@@ -125,4 +125,6 @@ def invoice_agreements_through(
     text = f"invoiced agreements through {format_date(through)}: {len(written)} drafted, {len(parked)} left out"
     audit.record(actor, "billing.agreements.invoiced", text, parked=[each.agreement for each in parked])
     made = Invoice.objects.select_related("agreement").in_bulk(written)
+    drafted = {pk: f"drafted the invoice of {each.agreement}: {amounts(each)}" for pk, each in made.items()}
+    audit.record_each(actor, "billing.invoice.drafted", Invoice, drafted)
     return InvoicingRun(tuple(made[pk] for pk in written), parked)

@@ -414,7 +414,7 @@ class _Engine:
         origin_id: int | None = None
         if row is None:
             member = self._member(item)
-            deferred, of, text, explanation = member.prepayment, member.id, member.name, item.explanation
+            deferred, of, text, explanation = member.is_deferred, member.id, member.name, item.explanation
         else:
             product_id, addition_id, origin_id = row.product_id, row.id, row.origin_id
             of, text, explanation = row.agreement_id, row.invoice_text.strip() or row.description, _explained(item, row)
