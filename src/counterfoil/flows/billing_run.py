@@ -117,8 +117,10 @@ def _one_at_a_time() -> None:
 
 
 def _parts(ids: Sequence[int]) -> Iterator[list[int]]:
-    for start in range(0, len(ids), CHUNK):
-        yield list(ids[start : start + CHUNK])
+    """Chunks; a run of two is one, since it is over before a second worker has looked up what it needs."""
+    size = CHUNK if len(ids) > 2 * CHUNK else max(len(ids), 1)
+    for start in range(0, len(ids), size):
+        yield list(ids[start : start + size])
 
 
 @command(roles=FINANCE)

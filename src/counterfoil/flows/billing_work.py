@@ -10,10 +10,12 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Final
 
 from django.db import DatabaseError, OperationalError, connection, transaction
@@ -43,6 +45,9 @@ ENTRIES: Final = Series("journal_entry", "JE-")
 
 #: Rated invoices that a worker keeps in memory, some 4 kB each; what is beyond is rated twice.
 MOST_KEPT: Final = 30_000
+
+#: Seconds that a worker waits, once, before it writes what somebody else has rated: rating it again takes longer.
+_COURTESY: Final = 0.3
 
 #: What a worker reports after each chunk: how many invoices there were on it.
 Report = Callable[[int], None]
@@ -109,11 +114,20 @@ class Worker:
     def __init__(self, run_id: int, report: Report | None = None) -> None:
         self.run = BillingRun.objects.get(pk=run_id)
         self.report = report
-        self.reference = Reference()
-        self.books = Books() if self.run.mode == RunMode.TRANSFER else None
         self._kept: dict[int, tuple[Prepared, list[StateAfter]]] = {}
         self._careful: set[int] = set()
+        self._has_waited = False
         self.actor = Actor(self.run.started_by_id_of_user, self.run.started_by, frozenset({Role.FINANCE}), "job")
+
+    @cached_property
+    def reference(self) -> Reference:
+        """Settings, terms and taxes."""
+        return Reference()
+
+    @cached_property
+    def books(self) -> Books | None:
+        """Accounts and periods, where the run goes to the books."""
+        return Books() if self.run.mode == RunMode.TRANSFER else None
 
     def step(self) -> bool:
         """Take a chunk, or bring the run on; says whether there may be more to do."""
@@ -123,10 +137,15 @@ class Worker:
         try:
             with transaction.atomic():
                 chunk = self._claim()
-                if chunk is not None:
+                is_others = chunk is not None and self._is_of_others(chunk)
+                if chunk is not None and not is_others:
                     count = self._do(chunk)
             if chunk is None:
                 return self._advance()
+            if is_others:
+                time.sleep(_COURTESY)
+                self._has_waited = True
+                return True
         except Stopped as stopped:
             self._stop(str(stopped))
             return False
@@ -147,6 +166,11 @@ class Worker:
         if self.report:
             self.report(count)
         return True
+
+    def _is_of_others(self, chunk: Chunk) -> bool:
+        """Whether somebody else has rated it, and may be about to write it; asked once, then all are anybody's."""
+        is_writing = self.run.status == RunStatus.NUMBERED
+        return is_writing and chunk.pk not in self._kept and not self._has_waited
 
     def _claim(self) -> Chunk | None:
         wanted = ChunkStatus.RATED if self.run.status == RunStatus.NUMBERED else ChunkStatus.WAITING
