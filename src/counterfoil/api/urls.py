@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import functools
+import json
 from typing import Any, Final
 
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, path, re_path
 from ninja import NinjaAPI
+from ninja.openapi.docs import Swagger
 from ninja.openapi.schema import OpenAPISchema
+from ninja.responses import NinjaJSONEncoder
 
 from counterfoil import __version__
 from counterfoil.api import errors
@@ -30,6 +34,15 @@ are taken as strings or JSON numbers and never pass through a float.
 
 **Lists** are read page by page, in the order of the ids: `?limit=&cursor=` gives `{items, next_cursor}`.
 """
+
+
+class Pages(Swagger):
+    """The documentation, with the document in the page: the reader of fetched ones gives up on one of this size."""
+
+    def render_page(self, request: HttpRequest, api: NinjaAPI, **kwargs: Any) -> HttpResponse:
+        """The page."""
+        self.settings["spec"] = json.loads(json.dumps(api.get_openapi_schema(), cls=NinjaJSONEncoder))
+        return super().render_page(request, api, **kwargs)
 
 
 class Api(NinjaAPI):
@@ -64,6 +77,7 @@ api = Api(
     description=DESCRIPTION,
     urls_namespace="api",
     parser=ExactParser(),
+    docs=Pages(),
     docs_url="/docs",
     openapi_url="/openapi.json",
 )
