@@ -47,7 +47,7 @@ ENTRIES: Final = Series("journal_entry", "JE-")
 MOST_KEPT: Final = 30_000
 
 #: Seconds that a worker waits, once, before it writes what somebody else has rated: rating it again takes longer.
-_COURTESY: Final = 0.3
+_COURTESY: Final = 0.3  # not money
 
 #: What a worker reports after each chunk: how many invoices there were on it.
 Report = Callable[[int], None]
