@@ -86,7 +86,9 @@ class Chunk:
 
 
 def work(run_id: int, report: Report | None = None) -> None:
-    """Work on a run until nothing is left to do, it is paused, or it stops at a problem."""
+    """Work on a run, if there is one, until nothing is left to do, it is paused, or it stops at a problem."""
+    if not BillingRun.objects.filter(pk=run_id).exists():
+        return
     with _patient_collector():
         worker = Worker(run_id, report)
         while worker.step():
