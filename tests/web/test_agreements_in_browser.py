@@ -94,3 +94,4 @@ def test_what_is_wrong_is_said_beside_its_field_and_nothing_typed_is_lost(desk: 
     desk.fill(application_unlimited="no")
     desk.press("Make the agreement")
     desk.reads("Recap", "of 5 hours used" if desk.page.locator(".cf-gauge").count() else "grants nothing today")
+    desk.page.wait_for_load_state("networkidle")  # a part still loads, and would meet the emptying of the tables
