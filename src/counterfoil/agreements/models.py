@@ -429,6 +429,16 @@ class Addition(models.Model):
     cancelled_date = models.DateField(null=True, blank=True, help_text="Last day it is billed for.")
     serial_number = models.CharField(max_length=50, blank=True)
     purchase_item = models.BooleanField(default=False, help_text="Bought for this agreement.")
+    offer = models.ForeignKey("catalog.Offer", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    term = models.CharField(max_length=10, blank=True, default="", db_default="", help_text="month:1, year:1, year:3")
+    price_model = models.ForeignKey(
+        "catalog.PriceModel",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Prices a changed quantity.",
+    )
     committed_through = models.DateField(
         null=True, blank=True, help_text="Owed until this day, unless it is given back in time."
     )
@@ -476,6 +486,14 @@ class AdditionChange(models.Model):
     unit_price = price_field()
     unit_cost = price_field(default=0)
     reason = models.CharField(max_length=200, blank=True)
+    origin = models.ForeignKey(
+        "quotes.QuoteLine",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="addition_changes",
+        help_text="The line of a change quote it comes from.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "counterfoil.usage",
     "counterfoil.billing",
     "counterfoil.assets",
+    "counterfoil.matching",
     "counterfoil.accounting",
     "counterfoil.web",
 ]

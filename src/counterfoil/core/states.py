@@ -12,8 +12,25 @@ from counterfoil.core.errors import DomainError
 
 Transition = tuple[str, str]
 
+#: What may become of a quote's version that the customer can see.
+_CUSTOMER_MAY_SEE_THEN: Final = ("accepted", "declined", "expired", "superseded", "withdrawn")
+
 TRANSITIONS: Final[dict[str, frozenset[Transition]]] = {
     "opportunity": frozenset({("open", "won"), ("open", "lost"), ("lost", "open")}),
+    "quote_version": frozenset(
+        {
+            ("draft", "in_approval"),
+            ("draft", "sent"),
+            ("draft", "superseded"),
+            ("draft", "withdrawn"),
+            ("in_approval", "draft"),
+            ("in_approval", "sent"),
+            ("in_approval", "superseded"),
+            ("in_approval", "withdrawn"),
+            *((here, there) for here in ("sent", "viewed") for there in _CUSTOMER_MAY_SEE_THEN),
+            ("sent", "viewed"),
+        }
+    ),
     "agreement": frozenset({("active", "cancelled"), ("active", "ended")}),
     "sales_order": frozenset({("open", "closed"), ("open", "cancelled"), ("closed", "open")}),
     "purchase_order": frozenset(
@@ -40,6 +57,15 @@ TRANSITIONS: Final[dict[str, frozenset[Transition]]] = {
             ("paused", "rating"),
             ("paused", "numbered"),
             ("paused", "cancelled"),
+        }
+    ),
+    "match_exception": frozenset(
+        {
+            ("open", "mended"),
+            ("open", "overridden"),
+            ("overridden", "open"),
+            ("overridden", "mended"),
+            ("mended", "open"),
         }
     ),
     "batch": frozenset({("open", "transferred")}),

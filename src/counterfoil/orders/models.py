@@ -61,6 +61,12 @@ class SalesOrderLine(models.Model):
     unit_price = price_field(default=0)
     unit_cost = price_field(default=0)
     taxable = models.BooleanField(default=True)
+    offer = models.ForeignKey("catalog.Offer", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    term = models.CharField(max_length=10, blank=True, default="", db_default="", help_text="month:1, year:1, year:3")
+    billing_cycle = models.CharField(
+        max_length=10, blank=True, default="", db_default="", help_text="Of what is bought for a term; once if empty."
+    )
+    start_date = models.DateField(null=True, blank=True, help_text="Of the term.")
     origin = models.ForeignKey(
         "quotes.QuoteLine", null=True, blank=True, on_delete=models.PROTECT, related_name="order_lines"
     )

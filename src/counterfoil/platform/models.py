@@ -8,6 +8,7 @@ import pgtrigger
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Lower, Now
 
 from counterfoil.platform.identity import Actor, Role
@@ -137,3 +138,28 @@ class RememberedAnswer(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "key"], name="one_answer_per_idempotency_key")]
+
+
+class Hold(models.Model):
+    """What keeps a document from its deciding step until it is released (:mod:`counterfoil.platform.holds`)."""
+
+    label = models.CharField(max_length=60, help_text="Of the document's model.")
+    object_id = models.BigIntegerField()
+    source = models.CharField(max_length=20, help_text="Who holds it.")
+    key = models.CharField(max_length=200, help_text="Of the reason, once for a document while it holds.")
+    reason = models.TextField()
+    hint = models.TextField(blank=True)
+    placed_at = models.DateTimeField()
+    released_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["label", "object_id"], name="holds_of_a_document", condition=Q(released_at=None))
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["label", "object_id", "source", "key"],
+                condition=Q(released_at=None),
+                name="held_once_by_a_reason",
+            )
+        ]

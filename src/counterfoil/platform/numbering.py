@@ -12,12 +12,14 @@ from counterfoil.platform.models import NumberSequence
 #: Document -> prefix. At most 11 characters with the number: QuickBooks Desktop takes no more.
 PREFIXES: Final[dict[str, str]] = {
     "opportunity": "OPP-",
+    "quote": "Q-",
     "agreement": "AGR-",
     "sales_order": "SO-",
     "purchase_order": "PO-",
     "receipt": "RCV-",
     "shipment": "SHP-",
     "vendor_bill": "VB-",
+    "vendor_statement": "VST-",
     "invoice": "INV-",
     "credit_memo": "CM-",
     "journal_entry": "JE-",

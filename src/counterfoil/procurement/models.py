@@ -62,6 +62,21 @@ class PurchaseOrderLine(models.Model):
     order_line = models.ForeignKey(
         "orders.SalesOrderLine", null=True, blank=True, on_delete=models.PROTECT, related_name="purchase_order_lines"
     )
+    addition = models.ForeignKey(
+        "agreements.Addition",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="purchase_order_lines",
+        help_text="The addition it is bought for.",
+    )
+    offer = models.ForeignKey("catalog.Offer", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    term = models.CharField(max_length=10, blank=True, default="", db_default="", help_text="month:1, year:1, year:3")
+    billing_cycle = models.CharField(
+        max_length=10, blank=True, default="", db_default="", help_text="How often the vendor bills; once if empty."
+    )
+    start_date = models.DateField(null=True, blank=True, help_text="Of the term.")
+    end_date = models.DateField(null=True, blank=True, help_text="Last day of the term, of a co-termed purchase.")
     origin = models.ForeignKey(
         "quotes.QuoteLine", null=True, blank=True, on_delete=models.PROTECT, related_name="purchase_order_lines"
     )

@@ -1,0 +1,95 @@
+"""Holds: what keeps a document from going on until it is mended, or released by somebody who may.
+
+Whoever finds a reason (the three-way match, say) places a hold on the document by its label and id; the commands of the
+document's own context call :func:`ensure_not_held` before its deciding step, and know nothing of who holds it. An
+*inspector* is asked right then, so that a hold is never decided by figures that are out of date.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from django.db import models
+from django.utils import timezone
+
+from counterfoil.core.errors import DomainError
+from counterfoil.platform.models import Hold
+
+#: Label of a model (``procurement.purchaseorder``) -> who looks again at some of its records, by their ids.
+INSPECTORS: Final[dict[str, list[Callable[[list[int]], None]]]] = defaultdict(list)
+
+
+def inspector(label: str) -> Callable[[Callable[[list[int]], None]], Callable[[list[int]], None]]:
+    """Register a function that places and releases holds on records of ``label``, given their ids."""
+
+    def register(function: Callable[[list[int]], None]) -> Callable[[list[int]], None]:
+        INSPECTORS[label].append(function)
+        return function
+
+    return register
+
+
+def inspect(label: str, ids: Iterable[int]) -> None:
+    """Let every inspector of the label look again at the records."""
+    wanted = list(ids)
+    for look in INSPECTORS.get(label, ()):
+        if wanted:
+            look(wanted)
+
+
+def ensure_not_held(record: models.Model, deed: str) -> None:
+    """Refuse the deciding step of a document that is held, after its inspectors have looked again.
+
+    Args:
+        record: the document.
+        deed: what is refused, as in ``"sent"``.
+
+    Raises:
+        DomainError: ``held``, with every reason.
+    """
+    label, pk = record._meta.label_lower, record.pk
+    inspect(label, [pk])
+    found = held_among(label, [pk]).get(pk)
+    if found:
+        raise DomainError(
+            "held",
+            f"{record} is held and cannot be {deed}: {' '.join(hold.reason for hold in found)}",
+            hint=found[0].hint or "Mend what differs, or release the hold with a reason.",
+        )
+
+
+def held_among(label: str, ids: Iterable[int]) -> dict[int, list[Hold]]:
+    """Which of the records are held and by what, with one query; inspectors are not asked."""
+    rows = Hold.objects.filter(label=label, object_id__in=list(ids), released_at=None).order_by("id")
+    found: dict[int, list[Hold]] = defaultdict(list)
+    for hold in rows:
+        found[hold.object_id].append(hold)
+    return dict(found)
+
+
+def set_holds(label: str, source: str, wanted: dict[tuple[int, str], dict[str, Any]], among: Iterable[int]) -> None:
+    """Make the open holds that ``source`` has on the records ``among`` be exactly those ``wanted``.
+
+    Args:
+        label: of the model.
+        source: who holds, such as ``matching``.
+        wanted: (record's id, key of the reason) -> ``reason`` and ``hint``.
+        among: ids of the records that were looked at.
+    """
+    there = {
+        (hold.object_id, hold.key): hold
+        for hold in Hold.objects.filter(label=label, source=source, object_id__in=list(among), released_at=None)
+    }
+    gone = [hold.pk for key, hold in there.items() if key not in wanted]
+    if gone:
+        Hold.objects.filter(pk__in=gone).update(released_at=timezone.now())
+    Hold.objects.bulk_create(
+        [
+            Hold(label=label, object_id=pk, source=source, key=key, placed_at=timezone.now(), **words)
+            for (pk, key), words in wanted.items()
+            if (pk, key) not in there
+        ],
+        ignore_conflicts=True,
+    )
