@@ -184,21 +184,21 @@ def test_work_waits_as_the_invoices_it_becomes(world: World, finance: Client) ->
             work_role_id=engineer.pk, ticket=ticket,
         )  # fmt: skip
 
-    assert "1 invoice to 1 customer" in text_of(finance.get("/invoices/work/"))
-    assert "2 invoices to 1 customer" in text_of(finance.get("/invoices/work/?grouping=ticket"))
-    assert finance.get("/invoices/work/?grouping=nonsense&through=2026-13-40").status_code == 200
-    refused(post(finance, "/invoices/work/", through="2026-03-10", on="2026-03-10"), "Tick the customers")
+    assert "1 invoice to 1 customer" in text_of(finance.get("/invoices/to-bill/"))
+    assert "2 invoices to 1 customer" in text_of(finance.get("/invoices/to-bill/?grouping=ticket"))
+    assert finance.get("/invoices/to-bill/?grouping=nonsense&through=2026-13-40").status_code == 200
+    refused(post(finance, "/invoices/to-bill/", through="2026-03-10", on="2026-03-10"), "Tick the customers")
 
     there = done(
         post(
-            finance, "/invoices/work/",
+            finance, "/invoices/to-bill/",
             through="2026-03-10", on="2026-03-10", grouping="ticket", company=[str(world.acme.pk)],
         )
     )  # fmt: skip
 
     assert there == "/invoices/?state=draft"
     assert [invoice.subtotal for invoice in Invoice.objects.all()] == [240, 240]
-    assert "All work is billed" in text_of(finance.get("/invoices/work/"))
+    assert "All work is billed" in text_of(finance.get("/invoices/to-bill/"))
 
 
 def test_a_payment_can_wait_be_applied_later_and_be_taken_back(world: World, finance: Client) -> None:
@@ -267,7 +267,7 @@ def test_who_may_only_look_is_offered_nothing_and_may_do_nothing(world: World, c
     for word in ("/credit/", "/reverse/", "/payments/new/"):
         assert word not in page
     assert client.post("/invoices/bulk/", {"deed": "close", "invoice": [invoice.pk]}).status_code == 403
-    for address in ("/invoices/", "/invoices/work/", "/invoices/ageing/", f"/invoices/ageing/{world.acme.pk}/"):
+    for address in ("/invoices/", "/invoices/to-bill/", "/invoices/ageing/", f"/invoices/ageing/{world.acme.pk}/"):
         assert client.get(address).status_code == 200, address
 
 

@@ -258,5 +258,5 @@ def _work_row(charge: Charge) -> WorkRow:
 
 urlpatterns: list[URLPattern] = [
     path("invoices/agreements/", invoice_agreements, name="invoice_agreements"),
-    path("invoices/work/", work, name="invoice_work"),
+    path("invoices/to-bill/", work, name="invoice_work"),
 ]
