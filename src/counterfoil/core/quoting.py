@@ -1,0 +1,747 @@
+"""What a quote comes to: lines with their discounts, options and bundles, and totals whose parts always add up.
+
+    priced = price_quote(lines, sections, discount=Discount("percent", Decimal(5)), picks=Picks(frozenset({3})))
+    priced.totals.monthly.price
+
+A line's net unit price is rounded to 8 decimals and its amount is quantity x unit price, rounded to the cent: what the
+customer signs is what is billed. Discounts are taken one after another, the line's, its section's, the quote's, each
+off what the one before left. A discount in per cent is taken off every line; one by amount off the one-time lines
+alone, in proportion to what they come to, so that the parts add up to it (largest remainder). Lines that take away
+from what the customer has (decreases and cancellations) count below zero and are not discounted by section or quote:
+they are worth what they were bought for.
+
+A discount by amount that is larger than what it would be taken off is refused, also when a customer's picks make it so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final, Literal, NamedTuple
+
+from counterfoil.core.bills import price_text, quantity_text
+from counterfoil.core.calendar import Cycle
+from counterfoil.core.errors import DomainError
+from counterfoil.core.money import (
+    ZERO,
+    allocate,
+    extend,
+    format_money,
+    multiply,
+    round_money,
+    round_to,
+    settle,
+    sum_money,
+)
+from counterfoil.core.pricing import TierModel, price_of
+
+Kind = Literal["", "percent", "amount"]
+_HUNDRED: Final = Decimal(100)
+_PRICE_PLACES: Final = 8
+
+
+# -- what goes in ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Discount:
+    """A discount in ``percent`` (10 is 10 %) or by ``amount``; none without a kind."""
+
+    kind: Kind = ""
+    value: Decimal = Decimal(0)
+
+    def __post_init__(self) -> None:
+        if self.kind == "percent" and not 0 <= self.value <= 100:
+            raise DomainError(
+                "invalid",
+                f"A discount lies between 0 and 100 %; {quantity_text(self.value)} does not.",
+                field="discount_value",
+            )
+        if self.value < 0:
+            raise DomainError("invalid", "A discount cannot be negative.", field="discount_value")
+
+    def __bool__(self) -> bool:
+        return bool(self.kind and self.value)
+
+
+NO_DISCOUNT: Final = Discount()
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedLine:
+    """A line as staff wrote it.
+
+    Attributes:
+        key: names the line.
+        label: what people call it in a refusal.
+        quantity: in the product's unit; of a component it follows from its bundle's.
+        list_price: per unit and billing cycle, before discounts; with a ``model``, it follows from that.
+        unit_cost: likewise.
+        discount: of this line alone; an amount is taken off each billing cycle.
+        section: key of its section, if any.
+        model: a tier model it is priced with.
+        billing_cycle: ``month:1``; empty is one-time.
+        term: ``year:3``; empty is none.
+        cycles: how many are billed; empty: what the term holds, or open-ended without a term.
+        is_usage: billed by what is used; the quantity is an estimate and counts apart.
+        optional: the customer may take it or leave it.
+        selected: it is taken (of an optional line, or of a line of a choice group).
+        choice_group: of the lines of a group, exactly one is selected.
+        bundle: key of the bundle it is a component of.
+        bundle_quantity: so many for each bundle; ``fixed_quantity``: so many however many bundles.
+        quantity_min: the customer may go down to; ``quantity_max``: up to.
+        sign: -1 for what is taken away from what the customer has.
+        first_share: what a first period shortened by a co-term is of a whole one.
+    """
+
+    key: int
+    quantity: Decimal
+    list_price: Decimal = Decimal(0)
+    unit_cost: Decimal = Decimal(0)
+    discount: Discount = NO_DISCOUNT
+    section: int | None = None
+    model: TierModel | None = None
+    billing_cycle: str = ""
+    term: str = ""
+    cycles: int | None = None
+    is_usage: bool = False
+    optional: bool = False
+    selected: bool = True
+    choice_group: str = ""
+    bundle: int | None = None
+    bundle_quantity: Decimal | None = None
+    fixed_quantity: bool = False
+    quantity_min: Decimal | None = None
+    quantity_max: Decimal | None = None
+    sign: Literal[1, -1] = 1
+    first_share: Fraction | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedSection:
+    """A section and the discount on its lines."""
+
+    key: int
+    discount: Discount = NO_DISCOUNT
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit:
+    """What is asked for in advance: per cent of the one-time total, or an amount."""
+
+    kind: Kind = ""
+    value: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Picks:
+    """What a customer picked.
+
+    Attributes:
+        selected: the optional lines that are taken, and the chosen one of each choice group; every other optional line
+            is left. ``None`` leaves the selection as it was quoted.
+        quantities: of the lines whose quantity may be changed; the others stay as quoted.
+    """
+
+    selected: frozenset[int] | None = None
+    quantities: Mapping[int, Decimal] = field(default_factory=dict)
+
+
+class Due(NamedTuple):
+    """What falls due of a line at first, to be taxed."""
+
+    key: int
+    amount: Decimal
+    quantity: Decimal
+
+
+#: The tax on what falls due at once.
+TaxOf = Callable[[Sequence[Due]], Decimal]
+
+
+# -- what comes out ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PricedLine:
+    """A line and what it comes to; below zero where it takes away from what the customer has.
+
+    Attributes:
+        key: as given.
+        counts: whether it is in the totals: taken, and not of a bundle that is left.
+        quantity: as picked, or as follows from the bundle's.
+        list_price: per unit before discounts.
+        unit_price: per unit after all discounts, 8 decimals.
+        list_amount: quantity x list price, rounded; for one billing cycle, or once.
+        amount: quantity x unit price, rounded.
+        cost: quantity x unit cost, rounded.
+        cycles: how many cycles are billed; ``None`` for one-time and open-ended lines.
+        first_amount: of the first period, where a co-term shortens it.
+        first_cost: likewise.
+        explanation: how the amount came about, step by step.
+    """
+
+    key: int
+    counts: bool
+    quantity: Decimal
+    list_price: Decimal
+    unit_price: Decimal
+    list_amount: Decimal
+    amount: Decimal
+    cost: Decimal
+    cycles: int | None = None
+    first_amount: Decimal | None = None
+    first_cost: Decimal | None = None
+    explanation: tuple[str, ...] = ()
+
+    @property
+    def discount_amount(self) -> Decimal:
+        """What all discounts take off."""
+        return sum_money([self.list_amount, -self.amount])
+
+    @property
+    def margin(self) -> Decimal:
+        """Amount less cost, for one billing cycle or once."""
+        return sum_money([self.amount, -self.cost])
+
+    @property
+    def margin_percent(self) -> Decimal | None:
+        """Margin in per cent of the amount, to one decimal; ``None`` for an amount of nothing."""
+        return percent_of(self.margin, self.amount)
+
+    @property
+    def due_first(self) -> Decimal:
+        """What falls due at first: once, or for the first period."""
+        return self.amount if self.first_amount is None else self.first_amount
+
+    @property
+    def term_amount(self) -> Decimal | None:
+        """What all its cycles come to; ``None`` for one-time and open-ended lines."""
+        return _over_term(self.cycles, self.amount, self.first_amount)
+
+    @property
+    def term_list(self) -> Decimal | None:
+        """Likewise, before discounts."""
+        return _over_term(self.cycles, self.list_amount, None if self.first_amount is None else self._first_list)
+
+    @property
+    def term_cost(self) -> Decimal | None:
+        """Likewise, the cost."""
+        return _over_term(self.cycles, self.cost, self.first_cost)
+
+    @property
+    def _first_list(self) -> Decimal:
+        assert self.first_amount is not None
+        if not self.amount:
+            return ZERO
+        return round_money(Fraction(self.list_amount) * Fraction(self.first_amount) / Fraction(self.amount))
+
+
+def _over_term(cycles: int | None, amount: Decimal, first: Decimal | None) -> Decimal | None:
+    if cycles is None:
+        return None
+    if first is None:
+        return multiply(amount, Decimal(cycles))
+    return sum_money([first, multiply(amount, Decimal(cycles - 1))])
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What lines come to: before discounts, what is charged, and what it costs."""
+
+    list: Decimal = ZERO
+    price: Decimal = ZERO
+    cost: Decimal = ZERO
+
+    @property
+    def discount(self) -> Decimal:
+        """What all discounts take off."""
+        return sum_money([self.list, -self.price])
+
+    @property
+    def discount_percent(self) -> Decimal | None:
+        """In per cent of the list, to one decimal; ``None`` without a list price."""
+        return percent_of(self.discount, self.list)
+
+    @property
+    def margin(self) -> Decimal:
+        """Price less cost."""
+        return sum_money([self.price, -self.cost])
+
+    @property
+    def margin_percent(self) -> Decimal | None:
+        """In per cent of the price, to one decimal; ``None`` without a price."""
+        return percent_of(self.margin, self.price)
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(*(sum_money(pair) for pair in zip(self.parts, other.parts, strict=True)))
+
+    @property
+    def parts(self) -> tuple[Decimal, Decimal, Decimal]:
+        """List, price and cost."""
+        return self.list, self.price, self.cost
+
+
+NOTHING: Final = Sums()
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What is taken comes to, before tax.
+
+    Attributes:
+        one_time: what is paid once.
+        monthly: what recurs, brought to a month and rounded once.
+        yearly: what recurs, brought to a year and rounded once.
+        term: what the recurring lines with an end come to over all their cycles.
+        value: one-time and term, and a year of what is open-ended. Margin and discount of the quote are those of this.
+        usage_monthly: the estimate of usage lines, brought to a month; in none of the others.
+        first: what falls due at first of what recurs.
+        open_ended: whether something recurs without an end.
+    """
+
+    one_time: Sums = NOTHING
+    monthly: Sums = NOTHING
+    yearly: Sums = NOTHING
+    term: Sums = NOTHING
+    value: Sums = NOTHING
+    usage_monthly: Sums = NOTHING
+    first: Decimal = ZERO
+    open_ended: bool = False
+
+    @property
+    def whole_term(self) -> Sums:
+        """One-time and term."""
+        return self.one_time + self.term
+
+
+@dataclass(frozen=True, slots=True)
+class SectionTotals:
+    """What the lines of a section come to; ``key`` is ``None`` for lines in no section. They add up to the totals."""
+
+    key: int | None
+    one_time: Decimal
+    monthly: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class TaxEstimate:
+    """The tax on what is paid once, and on a first period of what recurs."""
+
+    one_time: Decimal = ZERO
+    recurring: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class PricedQuote:
+    """A quote and what it comes to, in the order of its lines.
+
+    Attributes:
+        lines: every line, taken or not.
+        totals: of what is taken.
+        sections: subtotals, in the order of the sections; lines in none come first.
+        with_options: the totals if all options were taken; ``None`` when nothing optional is left.
+        tax: estimate; ``None`` when no tax was asked for.
+        deposit: what is asked for in advance; never more than what falls due at first.
+    """
+
+    lines: tuple[PricedLine, ...]
+    totals: Totals
+    sections: tuple[SectionTotals, ...] = ()
+    with_options: Totals | None = None
+    tax: TaxEstimate | None = None
+    deposit: Decimal = ZERO
+
+    def line(self, key: int) -> PricedLine:
+        """The line with that key."""
+        return next(line for line in self.lines if line.key == key)
+
+
+# -- pricing -----------------------------------------------------------------------------------------------------------
+
+
+def price_quote(
+    lines: Sequence[QuotedLine],
+    sections: Sequence[QuotedSection] = (),
+    discount: Discount = NO_DISCOUNT,
+    *,
+    picks: Picks | None = None,
+    tax: TaxOf | None = None,
+    deposit: Deposit | None = None,
+) -> PricedQuote:
+    """Price a quote as it was written, or as the customer picks.
+
+    Args:
+        lines: in order; a component may stand anywhere.
+        sections: with the discounts on their lines.
+        discount: on the whole.
+        picks: the customer's; without, selection and quantities are as quoted.
+        tax: what the tax on given amounts is; asked for one-time and for recurring lines.
+        deposit: what is asked for in advance.
+
+    Raises:
+        DomainError: ``invalid`` for a pick that is not offered or out of bounds, a choice group without exactly one
+            chosen line, a discount larger than what it is taken off, a term that is not whole cycles.
+    """
+    picked = picks or Picks()
+    taken = _taken(lines, picked)
+    quantities = _quantities(lines, picked.quantities)
+    priced = _price_lines(lines, sections, discount, taken, quantities)
+    totals = _totals(lines, priced)
+    left = {line.key for line in lines if line.optional} - taken
+    options = None
+    if left:
+        everything = _price_lines(lines, sections, discount, taken | left, quantities)
+        options = _totals(lines, everything)
+    return PricedQuote(
+        lines=tuple(priced),
+        totals=totals,
+        sections=_section_totals(lines, sections, priced, totals),
+        with_options=options,
+        tax=None if tax is None else _tax(lines, priced, tax),
+        deposit=_deposit(deposit or Deposit(), totals),
+    )
+
+
+def cycles_of(line: QuotedLine) -> int | None:
+    """How many cycles a line is billed: as said, or as many as its term holds; ``None`` without an end.
+
+    Raises:
+        DomainError: ``invalid`` when the term is not a whole number of billing cycles.
+    """
+    if not line.billing_cycle:
+        return None
+    if line.cycles is not None or not line.term:
+        return line.cycles
+    return cycles_in(line.term, line.billing_cycle)
+
+
+def cycles_in(term: str, billing_cycle: str) -> int:
+    """How many billing cycles a term holds: 36 months in three years.
+
+    Raises:
+        DomainError: ``invalid`` when it is not a whole number.
+    """
+    if term == billing_cycle:
+        return 1
+    whole, cycle = Cycle.parse(term), Cycle.parse(billing_cycle)
+    if whole.months is not None and cycle.months is not None and whole.months % cycle.months == 0:
+        return whole.months // cycle.months
+    if whole.unit == cycle.unit and whole.count % cycle.count == 0:
+        return whole.count // cycle.count
+    raise DomainError(
+        "invalid",
+        f"A term of {whole.count} {whole.unit}s is not a whole number of {cycle.label.lower()} billing cycles.",
+        field="billing_cycle",
+        hint="Choose a billing cycle that divides the term, or the term itself for prepaid.",
+    )
+
+
+def percent_of(part: Decimal, whole: Decimal) -> Decimal | None:
+    """``part`` in per cent of ``whole``, to one decimal; ``None`` of nothing."""
+    return round_to(Fraction(part) / Fraction(whole) * 100, 1) if whole else None
+
+
+# -- picks -------------------------------------------------------------------------------------------------------------
+
+
+def _taken(lines: Sequence[QuotedLine], picks: Picks) -> set[int]:
+    """The keys of all lines that count, but for components, which follow their bundles."""
+    known = {line.key for line in lines}
+    if picks.selected is not None and (unknown := picks.selected - known):
+        raise DomainError("invalid", f"The quote has no line {min(map(str, unknown))}.", field="selected")
+    groups: dict[str, int] = {}
+    taken: set[int] = set()
+    for line in lines:
+        if not line.optional and not line.choice_group:
+            taken.add(line.key)
+            continue
+        selected = line.selected if picks.selected is None else line.key in picks.selected
+        if selected:
+            taken.add(line.key)
+        if line.choice_group:
+            groups[line.choice_group] = groups.get(line.choice_group, 0) + selected
+    for group, count in groups.items():
+        if count != 1:
+            raise DomainError(
+                "invalid",
+                f"Choose one of “{group}”; {'none is' if not count else f'{count} are'} chosen.",
+                field="selected",
+            )
+    return taken
+
+
+def _quantities(lines: Sequence[QuotedLine], wanted: Mapping[int, Decimal]) -> dict[int, Decimal]:
+    quantities = {line.key: line.quantity for line in lines}
+    if unknown := wanted.keys() - quantities.keys():
+        raise DomainError("invalid", f"The quote has no line {min(map(str, unknown))}.", field="quantities")
+    for line in lines:
+        if line.key in wanted and wanted[line.key] != line.quantity:
+            _check_quantity(line, wanted[line.key])
+            quantities[line.key] = wanted[line.key]
+    for line in lines:
+        if line.bundle is not None and line.bundle_quantity is not None:
+            many = Decimal(1) if line.fixed_quantity else quantities[line.bundle]
+            quantities[line.key] = round_to(multiply(line.bundle_quantity, many), 6)
+    return quantities
+
+
+def _check_quantity(line: QuotedLine, wanted: Decimal) -> None:
+    name, where = line.label or f"line {line.key}", f"quantities.{line.key}"
+    if line.quantity_min is None and line.quantity_max is None:
+        raise DomainError("invalid", f"The quantity of {name} is fixed at {quantity_text(line.quantity)}.", field=where)
+    low = line.quantity if line.quantity_min is None else line.quantity_min
+    high = line.quantity if line.quantity_max is None else line.quantity_max
+    if not wanted.is_finite() or not low <= wanted <= high:
+        raise DomainError(
+            "invalid",
+            f"The quantity of {name} may lie between {quantity_text(low)} and {quantity_text(high)}.",
+            field=where,
+        )
+    if _decimals(wanted) > max(map(_decimals, (line.quantity, low, high))):
+        raise DomainError("invalid", f"{quantity_text(wanted)} has more decimals than {name} is sold in.", field=where)
+
+
+def _decimals(number: Decimal) -> int:
+    return len(quantity_text(number).partition(".")[2])
+
+
+# -- lines -------------------------------------------------------------------------------------------------------------
+
+
+class _Work:
+    """A line while it is being priced: exact until a discount by amount asks for cents."""
+
+    __slots__ = ("amount", "counts", "line", "list_amount", "list_price", "quantity", "said", "unit")
+
+    def __init__(self, line: QuotedLine, quantity: Decimal, counts: bool) -> None:
+        self.line, self.quantity, self.counts = line, quantity, counts
+        self.amount: Decimal | None = None
+        self.said: list[str] = []
+        if line.model is None:
+            self.list_price = line.list_price
+        else:
+            found = price_of(line.model, quantity)
+            self.list_price = found.unit_price
+            self.said.extend(found.explanation)
+        self.unit = self.list_price
+        self.list_amount = extend(quantity, self.list_price)
+        self.said.append(
+            f"{quantity_text(quantity)} × {price_text(self.list_price)} = {format_money(self.list_amount)}"
+        )
+
+    def take(self, discount: Discount, whose: str) -> None:
+        """Take off a discount in per cent, or an amount that is this line's alone."""
+        if discount.kind == "percent":
+            rest = 1 - discount.value / _HUNDRED
+            if self.amount is None:
+                self.unit = multiply(self.unit, rest)
+            else:
+                self.amount = multiply(self.amount, rest)
+            self.said.append(f"less {quantity_text(discount.value)} %{whose}")
+        else:
+            self.take_amount(discount.value, whose)
+
+    def take_amount(self, amount: Decimal, whose: str) -> None:
+        """Take cents off."""
+        there = self.in_cents()
+        if amount > there:
+            name = self.line.label or f"line {self.line.key}"
+            raise _too_large(amount, there, f"what {name} comes to")
+        self.amount = sum_money([there, -amount])
+        self.said.append(f"less {format_money(amount)}{whose}")
+
+    def in_cents(self) -> Decimal:
+        """What is left, to the cent."""
+        if self.amount is None:
+            return extend(self.quantity, round_to(self.unit, _PRICE_PLACES))
+        return round_money(self.amount)
+
+    def done(self) -> PricedLine:
+        """The line, priced."""
+        line, sign = self.line, self.line.sign
+        if self.amount is None:
+            unit_price = round_to(self.unit, _PRICE_PLACES)
+        else:
+            unit_price = round_to(Fraction(round_money(self.amount)) / Fraction(self.quantity), _PRICE_PLACES)
+        amount = extend(self.quantity, unit_price)
+        if self.amount is not None and amount != round_money(self.amount):
+            raise DomainError(
+                "invalid",
+                f"{format_money(self.amount)} for {quantity_text(self.quantity)} units is no unit price of 8 decimals.",
+                field="discount_value",
+                hint="Give the discount in per cent.",
+            )
+        if len(self.said) > 1 and amount != self.list_amount:
+            self.said.append(f"{quantity_text(self.quantity)} × {price_text(unit_price)} = {format_money(amount)}")
+        cost = extend(self.quantity, line.unit_cost)
+        share = line.first_share
+        return PricedLine(
+            key=line.key,
+            counts=self.counts,
+            quantity=self.quantity,
+            list_price=self.list_price,
+            unit_price=unit_price,
+            list_amount=sign * self.list_amount,
+            amount=sign * amount,
+            cost=sign * cost,
+            cycles=cycles_of(line),
+            first_amount=None if share is None else sign * round_money(Fraction(amount) * share),
+            first_cost=None if share is None else sign * round_money(Fraction(cost) * share),
+            explanation=tuple(self.said),
+        )
+
+
+def _price_lines(
+    lines: Sequence[QuotedLine],
+    sections: Sequence[QuotedSection],
+    discount: Discount,
+    taken: set[int],
+    quantities: Mapping[int, Decimal],
+) -> list[PricedLine]:
+    works = []
+    for line in lines:
+        counts = line.key in taken and (line.bundle is None or line.bundle in taken)
+        work = _Work(line, quantities[line.key], counts)
+        if line.discount:
+            work.take(line.discount, "")
+        works.append(work)
+    for section in sections:
+        if section.discount:
+            inside = [work for work in works if work.line.section == section.key]
+            _take_together(inside, section.discount, f" of the section {section.title}".rstrip())
+    if discount:
+        _take_together(works, discount, " of the quote")
+    return [work.done() for work in works]
+
+
+def _take_together(works: Iterable[_Work], discount: Discount, whose: str) -> None:
+    """Take off the discount of a section or of the quote."""
+    sold = [work for work in works if work.line.sign > 0]
+    if discount.kind == "percent":
+        for work in sold:
+            work.take(discount, whose)
+        return
+    once = [work for work in sold if work.counts and not work.line.billing_cycle and not work.line.is_usage]
+    weights = [work.in_cents() for work in once]
+    if discount.value > (there := sum_money(weights)):
+        raise _too_large(discount.value, there, f"what the one-time lines{whose} come to")
+    if once:
+        for work, share in zip(once, allocate(round_money(discount.value), weights), strict=True):
+            if share:
+                work.take_amount(share, f", its share of the discount{whose}")
+
+
+def _too_large(discount: Decimal, there: Decimal, what: str) -> DomainError:
+    return DomainError(
+        "invalid",
+        f"A discount of {format_money(discount)} is more than {what}: {format_money(there)}.",
+        field="discount_value",
+        hint="A discount by amount is taken off one-time lines alone; give one in per cent for what recurs.",
+    )
+
+
+# -- totals ------------------------------------------------------------------------------------------------------------
+
+
+def _totals(lines: Sequence[QuotedLine], priced: Sequence[PricedLine]) -> Totals:
+    once: list[PricedLine] = []
+    by_cycle: dict[tuple[str, bool], list[PricedLine]] = {}
+    ending: list[PricedLine] = []
+    for line, done in zip(lines, priced, strict=True):
+        if not done.counts:
+            continue
+        if not line.billing_cycle and not line.is_usage:
+            once.append(done)
+            continue
+        kind = "usage" if line.is_usage else "ending" if done.cycles is not None else "open"
+        by_cycle.setdefault((line.billing_cycle or "month:1", kind == "usage"), []).append(done)
+        if kind == "ending":
+            ending.append(done)
+    recurring = {code: found for (code, usage), found in by_cycle.items() if not usage}
+    usage = {code: found for (code, is_usage), found in by_cycle.items() if is_usage}
+    open_ended = {code: [d for d in found if d.cycles is None] for code, found in recurring.items()}
+    one_time, term = _sums(once), _term_sums(ending)
+    return Totals(
+        one_time=one_time,
+        monthly=_per(recurring, 1),
+        yearly=_per(recurring, 12),
+        term=term,
+        value=one_time + term + _per(open_ended, 12),
+        usage_monthly=_per(usage, 1),
+        first=sum_money(done.due_first for found in recurring.values() for done in found),
+        open_ended=any(open_ended.values()),
+    )
+
+
+def _sums(priced: Sequence[PricedLine]) -> Sums:
+    return Sums(
+        sum_money(done.list_amount for done in priced),
+        sum_money(done.amount for done in priced),
+        sum_money(done.cost for done in priced),
+    )
+
+
+def _term_sums(priced: Sequence[PricedLine]) -> Sums:
+    return Sums(
+        sum_money(done.term_list or ZERO for done in priced),
+        sum_money(done.term_amount or ZERO for done in priced),
+        sum_money(done.term_cost or ZERO for done in priced),
+    )
+
+
+def _per(by_cycle: Mapping[str, Sequence[PricedLine]], months: int) -> Sums:
+    """What cycles come to in so many months: exact, then rounded once."""
+    exact = [Fraction(0), Fraction(0), Fraction(0)]
+    for code, priced in by_cycle.items():
+        times = Cycle.parse(code).per_month * months
+        for index, part in enumerate(_sums(priced).parts):
+            exact[index] += Fraction(part) * times
+    return Sums(*map(round_money, exact))
+
+
+def _section_totals(
+    lines: Sequence[QuotedLine], sections: Sequence[QuotedSection], priced: Sequence[PricedLine], totals: Totals
+) -> tuple[SectionTotals, ...]:
+    """Subtotals; the months are settled among them so that they add up."""
+    once: dict[int | None, Decimal] = {None: ZERO} | {section.key: ZERO for section in sections}
+    cycles: dict[tuple[int | None, str], Decimal] = {}
+    for line, done in zip(lines, priced, strict=True):
+        if not done.counts or line.is_usage:
+            continue
+        if line.billing_cycle:
+            at = (line.section, line.billing_cycle)
+            cycles[at] = sum_money([cycles.get(at, ZERO), done.amount])
+        else:
+            once[line.section] = sum_money([once[line.section], done.amount])
+    months = dict.fromkeys(once, Fraction(0))
+    for (key, code), amount in cycles.items():
+        months[key] += Fraction(amount) * Cycle.parse(code).per_month
+    settled = settle(totals.monthly.price, list(months.values()))
+    used = {line.section for line in lines}
+    return tuple(
+        SectionTotals(key, once[key], month)
+        for key, month in zip(once, settled, strict=True)
+        if key is not None or None in used
+    )
+
+
+def _tax(lines: Sequence[QuotedLine], priced: Sequence[PricedLine], tax: TaxOf) -> TaxEstimate:
+    counting = [(line, done) for line, done in zip(lines, priced, strict=True) if done.counts and not line.is_usage]
+    once = [Due(done.key, done.amount, done.quantity) for line, done in counting if not line.billing_cycle]
+    recurring = [Due(done.key, done.due_first, done.quantity) for line, done in counting if line.billing_cycle]
+    return TaxEstimate(tax(once) if once else ZERO, tax(recurring) if recurring else ZERO)
+
+
+def _deposit(deposit: Deposit, totals: Totals) -> Decimal:
+    if deposit.kind == "percent":
+        asked = round_money(Fraction(totals.one_time.price) * Fraction(deposit.value) / 100)
+    elif deposit.kind == "amount":
+        asked = round_money(deposit.value)
+    else:
+        return ZERO
+    return max(ZERO, min(asked, sum_money([totals.one_time.price, totals.first])))
