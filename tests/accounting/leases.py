@@ -14,7 +14,15 @@ NOW = datetime(2026, 4, 1, 9, 0, tzinfo=UTC)
 MARCH = date(2026, 3, 31)
 
 
-def lease(world: World, option: LeaseOption, *, cost: str = "3600", price: str = "150", through: date = MARCH) -> Lease:
+def lease(
+    world: World,
+    option: LeaseOption,
+    *,
+    cost: str = "3600",
+    price: str = "150",
+    through: date = MARCH,
+    bill: str | None = None,
+) -> Lease:
     product = world.server_inventory if option.keeps_stock else world.server_noninventory
     plan = LeasePlan(
         name=f"Server {option.value}",
@@ -28,7 +36,7 @@ def lease(world: World, option: LeaseOption, *, cost: str = "3600", price: str =
         price=Decimal(price),
         months=36,
         start=date(2026, 1, 1),
-        vendor_invoice_number=f"V-{option.value}",
+        vendor_invoice_number=bill or f"V-{option.value}",
         internal_id=world.internal.pk,
         asset_category_id=world.leased_hardware.pk,
         bin_id=world.acme_bin.pk if option.keeps_stock else None,

@@ -6,11 +6,13 @@ We own the stock, so what QuickBooks gets of it are journal entries: receipts, a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
+from itertools import product as every_choice
 from typing import Final
 
-from counterfoil.accounting.documents import load_invoices
+from counterfoil.accounting.documents import InvoiceDocument, load_invoices
 from counterfoil.accounting.exports import export_account
 from counterfoil.accounting.mapping import MappedAccounts, load_accounts
 from counterfoil.accounting.models import Batch, BatchItem, SourceType
@@ -35,6 +37,7 @@ from counterfoil.core.books import (
     IifVendor,
     ItemKind,
 )
+from counterfoil.core.errors import DomainError
 from counterfoil.core.money import multiply, round_to
 from counterfoil.core.posting import GlRole, Key
 from counterfoil.ledger.models import Account, AccountType, JournalEntry, JournalLine
@@ -56,9 +59,70 @@ _DEFERRED: Final = frozenset({AccountType.DEFERRED_REVENUE})
 _STOCK_AND_COST: Final = frozenset({AccountType.INVENTORY, AccountType.COGS, AccountType.EXPENSE})
 
 
-def _accounts_by_line(booked: Iterable[JournalLine], types: Collection[AccountType]) -> dict[int | None, str]:
-    """Code of the account of these types that each line of the invoice was booked on."""
-    return {line.source_line_id: line.account.code for line in booked if line.account.type in types}
+#: How many ways of dividing an entry's accounts among an invoice's lines are tried before today's mapping is taken.
+_TRIES: Final = 4096
+
+#: On which account a line of an invoice was booked: (line, whether deferred revenue is meant) -> code.
+LineAccounts = Mapping[tuple[Key, bool], str]
+
+#: A role and the key that the mapping finds its account by.
+_Asked = tuple[GlRole, Key]
+
+
+def _accounts_of_lines(
+    document: InvoiceDocument, booked: Sequence[JournalLine], mapped: MappedAccounts
+) -> LineAccounts:
+    """On which accounts the lines of an invoice were booked.
+
+    An entry made by transferring a document names the line beside each account. That of a billing run has one line an
+    account: there the mapping tells, wherever its answer of today gives the entry's amounts; where it was changed
+    since, the entry's accounts are divided among the lines so that the amounts come out.
+
+    Raises:
+        DomainError: ``gl_mapping_missing`` for a line of zero, which nothing was booked for, without an account.
+    """
+    kinds = _REVENUE | _DEFERRED
+    lines = [line for line in booked if line.account.type in kinds]
+    named = {(line.source_line_id, line.account.type in _DEFERRED): line.account.code for line in lines}
+    asked: dict[tuple[Key, bool], _Asked] = {}
+    moved: dict[_Asked, Decimal] = defaultdict(Decimal)
+    for line in document.lines:
+        earning, ahead = (line.role, line.map_key), (GlRole.DEFERRED_REVENUE, line.deferred_key)
+        asked[line.key, line.role == GlRole.DEFERRED_REVENUE] = earning
+        moved[earning] += line.amount + line.released
+        if line.released:
+            asked[line.key, True] = ahead
+            moved[ahead] -= line.released
+    together = _divided(moved, [line for line in lines if line.source_line_id is None], mapped)
+    return {where: named.get(where) or together.get(what) or mapped(*what) for where, what in asked.items()}
+
+
+def _divided(
+    moved: Mapping[_Asked, Decimal], lines: Sequence[JournalLine], mapped: MappedAccounts
+) -> dict[_Asked, str]:
+    """Accounts of an entry that has them without the lines, such that each has moved what the entry says."""
+    if not lines:
+        return {}
+    nets = {line.account.code: line.credit - line.debit for line in lines}
+    choices = []
+    for what in moved:
+        ahead = what[0] == GlRole.DEFERRED_REVENUE
+        here = [line.account.code for line in lines if (line.account.type in _DEFERRED) == ahead]
+        choices.append(list(dict.fromkeys([*_mapped_today(mapped, what), *here])))
+    for codes in islice(every_choice(*choices), _TRIES):
+        sums: dict[str, Decimal] = defaultdict(Decimal)
+        for code, amount in zip(codes, moved.values(), strict=True):
+            sums[code] += amount
+        if {code: net for code, net in sums.items() if net} == nets:
+            return dict(zip(moved, codes, strict=True))
+    return {}
+
+
+def _mapped_today(mapped: MappedAccounts, what: _Asked) -> list[str]:
+    try:
+        return [mapped(*what)]
+    except DomainError:  # mapped no more
+        return []
 
 
 def iif_batch(batch: Batch) -> IifBatch:
@@ -176,21 +240,20 @@ class _Builder:
         accounts = load_accounts(set().union(*(x.product_ids for x in documents.values())) if documents else set())
         for invoice in rows:
             entry = self.entries.get((SourceType.INVOICE.value, invoice.pk))
-            keys = {line.key: (line.role, line.map_key) for line in documents[invoice.pk].lines}
-            yield self._invoice(invoice, self._lines_of(entry), keys, accounts)
-            apart = [line for line in self._lines_of(entry) if line.account.type in _STOCK_AND_COST]
-            earned = tuple(self._earned(invoice, self._lines_of(entry)))
+            booked = self._lines_of(entry)
+            on = _accounts_of_lines(documents[invoice.pk], booked, accounts)
+            yield self._invoice(invoice, booked, on, accounts)
+            apart = [line for line in booked if line.account.type in _STOCK_AND_COST]
+            earned = tuple(self._earned(invoice, on))
             if entry and (apart or earned):
                 lines = (*(self._journal_line(line) for line in apart), *earned)
                 yield IifJournal(entry.number, entry.date, entry.memo, lines)
 
-    def _earned(self, invoice: Invoice, booked: Sequence[JournalLine]) -> Iterable[ExportLine]:
+    def _earned(self, invoice: Invoice, on: LineAccounts) -> Iterable[ExportLine]:
         """What covered work earned of deferred revenue; the invoice itself says nothing of it."""
-        deferred = _accounts_by_line(booked, _DEFERRED)
-        revenue = _accounts_by_line(booked, _REVENUE)
         for line in invoice.lines.all():
             if line.released_amount:
-                debit, credit = deferred[line.pk], revenue[line.pk]
+                debit, credit = on[line.pk, True], on[line.pk, False]
                 if line.released_amount < 0:
                     debit, credit = credit, debit
                 amount = abs(line.released_amount)
@@ -198,20 +261,14 @@ class _Builder:
                 yield ExportLine(self._account(credit), credit=amount, memo=line.description)
 
     def _invoice(
-        self,
-        invoice: Invoice,
-        booked: Sequence[JournalLine],
-        keys: dict[Key, tuple[GlRole, Key]],
-        accounts: MappedAccounts,
+        self, invoice: Invoice, booked: Sequence[JournalLine], on: LineAccounts, accounts: MappedAccounts
     ) -> IifInvoice:
         receivable = next((x.account.code for x in booked if x.account.type == AccountType.RECEIVABLE), None)
-        revenue, deferred = _accounts_by_line(booked, _REVENUE), _accounts_by_line(booked, _DEFERRED)
         taxable = bool(invoice.tax_total)
         lines = []
         for line in invoice.lines.all():
-            # A line of zero has no line in the journal; the mapping tells where it would have gone.
-            account = (deferred if line.deferred else revenue).get(line.pk) or accounts(*keys[line.pk])
-            lines.append(self._sold(invoice, line, self._account(account), taxable=taxable and line.taxable))
+            account = self._account(on[line.pk, line.deferred])
+            lines.append(self._sold(invoice, line, account, taxable=taxable and line.taxable))
         return IifInvoice(
             number=str(invoice),
             date=invoice.date,

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from counterfoil.agreements.models import Agreement
 from counterfoil.agreements.queries import monthly_value
@@ -21,7 +21,7 @@ from counterfoil.core.errors import DomainError
 from counterfoil.core.lease import EconomicsRow, LeaseTerms
 from counterfoil.core.money import ZERO, allocate, extend, sum_money
 from counterfoil.inventory.models import ReceiptLine
-from counterfoil.ledger.models import AccountType, JournalLine
+from counterfoil.ledger.models import AccountType, JournalEntry, JournalLine
 from counterfoil.procurement.models import PurchaseOrderLine, VendorBillLine, VendorPaymentApplication
 from counterfoil.quotes.models import QuoteLine
 
@@ -107,14 +107,7 @@ def _quoted_cost(agreement: Agreement) -> Decimal:
 def lease_books(agreement: Agreement) -> LeaseBooks:
     """Read the lease of ``agreement`` from the ledger: everything that descends from its opportunity's lines."""
     thread = _thread_of(agreement)
-    revenue = _by_month(
-        JournalLine.objects.filter(
-            entry__source_type="invoice",
-            source_line_id__in=thread.invoice_line_ids,
-            account__type__in=(AccountType.INCOME, AccountType.DEFERRED_REVENUE),
-        ),
-        sign=-1,
-    )
+    revenue = _revenue(thread)
     cogs = _by_month(_cost_lines(thread))
     depreciation = _by_month(
         _asset_lines(thread).filter(
@@ -152,6 +145,19 @@ def _thread_of(agreement: Agreement) -> _Thread:
         bill_line_ids=_ids(VendorBillLine.objects.filter(purchase_order_line__origin__in=origins)),
         asset_ids=_ids(Asset.objects.filter(Q(agreement=agreement) | Q(origin__in=origins))),
     )
+
+
+def _revenue(thread: _Thread) -> Monthly:
+    """What the lines of invoices in the books came to, by the month they were booked in: earned or billed ahead.
+
+    Read from the lines, not the entries: those of a billing run have one line for each account.
+    """
+    booked = JournalEntry.objects.filter(source_type="invoice", source_id=OuterRef("invoice")).values("date")[:1]
+    lines = InvoiceLine.objects.filter(pk__in=thread.invoice_line_ids).annotate(booked_on=Subquery(booked))
+    amounts: Monthly = defaultdict(Decimal)
+    for on, amount in lines.filter(booked_on__isnull=False).values_list("booked_on", "amount"):
+        amounts[month_start(on)] += amount
+    return amounts
 
 
 def _ids(rows: QuerySet[Any]) -> list[int]:
