@@ -9,9 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Literal
 
+from counterfoil.core.bills import amount_text
 from counterfoil.core.calendar import Period, format_date
 from counterfoil.core.errors import DomainError
+from counterfoil.core.money import ZERO, round_money
+from counterfoil.core.proration import ProrationMethod, prorate
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +53,33 @@ class Commitment:
             field=field,
             hint=f"End it with {until}, when the term does.",
         )
+
+
+#: What is given back for a cancellation within the window: the days that are left, everything, or nothing.
+Refund = Literal["prorated", "full", "none"]
+
+
+def refund(
+    paid: Decimal,
+    period: Period,
+    last_day: date,
+    how: Refund = "prorated",
+    method: ProrationMethod = ProrationMethod.ACTUAL_DAYS,
+) -> tuple[Decimal, str]:
+    """What is given back of an amount paid for a period that ends with ``last_day``, and how it comes about.
+
+    WE-14: 1,200.00 paid for a year of 365 days and cancelled on day 3 gives 1,200.00 x 362 / 365 = 1,190.14 back.
+
+    Raises:
+        DomainError: ``invalid`` for a day before the period.
+    """
+    left = last_day + timedelta(days=1)
+    if left < period.start:
+        raise DomainError("invalid", f"{format_date(last_day)} lies before {period.label}.", field="on")
+    if how == "full":
+        return paid, f"{amount_text(paid)}, all of it"
+    if how == "none" or left >= period.end:
+        return ZERO, "nothing"
+    share = prorate(method, period, Period(left, period.end))
+    amount = round_money(Fraction(paid) * share.fraction)
+    return amount, f"{amount_text(paid)} × {share.words} = {amount_text(amount)}"
