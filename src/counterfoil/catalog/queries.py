@@ -1,14 +1,30 @@
-"""What is known about products, for pages, API and reports."""
+"""What is known about products and what they cost, for pages, API and reports."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 
 from django.db.models import Q, QuerySet
 
-from counterfoil.catalog.models import Category, ExpenseType, Product, Subcategory, WorkRole, WorkType
+from counterfoil.catalog.models import (
+    BundleComponent,
+    Category,
+    CommitmentRule,
+    ExpenseType,
+    Offer,
+    PriceModel,
+    PricingSchedule,
+    Product,
+    Subcategory,
+    WorkRole,
+    WorkType,
+)
+from counterfoil.catalog.prices import PriceAsk, PriceFound, offer_name, price_for, prices_for, tier_model
 from counterfoil.core.errors import DomainError
 from counterfoil.platform.aggregates import count_of
+
+__all__ = ["PriceAsk", "PriceFound", "offer_name", "price_for", "prices_for", "tier_model"]
 
 
 def products(
@@ -84,3 +100,59 @@ def products_for_lines(product_ids: Iterable[int]) -> dict[int, Product]:
         if not product.active:
             raise DomainError("invalid", f"{product.identifier} is no longer on the catalog.", field=field)
     return found
+
+
+# -- selling -----------------------------------------------------------------------------------------------------------
+
+
+def offers(*, product_id: int | None = None, active: bool | None = None, search: str = "") -> QuerySet[Offer]:
+    """Offers with product, vendor, price model and commitment rule."""
+    rows = Offer.objects.select_related("product", "vendor", "price_model", "commitment_rule")
+    for word in search.split():
+        rows = rows.filter(
+            Q(product__identifier__icontains=word)
+            | Q(product__description__icontains=word)
+            | Q(vendor_sku__icontains=word)
+            | Q(name__icontains=word)
+        )
+    if product_id is not None:
+        rows = rows.filter(product_id=product_id)
+    return rows if active is None else rows.filter(active=active)
+
+
+def offers_for(product: Product, on: date) -> QuerySet[Offer]:
+    """The offers a product can be sold by on a day, shortest term first as the codes sort."""
+    return in_effect(offers(product_id=product.pk, active=True), on)
+
+
+def in_effect(rows: QuerySet[Offer], on: date) -> QuerySet[Offer]:
+    """Those of the offers whose dates hold the day."""
+    return rows.filter(
+        Q(effective_from__isnull=True) | Q(effective_from__lte=on),
+        Q(effective_to__isnull=True) | Q(effective_to__gte=on),
+    )
+
+
+def price_models(*, active: bool | None = None) -> QuerySet[PriceModel]:
+    """Price models with their tiers and ``offer_count``."""
+    rows = PriceModel.objects.prefetch_related("tiers").annotate(offer_count=count_of(PriceModel, "offers"))
+    return rows if active is None else rows.filter(active=active)
+
+
+def commitment_rules(*, active: bool | None = None) -> QuerySet[CommitmentRule]:
+    """Commitment rules with their uplifts and ``offer_count``."""
+    rows = CommitmentRule.objects.prefetch_related("uplifts").annotate(offer_count=count_of(CommitmentRule, "offers"))
+    return rows if active is None else rows.filter(active=active)
+
+
+def pricing_schedules(*, active: bool | None = None) -> QuerySet[PricingSchedule]:
+    """Pricing schedules with their companies and breaks."""
+    rows = PricingSchedule.objects.prefetch_related(
+        "companies__company", "breaks__offer__product", "breaks__product", "breaks__category"
+    )
+    return rows if active is None else rows.filter(active=active)
+
+
+def components_of(bundle: Product) -> QuerySet[BundleComponent]:
+    """What a bundle is made of, in order, with products and offers."""
+    return bundle.components.select_related("product", "offer").order_by("position")

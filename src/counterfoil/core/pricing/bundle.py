@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
@@ -10,7 +10,7 @@ from typing import TypeVar
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import multiply, sum_money
 
-Key = TypeVar("Key", int, str)
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def refuse_cycle(bundle: Key, made_of: Mapping[Key, Sequence[Key]], names: Mappi
         trail.append(key)
         for component in made_of.get(key, ()):
             if component == bundle:
-                way = " → ".join(names[step] for step in [*trail, bundle])
+                way = " → ".join(map(names.__getitem__, (*trail, bundle)))
                 raise DomainError("invalid", f"A bundle cannot hold itself: {way}.", field="components")
             if component not in done:
                 visit(component)

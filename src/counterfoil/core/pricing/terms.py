@@ -1,0 +1,71 @@
+"""Terms and billing cycles of offers: which go together, and what they are called.
+
+Both are codes of :class:`counterfoil.core.calendar.Cycle` (``year:1``); an empty term is any, an empty cycle is once.
+"""
+
+from __future__ import annotations
+
+from counterfoil.core.calendar import Cycle
+from counterfoil.core.errors import DomainError
+
+
+def cycles_in(term: str, billing_cycle: str) -> int | None:
+    """How many billing cycles a term has; None where it is no whole number of them.
+
+    Raises:
+        DomainError: ``invalid`` for a code that is no cycle.
+    """
+    whole, cycle = Cycle.parse(term), Cycle.parse(billing_cycle)
+    if whole.months is not None and cycle.months is not None:
+        count, rest = divmod(whole.months, cycle.months)
+    elif whole.months is None and cycle.months is None:
+        count, rest = divmod(_days(whole), _days(cycle))
+    else:
+        return None
+    return None if rest else count
+
+
+def ensure_whole_cycles(term: str, billing_cycle: str) -> None:
+    """Refuse a term that is no whole number of billing cycles; equal is prepaid.
+
+    Raises:
+        DomainError: ``invalid``, with the field.
+    """
+    if not term or not billing_cycle:
+        return
+    if not cycles_in(term, billing_cycle):
+        raise DomainError(
+            "invalid",
+            f"A term of {length_words(term)} is not a whole number of cycles billed {frequency_words(billing_cycle)}.",
+            field="billing_cycle",
+            hint="Choose a cycle that fits into the term, or the term itself for prepaid.",
+        )
+
+
+def length_words(code: str) -> str:
+    """``1 year``, ``3 years``, ``1 month``."""
+    cycle = Cycle.parse(code)
+    if cycle.unit == "month" and cycle.count % 12 == 0:
+        cycle = Cycle("year", cycle.count // 12)
+    return f"{cycle.count} {cycle.unit}{'' if cycle.count == 1 else 's'}"
+
+
+def frequency_words(code: str) -> str:
+    """``monthly``, ``every 5 months``."""
+    label = Cycle.parse(code).label
+    return label[:1].lower() + label[1:]
+
+
+def offer_words(term: str, billing_cycle: str) -> str:
+    """``1 year, billed monthly``; ``1 year, prepaid``; ``billed monthly`` for any term; ``once``."""
+    if not billing_cycle:
+        return f"{length_words(term)}, paid once" if term else "once"
+    if not term:
+        return f"billed {frequency_words(billing_cycle)}"
+    if cycles_in(term, billing_cycle) == 1 and Cycle.parse(term).per_month != 1:
+        return f"{length_words(term)}, prepaid"
+    return f"{length_words(term)}, billed {frequency_words(billing_cycle)}"
+
+
+def _days(cycle: Cycle) -> int:
+    return cycle.count * (7 if cycle.unit == "week" else 1)

@@ -1,0 +1,39 @@
+"""Terms and billing cycles that go together."""
+
+from __future__ import annotations
+
+import pytest
+
+from counterfoil.core.errors import DomainError
+from counterfoil.core.pricing.terms import cycles_in, ensure_whole_cycles, offer_words
+
+
+@pytest.mark.parametrize(
+    ("term", "cycle", "count", "words"),
+    [
+        ("year:1", "month:1", 12, "1 year, billed monthly"),
+        ("year:1", "year:1", 1, "1 year, prepaid"),
+        ("month:12", "year:1", 1, "1 year, prepaid"),
+        ("year:3", "year:1", 3, "3 years, billed yearly"),
+        ("year:3", "month:3", 12, "3 years, billed quarterly"),
+        ("month:1", "month:1", 1, "1 month, billed monthly"),
+        ("week:4", "day:7", 4, "4 weeks, billed every 7 days"),
+    ],
+)
+def test_a_term_is_so_many_cycles(term: str, cycle: str, count: int, words: str) -> None:
+    assert cycles_in(term, cycle) == count
+    assert offer_words(term, cycle) == words
+    ensure_whole_cycles(term, cycle)
+
+
+@pytest.mark.parametrize(("term", "cycle"), [("year:1", "month:5"), ("month:1", "year:1"), ("month:1", "week:1")])
+def test_a_term_that_is_no_whole_number_of_cycles_is_refused(term: str, cycle: str) -> None:
+    with pytest.raises(DomainError, match="not a whole number") as refused:
+        ensure_whole_cycles(term, cycle)
+    assert refused.value.field == "billing_cycle"
+
+
+def test_any_term_and_no_cycle_say_so() -> None:
+    assert offer_words("", "month:1") == "billed monthly"
+    assert offer_words("year:3", "") == "3 years, paid once"
+    assert offer_words("", "") == "once"
