@@ -1,0 +1,233 @@
+"""What a version of a quote comes to, out of its records; and the net prices kept on its lines.
+
+    priced = price_version(version, Picks(frozenset({line.pk}), {other.pk: Decimal(12)}), on=today)
+
+The reckoning is :mod:`counterfoil.core.quoting`'s; here lines are loaded in a fixed number of queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final, cast
+
+from django.db.models import prefetch_related_objects
+
+from counterfoil.catalog.prices import tier_model
+from counterfoil.companies.queries import bill_to_of, tax_code_id_of
+from counterfoil.core.calendar import Cycle
+from counterfoil.core.coterm import align
+from counterfoil.core.errors import DomainError
+from counterfoil.core.money import ZERO, extend
+from counterfoil.core.pricing import TierModel
+from counterfoil.core.proration import ProrationMethod
+from counterfoil.core.quoting import (
+    Deposit,
+    Discount,
+    Due,
+    Kind,
+    Picks,
+    PricedLine,
+    PricedQuote,
+    QuotedLine,
+    QuotedSection,
+    TaxOf,
+    price_quote,
+)
+from counterfoil.platform.copying import update_rows
+from counterfoil.quotes.models import LineAction, QuoteLine, QuoteSection, QuoteVersion
+from counterfoil.tax.queries import SoldLine, tax_table
+
+__all__ = ["Picks", "PricedQuote", "lines_of", "price_lines", "price_version", "recalculate"]
+
+_TAKES_AWAY: Final = (LineAction.DECREASE, LineAction.CANCEL)
+#: What follows from the rest of a version and is kept on its lines.
+_KEPT: Final = ("quantity", "list_price", "unit_price", "first_amount", "cycles")
+
+
+def lines_of(version: QuoteVersion) -> list[QuoteLine]:
+    """The lines of a version in order, with products and price models: three queries, none when they are loaded."""
+    if "lines" not in getattr(version, "_prefetched_objects_cache", {}):
+        prefetch_related_objects([version], "lines__product", "lines__price_model__tiers")
+    return list(version.lines.all())
+
+
+def price_version(version: QuoteVersion, picks: Picks | None = None, *, on: date | None = None) -> PricedQuote:
+    """What a version comes to as it is quoted, or as the customer picks; nothing is written.
+
+    Args:
+        version: in any state.
+        picks: the customer's.
+        on: the day for the tax estimate, and the first day of aligned lines that begin on acceptance; without it there
+            is no estimate.
+
+    Raises:
+        DomainError: as :func:`counterfoil.core.quoting.price_quote`; ``tax_code_not_in_effect``.
+    """
+    return price_lines(version, lines_of(version), list(version.sections.all()), picks, on=on)
+
+
+def price_lines(
+    version: QuoteVersion,
+    lines: Sequence[QuoteLine],
+    sections: Sequence[QuoteSection],
+    picks: Picks | None = None,
+    *,
+    on: date | None = None,
+    shares: Mapping[int, Fraction] | None = None,
+) -> PricedQuote:
+    """As :func:`price_version`, for lines and sections as they stand in memory.
+
+    ``shares`` are those of shortened first periods, where they are not what the lines as they stand say.
+    """
+    models = _models(lines)
+    joins = version.quote.agreement_id is not None
+    return price_quote(
+        [_quoted(line, models, _coterm(line, joins, on, shares or {})) for line in lines],
+        [QuotedSection(s.pk, _discount(s.discount_kind, s.discount_value), s.title) for s in sections],
+        _discount(version.discount_kind, version.discount_value),
+        picks=picks,
+        tax=None if on is None else _tax(version, lines, on),
+        deposit=Deposit(cast(Kind, version.deposit_kind), version.deposit_value),
+    )
+
+
+def recalculate(
+    version: QuoteVersion,
+    lines: Sequence[QuoteLine] | None = None,
+    *,
+    shares: Mapping[int, Fraction] | None = None,
+) -> PricedQuote:
+    """Bring the net prices kept on the lines of a draft up to date: one statement for those that changed.
+
+    Lines given are those of the version as they stand in the database, but for what the caller saves itself.
+
+    Raises:
+        DomainError: as :func:`price_version`.
+    """
+    rows = lines_of(version) if lines is None else lines
+    priced = price_lines(version, rows, list(version.sections.all()), shares=shares)
+    write_prices(rows, priced.lines)
+    return priced
+
+
+def write_prices(lines: Iterable[QuoteLine], priced: Iterable[PricedLine]) -> int:
+    """Keep what lines were priced at, where it differs; how many did."""
+    changed = []
+    for line, done in zip(lines, priced, strict=True):
+        first = line.first_amount if done.first_amount is None else abs(done.first_amount)
+        cycles = done.cycles if line.align_to is not None else line.cycles
+        kept = (done.quantity, done.list_price, done.unit_price, first, cycles)
+        if kept != (line.quantity, line.list_price, line.unit_price, line.first_amount, line.cycles):
+            line.quantity, line.list_price, line.unit_price, line.first_amount, line.cycles = kept
+            changed.append((line.pk, *kept))
+    return update_rows(QuoteLine, _KEPT, changed) if changed else 0
+
+
+def share_of(line: QuoteLine) -> Fraction | None:
+    """What the shortened first period kept on a line is of a whole one."""
+    if line.first_amount is None or not (whole := extend(line.quantity, line.unit_price)):
+        return None
+    return Fraction(line.first_amount) / Fraction(whole)
+
+
+# -- from records to plain values --------------------------------------------------------------------------------------
+
+
+def _quoted(line: QuoteLine, models: Mapping[int, TierModel], coterm: tuple[Fraction, int | None] | None) -> QuotedLine:
+    share, cycles = coterm or (None, line.cycles)
+    return QuotedLine(
+        key=line.pk,
+        quantity=line.quantity,
+        list_price=line.list_price,
+        unit_cost=line.unit_cost,
+        discount=_discount(line.discount_kind, line.discount_value),
+        section=line.section_id,
+        model=models.get(line.price_model_id) if line.price_model_id else None,
+        billing_cycle=line.billing_cycle,
+        term=line.term,
+        cycles=cycles,
+        is_usage=line.is_usage,
+        optional=line.optional,
+        selected=line.selected,
+        choice_group=line.choice_group,
+        bundle=line.bundle_id,
+        bundle_quantity=line.bundle_quantity,
+        fixed_quantity=line.fixed_quantity,
+        quantity_min=line.quantity_min,
+        quantity_max=line.quantity_max,
+        sign=-1 if line.action in _TAKES_AWAY else 1,
+        first_share=share,
+        label=line.description,
+    )
+
+
+def _models(lines: Iterable[QuoteLine]) -> dict[int, TierModel]:
+    used = {line.price_model_id: line.price_model for line in lines if line.price_model_id}
+    return {pk: tier_model(model) for pk, model in used.items() if model is not None}
+
+
+def _discount(kind: str, value: Decimal) -> Discount:
+    return Discount(cast(Kind, kind), value)
+
+
+def _coterm(
+    line: QuoteLine, joins: bool, on: date | None, shares: Mapping[int, Fraction]
+) -> tuple[Fraction, int | None] | None:
+    """The share that a shortened first period is of a whole one, and how many periods there are.
+
+    A line that joins an agreement is billed by that agreement's periods: what was kept for it counts.
+    """
+    start = line.start_date or on
+    if line.align_to is not None and line.billing_cycle and not joins and start is not None and start < line.align_to:
+        method = ProrationMethod(line.proration) if line.proration else ProrationMethod.ACTUAL_DAYS
+        cycle, one = Cycle.parse(line.billing_cycle), Decimal(1)
+        aligned = align(start=start, end=line.align_to, cycle=cycle, quantity=one, unit_price=one, method=method)
+        periods = 1
+        while cycle.after(aligned.terms.anchor, periods) < line.align_to:
+            periods += 1
+        return aligned.share.fraction, periods
+    share = shares.get(line.pk) or share_of(line)
+    return None if share is None else (share, line.cycles)
+
+
+def _tax(version: QuoteVersion, lines: Sequence[QuoteLine], on: date) -> TaxOf | None:
+    """How the site of the version is taxed; ``None`` for a template, which has no customer."""
+    opportunity = version.quote.opportunity
+    if opportunity is None:
+        return None
+    company = opportunity.company
+    site = version.site or opportunity.site
+    code = version.tax_code_id or tax_code_id_of(company, site)
+    if code is None:
+        return lambda due: ZERO
+    buyer = bill_to_of(company).pk
+    table = tax_table(on=on, buyer_ids=[buyer], tax_code_ids=[code])
+    by_key = {line.pk: line for line in lines}
+
+    def tax(due: Sequence[Due]) -> Decimal:
+        sold = [
+            SoldLine(
+                key=one.key,
+                amount=one.amount,
+                taxable=by_key[one.key].taxable,
+                quantity=one.quantity,
+                category_id=by_key[one.key].product.category_id,
+            )
+            for one in due
+        ]
+        return table.tax(code, buyer, sold).total
+
+    return cast(Callable[[Sequence[Due]], Decimal], tax)
+
+
+def refuse_unpriced(version: QuoteVersion, priced: PricedQuote) -> None:
+    """Refuse a version in which nothing is taken and nothing offered.
+
+    Raises:
+        DomainError: ``required``.
+    """
+    if not priced.lines:
+        raise DomainError("required", f"{version} has no lines: there is nothing to offer.", field="lines")
