@@ -6,8 +6,8 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from tests.accounting.leases import FINANCE, NOW, PEOPLE, SALES, lease
-from tests.world import World
+from tests.accounting.leases import NOW, PEOPLE, lease
+from tests.world import FINANCE, SALES, World
 
 from counterfoil.accounting.commands import create_batch, set_mapping, transfer_batch
 from counterfoil.accounting.iif import iif_batch

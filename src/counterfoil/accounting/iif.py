@@ -83,7 +83,9 @@ def _accounts_of_lines(
     """
     kinds = _REVENUE | _DEFERRED
     lines = [line for line in booked if line.account.type in kinds]
-    named = {(line.source_line_id, line.account.type in _DEFERRED): line.account.code for line in lines}
+    named: dict[tuple[Key, bool], str] = {
+        (line.source_line_id, line.account.type in _DEFERRED): line.account.code for line in lines
+    }
     asked: dict[tuple[Key, bool], _Asked] = {}
     moved: dict[_Asked, Decimal] = defaultdict(Decimal)
     for line in document.lines:
