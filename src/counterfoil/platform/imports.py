@@ -209,9 +209,9 @@ def read_table(content: bytes, columns: Sequence[Column]) -> list[Cells]:
         DomainError: ``import_rows_invalid`` when the file cannot be read as a whole: no text, no rows, a header with
             unknown, missing or repeated columns, or quotes that do not close.
     """
-    text = _decoded(content)
+    text = decode_text(content)
     try:
-        records = list(csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True))
+        records = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), strict=True))
     except csv.Error as error:
         raise _unreadable(f"The file is not a CSV file: {error}.", "Save it as CSV from your spreadsheet.") from error
     if not records:
@@ -232,7 +232,7 @@ def read_table(content: bytes, columns: Sequence[Column]) -> list[Cells]:
     return rows
 
 
-def _decoded(content: bytes) -> str:
+def decode_text(content: bytes) -> str:
     """UTF-8 with or without a mark, UTF-16 with one, else what Excel on Windows writes."""
     encodings = ["utf-16"] if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ["utf-8-sig", "cp1252"]
     for encoding in encodings:
@@ -245,7 +245,7 @@ def _decoded(content: bytes) -> str:
     raise _unreadable("The file is not text.", "Save it as CSV (UTF-8) from your spreadsheet.")
 
 
-def _delimiter(text: str) -> str:
+def delimiter_of(text: str) -> str:
     header = text.lstrip("\r\n").split("\n", 1)[0]
     return max(",;\t|", key=header.count)
 
