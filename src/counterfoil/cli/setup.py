@@ -38,12 +38,15 @@ def init(
 
     given = _password_from_stdin() if password_stdin else None
     set_up(migrated=False)
+    from counterfoil.platform import config
     from counterfoil.platform.database.migrations import migrate, pending_migrations
+    from counterfoil.platform.signing import ensure_certificate
 
     if pending_migrations():
         migrate()
     owner, password = _owner(email, name, given)
     made_company = _my_company(owner, company)
+    ensure_certificate(config.current(), made_company)
     if json:
         print_json({"owner": owner.email, "password": password, "company": made_company})
         return

@@ -42,6 +42,16 @@ class MailServer:
 
 
 @dataclass(frozen=True, slots=True)
+class SigningFiles:
+    """A certificate with its key (``COUNTERFOIL_SIGNING_*``): in one PKCS#12 file, or in PEM files."""
+
+    certificate: Path
+    #: ``None`` when the certificate's file is PKCS#12 and holds it.
+    key: Path | None
+    passphrase: str
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The installation as the environment describes it."""
 
@@ -63,6 +73,8 @@ class Config:
     secret_key: str | None
     mail: MailServer | None
     mail_from: str
+    #: What accepted quotes are signed with; ``None`` means the certificate made in ``data_dir``.
+    signing: SigningFiles | None
     log_level: str
     #: Who acts when a command does not say ``--as`` (an e-mail address).
     user: str | None
@@ -101,6 +113,7 @@ class Config:
             secret_key=environ.get("COUNTERFOIL_SECRET_KEY") or None,
             mail=_mail_server(environ),
             mail_from=environ.get("COUNTERFOIL_MAIL_FROM", "Counterfoil <counterfoil@localhost>"),
+            signing=_signing_files(environ),
             log_level=environ.get("COUNTERFOIL_LOG_LEVEL", "INFO").upper(),
             user=environ.get("COUNTERFOIL_USER") or None,
         )
@@ -165,21 +178,35 @@ def load_secret_key(data_dir: Path) -> str:
 def _create_secret_key(path: Path) -> None:
     import secrets
 
+    publish_private_file(path, f"{secrets.token_urlsafe(64)}\n".encode(), "The secret key")
+
+
+def publish_private_file(path: Path, content: bytes, what: str) -> None:
+    """Write a file that its owner alone can read, whole or not at all; one that is there already stays.
+
+    Args:
+        path: of the file; its folder is made.
+        content: what it holds.
+        what: names it in a refusal: ``The secret key``.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
     make_private_folder(path.parent)
     try:
         # mkstemp makes the file with mode 0600; link() then publishes it whole, or not at all if another was first.
-        handle, name = tempfile.mkstemp(prefix=".secret-key-", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     except OSError as error:
-        raise ConfigError(f"The secret key cannot be written to {path.parent}: {error.strerror}.") from error
+        raise ConfigError(f"{what} cannot be written to {path.parent}: {error.strerror}.") from error
     try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(64) + "\n")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         with suppress(FileExistsError):
             os.link(name, path)
     except OSError as error:
-        raise ConfigError(f"The secret key cannot be written to {path}: {error.strerror}.") from error
+        raise ConfigError(f"{what} cannot be written to {path}: {error.strerror}.") from error
     finally:
         os.unlink(name)
 
@@ -225,3 +252,16 @@ def _mail_server(environ: Mapping[str, str]) -> MailServer | None:
         password=environ.get("COUNTERFOIL_SMTP_PASSWORD", ""),
         tls=_flag(environ, "COUNTERFOIL_SMTP_TLS") if "COUNTERFOIL_SMTP_TLS" in environ else True,
     )
+
+
+def _signing_files(environ: Mapping[str, str]) -> SigningFiles | None:
+    pkcs12, certificate, key = (environ.get(f"COUNTERFOIL_SIGNING_{name}") for name in ("PKCS12", "CERTIFICATE", "KEY"))
+    if not (pkcs12 or certificate or key):
+        return None
+    if bool(pkcs12) == bool(certificate) or bool(certificate) != bool(key):
+        raise ConfigError(
+            "A signing certificate is given in one file or in two, not partly.",
+            "Set COUNTERFOIL_SIGNING_PKCS12, or both COUNTERFOIL_SIGNING_CERTIFICATE and COUNTERFOIL_SIGNING_KEY.",
+        )
+    passphrase = environ.get("COUNTERFOIL_SIGNING_PASSPHRASE", "")
+    return SigningFiles(Path(pkcs12 or certificate or ""), Path(key) if key else None, passphrase)

@@ -127,6 +127,19 @@ def _secret_key(settings: config.Config) -> Iterator[Finding]:
     yield Finding("secret key", Health.OK, f"{config.secret_key_path(settings.data_dir)}, for its owner alone")
 
 
+def _signing(settings: config.Config) -> Iterator[Finding]:
+    from counterfoil.platform.signing import ensure_certificate
+
+    found = ensure_certificate(settings)
+    ends = found.certificate.not_valid_after_utc
+    made_here = "" if settings.signing else ", made here: readers of PDFs show it as valid but not as known"
+    text = f"{found.subject}, fingerprint {found.sha256[:16]}…, until {ends:%Y-%m-%d}{made_here}"
+    if ends.timestamp() < time.time():
+        yield Finding("signing", Health.BROKEN, f"The certificate has expired: {text}", "Get a new one.")
+    else:
+        yield Finding("signing", Health.OK, text)
+
+
 def _database(settings: config.Config) -> Iterator[Finding]:
     address = Address.of(settings)
     started = time.perf_counter()
@@ -221,6 +234,7 @@ CHECKS: dict[str, Check] = {
     "data folder": _data_folder,
     "disk": _disk,
     "secret key": _secret_key,
+    "signing": _signing,
     "database": _database,
     "migrations": _migrations,
     "backup": _backup_programs,
