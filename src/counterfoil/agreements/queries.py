@@ -146,11 +146,13 @@ def agreement(agreement_id: int) -> Agreement | None:
     return rows.prefetch_related("additions__product").filter(pk=agreement_id).first()
 
 
+#: What :func:`with_history` loads.
+HISTORY: Final = ("additions__changes", "billing_amounts", "children__additions__changes", "children__billing_amounts")
+
+
 def with_history(rows: QuerySet[Agreement]) -> QuerySet[Agreement]:
     """The agreements with all that :func:`period_lines` and :func:`charges_of` read, in a fixed number of queries."""
-    return rows.prefetch_related(
-        "additions__changes", "billing_amounts", "children__additions__changes", "children__billing_amounts"
-    )
+    return rows.prefetch_related(*HISTORY)
 
 
 def agreement_types(*, active: bool | None = None) -> QuerySet[AgreementType]:

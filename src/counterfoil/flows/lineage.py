@@ -16,10 +16,9 @@ from django.db.models import Count, Q, Sum
 
 from counterfoil.accounting.models import BatchItem
 from counterfoil.agreements.models import Addition, Agreement
-from counterfoil.agreements.queries import with_history
+from counterfoil.agreements.queries import HISTORY, with_history
 from counterfoil.assets.models import Asset, BookName, DepreciationLine
-from counterfoil.billing.models import Invoice, InvoiceLine
-from counterfoil.core.money import ZERO
+from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus
 from counterfoil.inventory.models import Receipt, ReceiptLine, ShipmentLine
 from counterfoil.ledger.models import JournalEntry
 from counterfoil.orders.models import SalesOrderLine
@@ -138,11 +137,12 @@ def _seeds_of(obj: models.Model) -> _Seeds | None:
     if start is None:
         return None
     seeds = start(obj)
-    opportunities = set(
-        QuoteLine.objects.filter(pk__in=seeds.origins).order_by().values_list("opportunity", flat=True).distinct()
-    )
-    if len(opportunities) == 1:
-        seeds.origins = set(QuoteLine.objects.filter(opportunity__in=opportunities).values_list("pk", flat=True))
+    if seeds.origins:
+        opportunities = set(
+            QuoteLine.objects.filter(pk__in=seeds.origins).order_by().values_list("opportunity", flat=True).distinct()
+        )
+        if len(opportunities) == 1:
+            seeds.origins = set(QuoteLine.objects.filter(opportunity__in=opportunities).values_list("pk", flat=True))
     return seeds
 
 
@@ -156,75 +156,86 @@ def lineage_of(obj: models.Model) -> Lineage | None:
 
 
 class Lineage:
-    """The records of a thread, each kind fetched once."""
+    """The records of a thread, each kind fetched once, and not at all where nothing leads to it.
+
+    Where a record may be found by one table or by another its id is looked up first: a condition on both at once would
+    read the whole of them.
+    """
 
     def __init__(self, seeds: _Seeds, start: models.Model) -> None:
         self.start = start
-        self.quote_lines = list(
-            QuoteLine.objects.filter(pk__in=seeds.origins).select_related("opportunity", "product", "conversion")
-        )
-        self.agreements = list(
-            with_history(Agreement.objects.filter(Q(additions__origin__in=seeds.origins) | Q(pk__in=seeds.agreements)))
-            .distinct()
-            .order_by("pk")
-        )
-        self.order_lines = list(
+        self.quote_lines: list[QuoteLine] = []
+        self.order_lines: list[SalesOrderLine] = []
+        self.purchase_lines: list[PurchaseOrderLine] = []
+        self.receipt_lines: list[ReceiptLine] = []
+        self.bill_lines: list[VendorBillLine] = []
+        self.shipment_lines: list[ShipmentLine] = []
+        self.assets: list[Asset] = []
+        if seeds.origins:
+            self.quote_lines += QuoteLine.objects.filter(pk__in=seeds.origins).select_related(
+                "opportunity", "product", "conversion"
+            )
+        self.agreements = self._find_agreements(seeds)
+        if seeds.origins or seeds.order_lines or seeds.purchase_lines:
+            self._find_deliveries(seeds)
+        ordered = [line.pk for line in self.order_lines]
+        self._find_invoices(seeds, ordered)
+        if seeds.origins or ordered or seeds.assets:
+            wanted = Q(origin__in=seeds.origins) | Q(order_line__in=ordered) | Q(pk__in=seeds.assets)
+            self.assets += Asset.objects.filter(wanted).order_by("pk")
+        self._find_books()
+
+    def _find_agreements(self, seeds: _Seeds) -> list[Agreement]:
+        """With all that tells what they bill."""
+        ids = set(seeds.agreements)
+        if seeds.origins:
+            ids.update(Addition.objects.filter(origin__in=seeds.origins).order_by().values_list("agreement", flat=True))
+        if isinstance(self.start, Agreement) and ids == {self.start.pk}:
+            models.prefetch_related_objects([self.start], *HISTORY)
+            return [self.start]
+        return list(with_history(Agreement.objects.filter(pk__in=ids)).order_by("pk")) if ids else []
+
+    def _find_deliveries(self, seeds: _Seeds) -> None:
+        """What was ordered, bought, received, shipped and billed by vendors."""
+        self.order_lines += (
             SalesOrderLine.objects.filter(Q(origin__in=seeds.origins) | Q(pk__in=seeds.order_lines))
             .select_related("order", "product")
             .order_by("order_id", "position")
         )
-        order_line_ids = [line.pk for line in self.order_lines]
-        self.purchase_lines = list(
-            _PURCHASES.filter(
-                Q(origin__in=seeds.origins) | Q(order_line__in=order_line_ids) | Q(pk__in=seeds.purchase_lines)
-            )
+        ordered = [line.pk for line in self.order_lines]
+        wanted = Q(origin__in=seeds.origins) | Q(order_line__in=ordered) | Q(pk__in=seeds.purchase_lines)
+        self.purchase_lines += (
+            _PURCHASES.filter(wanted)
             .select_related("purchase_order__vendor", "order_line")
             .order_by("purchase_order_id", "position")
         )
         bought = [line.pk for line in self.purchase_lines]
-        self.receipt_lines = list(
-            ReceiptLine.objects.filter(purchase_order_line__in=bought).select_related("receipt").order_by("receipt_id")
-        )
-        self.bill_lines = list(
-            VendorBillLine.objects.filter(purchase_order_line__in=bought)
-            .select_related("bill", "purchase_order_line")
-            .order_by("bill_id")
-        )
-        self.shipment_lines = list(
-            ShipmentLine.objects.filter(order_line__in=order_line_ids)
-            .select_related("shipment")
-            .order_by("shipment_id")
-        )
-        self._find_invoices(seeds, order_line_ids)
-        self.assets = list(
-            Asset.objects.filter(
-                Q(origin__in=seeds.origins) | Q(order_line__in=order_line_ids) | Q(pk__in=seeds.assets)
-            ).order_by("pk")
-        )
-        self._find_books()
+        if bought:
+            received = ReceiptLine.objects.filter(purchase_order_line__in=bought)
+            self.receipt_lines += received.select_related("receipt").order_by("receipt_id")
+            billed = VendorBillLine.objects.filter(purchase_order_line__in=bought)
+            self.bill_lines += billed.select_related("bill", "purchase_order_line").order_by("bill_id")
+        if ordered:
+            shipped = ShipmentLine.objects.filter(order_line__in=ordered)
+            self.shipment_lines += shipped.select_related("shipment").order_by("shipment_id")
 
-    def _find_invoices(self, seeds: _Seeds, order_line_ids: list[int]) -> None:
+    def _find_invoices(self, seeds: _Seeds, ordered: list[int]) -> None:
         """Invoices of the orders; of the agreements the latest few, and the one asked for."""
-        of_lines = InvoiceLine.objects.filter(Q(order_line__in=order_line_ids) | Q(invoice__in=seeds.invoices))
-        wanted = Q(pk__in=of_lines.values("invoice"))
+        wanted = set(seeds.invoices)
+        self.agreement_invoices = self.agreement_closed = 0
         if self.agreements:
-            latest = (
-                Invoice.objects.filter(agreement__in=self.agreements).order_by("-period_start", "-pk").values("pk")
-            )[:INVOICES_SHOWN]
-            wanted |= Q(pk__in=list(latest.values_list("pk", flat=True)))
-        self.invoices = list(Invoice.objects.filter(wanted).order_by("date", "pk"))
-        totals = Invoice.objects.filter(agreement__in=self.agreements).aggregate(
-            made=Count("pk"), billed=Sum("subtotal"), closed=Count("pk", filter=Q(status="closed"))
-        )
-        self.agreement_invoices: int = totals["made"]
-        self.agreement_closed: int = totals["closed"]
-        self.agreement_billed: Decimal = totals["billed"] or ZERO
-        self.invoiced: dict[int, Decimal] = dict(
-            InvoiceLine.objects.filter(order_line__in=order_line_ids)
-            .order_by()
-            .values_list("order_line")
-            .annotate(total=Sum("quantity"))
-        )
+            rows = Invoice.objects.filter(agreement__in=self.agreements).order_by("-period_start", "-pk")
+            made = list(rows.values_list("pk", "status"))
+            wanted.update(pk for pk, _ in made[:INVOICES_SHOWN])
+            self.agreement_invoices = len(made)
+            self.agreement_closed = sum(status == InvoiceStatus.CLOSED for _, status in made)
+        self.invoiced = Decimal(0)
+        if ordered:
+            lines = InvoiceLine.objects.filter(order_line__in=ordered).order_by()
+            for pk, quantity in lines.values_list("invoice", "quantity"):
+                wanted.add(pk)
+                self.invoiced += quantity
+        self.invoices = list(Invoice.objects.filter(pk__in=wanted).order_by("date", "pk")) if wanted else []
 
     def _find_books(self) -> None:
         """Journal entries and batches of the documents, and how far the assets are depreciated."""
@@ -234,20 +245,27 @@ class Lineage:
             "invoice": {invoice.pk for invoice in self.invoices},
             "asset": {asset.pk for asset in self.assets},
         }
-        about = Q(pk__in=[])
+        about = Q()
         for source_type, ids in sources.items():
-            about |= Q(source_type=source_type, source_id__in=ids)
+            if ids:
+                about |= Q(source_type=source_type, source_id__in=ids)
         self.entries: dict[tuple[str, int], list[JournalEntry]] = defaultdict(list)
+        self.transferred: dict[tuple[str, int], bool] = {}
+        self.depreciation: dict[int, dict[str, Any]] = {}
+        if not about:
+            return
         for entry in JournalEntry.objects.filter(about).exclude(step__startswith="depreciation").order_by("date", "pk"):
             self.entries[entry.source_type, entry.source_id].append(entry)
-        self.transferred: dict[tuple[str, int], bool] = {
+        self.transferred = {
             (source_type, source_id): status == "transferred"
             for source_type, source_id, status in BatchItem.objects.filter(about).values_list(
                 "source_type", "source_id", "batch__status"
             )
         }
+        if not self.assets:
+            return
         booked = Q(entry__isnull=False)
-        self.depreciation: dict[int, dict[str, Any]] = {
+        self.depreciation = {
             row["book__asset"]: dict(row)
             for row in DepreciationLine.objects.filter(book__asset__in=sources["asset"], book__name=BookName.BOOK)
             .order_by()

@@ -444,7 +444,7 @@ def _money(found: Lineage) -> Iterable[Station]:
     first = found.invoices[0] if found.invoices else None
     if found.order_lines or found.agreements or found.quote_lines:
         ordered = _total(line.quantity for line in found.order_lines)
-        invoiced = _total(found.invoiced.values())
+        invoiced = found.invoiced
         drafts = sum(invoice.status == "draft" for invoice in found.invoices)
         missing_agreement = bool(found.agreements) and not found.agreement_closed
         is_done = bool(first) and invoiced >= ordered and not drafts and not missing_agreement
