@@ -246,6 +246,7 @@ def decode_text(content: bytes) -> str:
 
 
 def delimiter_of(text: str) -> str:
+    """The separator that the first line has most of."""
     header = text.lstrip("\r\n").split("\n", 1)[0]
     return max(",;\t|", key=header.count)
 

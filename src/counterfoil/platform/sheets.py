@@ -19,6 +19,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from counterfoil.core.errors import DomainError
 from counterfoil.platform.imports import decode_text, delimiter_of
+from counterfoil.platform.records import plain_number
 
 #: More rows than any statement has; what is beyond is no table.
 _MOST_ROWS: Final = 500_000
@@ -99,8 +100,7 @@ def _text(cell: object) -> str:
     if isinstance(cell, date):
         return cell.isoformat()
     if isinstance(cell, float):
-        number = Decimal(repr(cell))  # the shortest decimal that means the same: what was typed
-        return f"{number:f}".rstrip("0").rstrip(".") if number == number.to_integral_value() else f"{number:f}"
+        return plain_number(Decimal(repr(cell)))  # the shortest decimal that means the same: what was typed
     return str(cell)
 
 
