@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from counterfoil.accounting.profit_report import agreement_profit, work_value
 from counterfoil.accounting.queries import unposted_invoices, unposted_journal_entries, unposted_procurement
 from counterfoil.accounting.tables import Cell, Column, Kind, Row, Table, total_row
 from counterfoil.accounting.tax_report import tax_report
@@ -439,6 +440,63 @@ def _sales_tax(values: Values) -> Table:
     return Table("sales-tax", "Sales tax", heading, columns, tuple(body), total_row(columns, body))
 
 
+def _agreement_profit(values: Values) -> Table:
+    columns = (
+        Column("agreement", "Agreement"),
+        Column("name", "Name"),
+        Column("customer", "Customer"),
+        Column("billed", "Billed", Kind.MONEY),
+        Column("cost", "Cost of what is billed", Kind.MONEY),
+        Column("hours", "Hours", Kind.QUANTITY),
+        Column("labour", "Cost of labor", Kind.MONEY),
+        Column("profit", "Profit", Kind.MONEY),
+        Column("margin", "Margin, %", Kind.QUANTITY),
+        Column("rate", "Effective rate", Kind.MONEY, totalled=False),
+        Column("contribution", "Profit an hour", Kind.MONEY, totalled=False),
+        Column("note", "Note"),
+    )
+    body = tuple(
+        Row(
+            (
+                *(row.agreement, row.name, row.customer, earned.billed, earned.additions_cost, earned.hours),
+                *(earned.labour_cost, earned.profit, None if earned.margin is None else earned.margin * 100),
+                *(earned.effective_rate, earned.contribution, earned.warning),
+            ),
+            link=("agreement", row.agreement_id),
+        )
+        for row in agreement_profit(first=values["from"], last=values["to"])
+        for earned in (row.earned,)
+    )
+    heading = _heading(f"{format_date(values['from'])} to {format_date(values['to'])}, the worst first")
+    return Table("agreement-profit", "Profit of agreements", heading, columns, body, total_row(columns, body))
+
+
+def _work_value(values: Values) -> Table:
+    columns = (
+        Column("agreement", "Agreement"),
+        Column("customer", "Customer"),
+        Column("date", "Date", Kind.DATE),
+        Column("member", "Member"),
+        Column("description", "Work"),
+        Column("hours", "Hours", Kind.QUANTITY),
+        Column("value", "Value at the rate", Kind.MONEY),
+        Column("share", "Borne by the agreement", Kind.MONEY),
+        Column("rate", "Effective rate", Kind.MONEY, totalled=False),
+    )
+    body = tuple(
+        Row(
+            (
+                *(row.agreement, row.customer, row.on, row.member, row.description, row.hours, row.value),
+                *(row.share, row.effective_rate),
+            ),
+            link=("agreement", row.agreement_id),
+        )
+        for row in work_value(first=values["from"], last=values["to"])
+    )
+    heading = _heading(f"{format_date(values['from'])} to {format_date(values['to'])}, month by month")
+    return Table("work-value", "What work was worth", heading, columns, body, total_row(columns, body))
+
+
 def _registry(reports: Sequence[Report]) -> dict[str, Report]:
     return {report.name: report for report in reports}
 
@@ -500,6 +558,20 @@ REPORTS: Final[dict[str, Report]] = _registry(
             "Tax billed, credited and paid by agency, tax code, level and month; its total is what the ledger owes.",
             PERIOD,
             _sales_tax,
+        ),
+        Report(
+            "agreement-profit",
+            "Profit of agreements",
+            "What each agreement was billed, what it cost with its labor, its margin and what an hour on it earns.",
+            PERIOD,
+            _agreement_profit,
+        ),
+        Report(
+            "work-value",
+            "What work was worth",
+            "Each time entry at its rate, written down by its share where a month has more work than is paid for.",
+            PERIOD,
+            _work_value,
         ),
     )
 )

@@ -32,6 +32,8 @@ CODES: Final[dict[str, int]] = {
     "wrong_state": 409,
     "already_converted": 409,
     "already_invoiced": 409,
+    "quote_is_sent": 409,
+    "held": 409,
     "committed": 409,
     "already_transferred": 409,
     "already_batched": 409,

@@ -48,6 +48,8 @@ QUESTIONS: Final = {
     "trial-balance": ("Do the books balance, account by account?", "equal"),
     "general-ledger": ("Which entries make up a balance?", "book-2"),
     "receivables": ("Who owes us, and how late are they?", "file-dollar"),
+    "agreement-profit": ("Which agreements earn, and which cost us?", "coin"),
+    "work-value": ("What was an hour of work worth?", "clock"),
     "sales-tax": ("Which sales tax was billed, credited and paid, and what is owed?", "receipt-tax"),
     "inventory-valuation": ("What lies in which bin, and what did it cost?", "building-warehouse"),
     "fixed-assets": ("What are our assets worth in the books?", "server-2"),
@@ -55,7 +57,7 @@ QUESTIONS: Final = {
     "unposted": ("What is not in the books yet, and why?", "hourglass"),
 }
 #: Reports with months or many columns across: the first column stays in sight.
-WIDE: Final = frozenset({"profit-and-loss", "balance-sheet", "sales-tax"})
+WIDE: Final = frozenset({"profit-and-loss", "balance-sheet", "sales-tax", "agreement-profit"})
 
 
 @dataclass(frozen=True, slots=True)
