@@ -79,7 +79,7 @@ def test_monthly_billing_counts_back_from_the_anniversary_so_the_first_month_is_
     aligned = align(start=date(2026, 1, 15), end=date(2026, 5, 1), cycle=MONTHLY, quantity=D(2), unit_price=D(22))
     assert (aligned.first, aligned.share.words) == (Period(date(2026, 1, 15), date(2026, 2, 1)), "17 of 31 days")
     assert (aligned.first_amount, aligned.total) == (D("24.13"), D("156.13"))
-    assert aligned.terms.anchor == date(2026, 1, 1)
+    assert (aligned.terms.anchor, aligned.cycles) == (date(2026, 1, 1), 4)
 
 
 def test_a_line_that_joins_an_agreement_is_billed_by_its_periods() -> None:
@@ -274,6 +274,7 @@ def test_an_aligned_line_costs_no_more_than_whole_cycles_and_ends_on_the_day(
     while cycle.after(end, -(n + 1)) >= start:
         n += 1
     assert aligned.total <= price * (n + 1)
+    assert (aligned.cycles == 1) is (aligned.first.end == end)
     if aligned.terms.anchor != start:
         rest = aligned.total - aligned.first_amount
         assert rest == price * ((n - 1) if aligned.first.days and cycle.after(end, -n) == start else n)

@@ -15,11 +15,13 @@ from counterfoil.agreements.commitments import ensure_may_shrink
 from counterfoil.agreements.models import Addition, AdditionChange, Agreement, AgreementStatus, BillingOption
 from counterfoil.agreements.terms import Values, billing_amounts, history_of, last_day, values_on
 from counterfoil.catalog.models import Product, ProductClass
-from counterfoil.catalog.queries import products_for_lines
+from counterfoil.catalog.policies import cycle_code
+from counterfoil.catalog.queries import ensure_offers_fit, products_for_lines, tier_model
 from counterfoil.companies.policies import ensure_billable
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import format_money, multiply, sum_money
+from counterfoil.core.pricing import price_of
 from counterfoil.core.states import words
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command
@@ -64,6 +66,9 @@ class AdditionInput:
         origin_id: the quote line it comes from.
         committed_through: last day of the term it is owed for; empty where it may end any day.
         cancellation_days: on how many days from its first it may be given back all the same; 0: never.
+        offer_id: what it is sold by.
+        term: what it is bought for, ``year:1``.
+        price_model_id: what a changed quantity is priced with.
     """
 
     product_id: int
@@ -82,6 +87,9 @@ class AdditionInput:
     origin_id: int | None = None
     committed_through: date | None = None
     cancellation_days: int = 7
+    offer_id: int | None = None
+    term: str = ""
+    price_model_id: int | None = None
 
 
 # -- adding ------------------------------------------------------------------------------------------------------------
@@ -101,6 +109,7 @@ def add_addition(*, actor: Actor, agreement_id: int, addition: AdditionInput) ->
 def add_all(actor: Actor, agreement: Agreement, inputs: Sequence[AdditionInput]) -> list[Addition]:
     """Add several to a locked agreement, within another command."""
     products = products_for_lines(given.product_id for given in inputs)
+    ensure_offers_fit((given.product_id, given.offer_id, given.price_model_id) for given in inputs)
     last = agreement.additions.aggregate(last=Max("position"))["last"] or 0
     additions = []
     for index, given in enumerate(inputs):
@@ -124,6 +133,9 @@ def add_all(actor: Actor, agreement: Agreement, inputs: Sequence[AdditionInput])
             origin_id=given.origin_id,
             committed_through=given.committed_through,
             cancellation_days=given.cancellation_days,
+            offer_id=given.offer_id,
+            term=cycle_code(given.term, f"lines[{index}].term") if given.term else "",
+            price_model_id=given.price_model_id,
         )
         _refuse_bundle(product, f"lines[{index}].product_id")
         _check_addition(addition, prefix=f"lines[{index}].")
@@ -151,7 +163,7 @@ def _refuse_bundle(product: Product, field: str) -> None:
 
 
 def _check_addition(addition: Addition, prefix: str = "") -> None:
-    _check_values(addition, prefix)
+    check_values(addition, prefix)
     agreement, last = addition.agreement, last_day(addition.agreement)
     if addition.effective_date < agreement.start_date:
         raise DomainError(
@@ -178,7 +190,12 @@ def _check_addition(addition: Addition, prefix: str = "") -> None:
     check_fields(addition, prefix=prefix, relations=False)
 
 
-def _check_values(record: Addition | AdditionChange, prefix: str = "") -> None:
+def check_values(record: Addition | AdditionChange, prefix: str = "") -> None:
+    """Refuse values below zero, and more included than there is.
+
+    Raises:
+        DomainError: ``invalid``, with the field.
+    """
     refuse_negative({name: getattr(record, name) for name in VALUES}, prefix)
     if record.less_included > record.quantity:
         raise DomainError(
@@ -324,12 +341,14 @@ def change_addition(
     unit_price: Decimal | Unset = UNSET,
     unit_cost: Decimal | Unset = UNSET,
     reason: str = "",
+    origin_id: int | None = None,
 ) -> Addition:
     """Change quantity, price or cost of an addition from the day ``on``: one dated action, which keeps the history.
 
     A second change for the same day replaces the first. What is not given stays as it is on that day. A day that is
     billed already is caught up on, or given back as the agreement says (WE-2, WE-8). Later changes of something else
-    take the new value over: a price raised from February also holds after a change of quantity in March.
+    take the new value over: a price raised from February also holds after a change of quantity in March. Another
+    quantity of an addition with a price model is priced by it, unless a price is given.
 
     Args:
         actor: who changes it.
@@ -340,6 +359,7 @@ def change_addition(
         unit_price: per unit and cycle.
         unit_cost: likewise.
         reason: for the history.
+        origin_id: the line of a change quote it comes from.
 
     Raises:
         DomainError: ``required`` when nothing is given; ``invalid`` when nothing would differ, before the effective
@@ -357,6 +377,8 @@ def change_addition(
         raise DomainError("required", "Say what changes: quantity, included units, price or cost.", field="quantity")
     _refuse_outside(addition, on, "on")
     before = values_on(addition, on)
+    if addition.price_model is not None and "quantity" in given and "unit_price" not in given:
+        given["unit_price"] = price_of(tier_model(addition.price_model), given["quantity"]).unit_price
     changed = {name: value for name, value in given.items() if getattr(before, name) != value}
     if not changed:
         raise DomainError(
@@ -364,20 +386,20 @@ def change_addition(
         )
     if changed.get("quantity", before.quantity) < before.quantity:
         ensure_may_shrink(addition, on - _DAY, "on", changed["quantity"])
-    rows = _rows_of(addition)
+    rows = rows_of(addition)
     row = next((row for row in rows if row.effective_date == on), None)
     if row is None:
         row = AdditionChange(addition=addition, effective_date=on, **{name: getattr(before, name) for name in VALUES})
         rows.append(row)
     for name, value in changed.items():
         setattr(row, name, value)
-    row.reason = reason.strip()
-    followers = _carry_on(rows, row, before, changed)
+    row.reason, row.origin_id = reason.strip(), origin_id
+    followers = carry_on(rows, row, before, changed)
     for each in (row, *followers):
-        _check_values(each)
+        check_values(each)
         check_fields(each, relations=False)
         each.save()
-    _take_latest(addition)
+    take_latest(addition)
     ensure_priced_right(agreement, agreement.additions.all())
     billing_state.touch(agreement, on)
     also = f", carried on to the change of {format_date(followers[0].effective_date)}" if followers else ""
@@ -390,7 +412,7 @@ def change_addition(
     return addition
 
 
-def _rows_of(addition: Addition) -> list[AdditionChange]:
+def rows_of(addition: Addition) -> list[AdditionChange]:
     """The whole history as rows; that of an addition never changed before is what it has been from the first."""
     rows = list(addition.changes.order_by("effective_date"))
     if not rows:
@@ -399,7 +421,7 @@ def _rows_of(addition: Addition) -> list[AdditionChange]:
     return rows
 
 
-def _carry_on(
+def carry_on(
     rows: Iterable[AdditionChange], row: AdditionChange, before: Values, changed: dict[str, Decimal]
 ) -> list[AdditionChange]:
     """The later rows that had taken a value over, with the new one."""
@@ -416,7 +438,8 @@ def _carry_on(
     return [touched[day] for day in sorted(touched)]
 
 
-def _take_latest(addition: Addition) -> None:
+def take_latest(addition: Addition) -> None:
+    """Keep what holds last on the addition itself."""
     latest = addition.changes.order_by("effective_date").last()
     if latest is not None:
         for name in VALUES:
@@ -444,7 +467,7 @@ def remove_addition_change(*, actor: Actor, addition_id: int, on: date) -> Addit
             field="on", hint="Change it from that day instead, or cancel the addition.",
         )  # fmt: skip
     row.delete()
-    _take_latest(addition)
+    take_latest(addition)
     if len(rows) == 2:  # what is left is what it has always been
         rows[0].delete()
     ensure_priced_right(agreement, agreement.additions.all())

@@ -69,6 +69,7 @@ from counterfoil.agreements.periods import (
     set_billing_amount,
     unpark_agreement,
 )
+from counterfoil.agreements.renewing import renew_addition
 from counterfoil.agreements.terms import last_day
 from counterfoil.companies.models import Company, Contact
 from counterfoil.companies.policies import ensure_active, ensure_customer
@@ -113,6 +114,7 @@ __all__ = [
     "install_agreement_types",
     "remove_addition_change",
     "remove_adjustment",
+    "renew_addition",
     "renew_agreement",
     "reopen_period",
     "set_coverage_items",

@@ -6,10 +6,13 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
+from django.db.models import Max
+
 from counterfoil.agreements.models import Addition, Agreement
-from counterfoil.agreements.terms import history_of
+from counterfoil.agreements.terms import Values, history_of
 from counterfoil.core.calendar import Period
 from counterfoil.core.commitment import Commitment
+from counterfoil.quotes.models import LineAction
 
 _DAY: Final = timedelta(days=1)
 
@@ -18,7 +21,7 @@ def ensure_may_shrink(addition: Addition, last_day: date, field: str, quantity: 
     """Refuse to keep no more than ``quantity`` after ``last_day``, where more is committed.
 
     Each purchase, the first as every increase, opens a window of its own (WE-14); what is given back in it never was
-    committed.
+    committed. A renewal buys all of it anew.
 
     Raises:
         DomainError: ``committed``, with the day the term ends.
@@ -26,7 +29,7 @@ def ensure_may_shrink(addition: Addition, last_day: date, field: str, quantity: 
     if addition.committed_through is None:
         return
     after = addition.committed_through + _DAY
-    history = history_of(addition)
+    history = _this_term(addition, after)
     for purchase in history:
         if purchase.since >= after:
             break
@@ -36,6 +39,13 @@ def ensure_may_shrink(addition: Addition, last_day: date, field: str, quantity: 
         )
         if binding > quantity:
             commitment.check_last_day(last_day, field)
+
+
+def _this_term(addition: Addition, after: date) -> list[Values]:
+    """What the addition has been since its term began: with its first day, or with the latest renewal."""
+    renewed = addition.changes.filter(origin__action=LineAction.RENEW, effective_date__lt=after)
+    began = renewed.aggregate(day=Max("effective_date"))["day"] or date.min
+    return [values for values in history_of(addition) if values.since >= began]
 
 
 def ensure_may_end(agreement: Agreement, last_day: date, field: str) -> None:

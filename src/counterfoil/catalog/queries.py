@@ -102,6 +102,28 @@ def products_for_lines(product_ids: Iterable[int]) -> dict[int, Product]:
     return found
 
 
+def ensure_offers_fit(lines: Iterable[tuple[int, int | None, int | None]]) -> None:
+    """Refuse lines whose offer is of another product, or that name an offer or price model that is not there.
+
+    Args:
+        lines: product, offer and price model of each, by their ids.
+
+    Raises:
+        DomainError: ``not_found`` or ``invalid``, naming the line.
+    """
+    rows = list(lines)
+    offered = Offer.objects.in_bulk({offer_id for _, offer_id, _ in rows if offer_id is not None})
+    models = PriceModel.objects.in_bulk({model_id for _, _, model_id in rows if model_id is not None})
+    for index, (product_id, offer_id, model_id) in enumerate(rows):
+        if offer_id is not None and offer_id not in offered:
+            raise DomainError("not_found", f"There is no offer with the id {offer_id}.", f"lines[{index}].offer_id")
+        if offer_id is not None and offered[offer_id].product_id != product_id:
+            raise DomainError("invalid", "The offer is for another product.", field=f"lines[{index}].offer_id")
+        if model_id is not None and model_id not in models:
+            field = f"lines[{index}].price_model_id"
+            raise DomainError("not_found", f"There is no price model with the id {model_id}.", field=field)
+
+
 # -- selling -----------------------------------------------------------------------------------------------------------
 
 

@@ -139,6 +139,7 @@ class Alignment:
         first: the days of the first period it is billed for.
         share: what of a whole period these are.
         first_amount: what is billed for them.
+        cycles: how many periods are billed, the first included.
         total: what is billed for all its days.
         explanation: how the first amount comes about.
     """
@@ -148,6 +149,7 @@ class Alignment:
     first: Period
     share: Share
     first_amount: Decimal
+    cycles: int
     total: Decimal
     explanation: str
 
@@ -204,10 +206,9 @@ def align(
             "invalid", f"The agreement ends on {format_date(terms.last_day)}, before {last}.", field="align_to"
         )
     charge = Charge("line", (Step(start, quantity, unit_price),), max(start, terms.anchor), service.inclusive_end)
-    items = [item for bill in bills_due(terms, [charge], through=end) for item in bill.items]
-    whole = whole_period(
-        terms.anchor, terms.cycle, period_index(terms.anchor, terms.cycle, start, terms.base), terms.base
-    )
+    n = period_index(terms.anchor, terms.cycle, start, terms.base)
+    items = [item for bill in bills_due(terms, [charge], through=end, first=n) for item in bill.items]
+    whole = whole_period(terms.anchor, terms.cycle, n, terms.base)
     first = Period(max(start, whole.start), min(whole.end, end))
     firsts = [item for item in items if whole.start <= item.period.start < whole.end]
     share = prorate(terms.method, whole, first)
@@ -217,6 +218,7 @@ def align(
         first=first,
         share=share,
         first_amount=_sum(firsts),
+        cycles=period_index(terms.anchor, terms.cycle, service.inclusive_end, terms.base) - n + 1,
         total=_sum(items),
         explanation=firsts[0].explanation if firsts else f"{share.words}: nothing is charged for {first.label}",
     )

@@ -35,7 +35,8 @@ from counterfoil.core.money import (
     settle,
     sum_money,
 )
-from counterfoil.core.pricing import TierModel, price_of
+from counterfoil.core.pricing import TierModel, price_of, terms
+from counterfoil.core.pricing.terms import ensure_whole_cycles
 
 Kind = Literal["", "percent", "amount"]
 _HUNDRED: Final = Decimal(100)
@@ -426,19 +427,8 @@ def cycles_in(term: str, billing_cycle: str) -> int:
     Raises:
         DomainError: ``invalid`` when it is not a whole number.
     """
-    if term == billing_cycle:
-        return 1
-    whole, cycle = Cycle.parse(term), Cycle.parse(billing_cycle)
-    if whole.months is not None and cycle.months is not None and whole.months % cycle.months == 0:
-        return whole.months // cycle.months
-    if whole.unit == cycle.unit and whole.count % cycle.count == 0:
-        return whole.count // cycle.count
-    raise DomainError(
-        "invalid",
-        f"A term of {whole.count} {whole.unit}s is not a whole number of {cycle.label.lower()} billing cycles.",
-        field="billing_cycle",
-        hint="Choose a billing cycle that divides the term, or the term itself for prepaid.",
-    )
+    ensure_whole_cycles(term, billing_cycle)
+    return terms.cycles_in(term, billing_cycle) or 1
 
 
 def percent_of(part: Decimal, whole: Decimal) -> Decimal | None:
@@ -590,10 +580,15 @@ class _Work:
             amount=sign * amount,
             cost=sign * cost,
             cycles=cycles_of(line),
-            first_amount=None if share is None else sign * round_money(Fraction(amount) * share),
-            first_cost=None if share is None else sign * round_money(Fraction(cost) * share),
+            first_amount=None if share is None else sign * _part(self.quantity, unit_price, share),
+            first_cost=None if share is None else sign * _part(self.quantity, line.unit_cost, share),
             explanation=tuple(self.said),
         )
+
+
+def _part(quantity: Decimal, price: Decimal, share: Fraction) -> Decimal:
+    """A share of quantity x price, rounded once: as it will be billed."""
+    return round_money(Fraction(multiply(quantity, price)) * share)
 
 
 def _price_lines(

@@ -185,10 +185,7 @@ def _coterm(
         method = ProrationMethod(line.proration) if line.proration else ProrationMethod.ACTUAL_DAYS
         cycle, one = Cycle.parse(line.billing_cycle), Decimal(1)
         aligned = align(start=start, end=line.align_to, cycle=cycle, quantity=one, unit_price=one, method=method)
-        periods = 1
-        while cycle.after(aligned.terms.anchor, periods) < line.align_to:
-            periods += 1
-        return aligned.share.fraction, periods
+        return aligned.share.fraction, aligned.cycles
     share = shares.get(line.pk) or share_of(line)
     return None if share is None else (share, line.cycles)
 
