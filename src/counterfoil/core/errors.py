@@ -27,6 +27,8 @@ CODES: Final[dict[str, int]] = {
     # what was looked for
     "not_found": 404,
     # how things stand
+    "link_expired": 410,
+    "link_revoked": 410,
     "conflict": 409,
     "duplicate": 409,
     "wrong_state": 409,
@@ -51,6 +53,11 @@ CODES: Final[dict[str, int]] = {
     "posted_is_locked": 409,
     "export_not_confirmed": 409,
     "mail_not_configured": 409,
+    "mail_not_sent": 409,
+    "quote_expired": 409,
+    "quote_changed": 409,
+    "already_accepted": 409,
+    "code_required": 409,
     "idempotency_key_reused": 409,
 }
 

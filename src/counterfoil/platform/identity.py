@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Role(StrEnum):
@@ -18,6 +19,12 @@ class Role(StrEnum):
     PROCUREMENT = "procurement"
     FINANCE = "finance"
     VIEWER = "viewer"
+    #: A customer who came by a link: holds no account, and may accept, decline and ask, nothing else.
+    CUSTOMER = "customer"
+
+
+#: What a person of the MSP can be: every role but the customer's.
+STAFF: Final = tuple(role for role in Role if role is not Role.CUSTOMER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +35,7 @@ class Actor:
         user_id: the user's id; ``None`` for Counterfoil itself (scheduled jobs).
         name: as it stands in the audit trail.
         roles: held roles. For an API token these are the user's roles narrowed by the token's scopes.
-        channel: the door used: ``page``, ``api``, ``cli`` or ``job``.
+        channel: the door used: ``page``, ``api``, ``cli``, ``job``, or ``link`` for a customer.
     """
 
     user_id: int | None

@@ -11,9 +11,9 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
 
-from counterfoil.platform.identity import Actor, Role
+from counterfoil.platform.identity import STAFF, Actor, Role
 
-ROLE_CHOICES = [(role.value, role.value.title()) for role in Role]
+ROLE_CHOICES = [(role.value, role.value.title()) for role in STAFF]
 
 
 class UserManager(BaseUserManager["User"]):

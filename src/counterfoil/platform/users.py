@@ -15,11 +15,11 @@ from django.db import connection, transaction
 from counterfoil.core.errors import DomainError
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command
-from counterfoil.platform.identity import SYSTEM, Actor, Role
+from counterfoil.platform.identity import STAFF, SYSTEM, Actor, Role
 from counterfoil.platform.models import ApiToken, User
 
 #: What an API token may be given: reading, or the work of a role. A token never exceeds its user's roles.
-SCOPES = ("read", *(role.value for role in Role if role is not Role.VIEWER))
+SCOPES = ("read", *(role.value for role in STAFF if role is not Role.VIEWER))
 
 TOKEN_PREFIX = "cf_"  # noqa: S105 - how a token is recognised, not a secret
 
@@ -52,6 +52,7 @@ def create_user(*, actor: Actor, email: str, name: str, roles: Sequence[Role], p
         raise DomainError("required", "Give the person's name.", field="name")
     if not roles:
         raise DomainError("required", "Give at least one role.", field="roles")
+    _refuse_customer_role(roles)
     if User.objects.filter(email__iexact=email).exists():
         raise DomainError("duplicate", f"{email} has an account already.", field="email")
     user = User(email=email, name=name.strip(), roles=sorted(role.value for role in set(roles)))
@@ -63,6 +64,12 @@ def create_user(*, actor: Actor, email: str, name: str, roles: Sequence[Role], p
     user.save()
     audit.record(actor, "people.user.added", f"added {user.name} ({email}) as {', '.join(user.roles)}", user)
     return user
+
+
+def _refuse_customer_role(roles: Sequence[Role]) -> None:
+    """A customer comes by a link; whoever signs in is staff."""
+    if Role.CUSTOMER in roles:
+        raise DomainError("invalid", "A customer has no account: nobody can be given that role.", field="roles")
 
 
 def _checked_email(email: str) -> str:
@@ -92,6 +99,7 @@ def change_user(
     users = {user.pk: user for user in User.objects.select_for_update().order_by("pk")}
     if user_id not in users:
         raise DomainError("not_found", "There is no such person.")
+    _refuse_customer_role(roles or ())
     user = users[user_id]
     user.name = user.name if name is None else name.strip()
     user.roles = user.roles if roles is None else sorted(role.value for role in set(roles))
@@ -108,7 +116,7 @@ def change_user(
     return user
 
 
-@command(roles=tuple(Role))
+@command(roles=STAFF)
 def create_api_token(
     *, actor: Actor, user_id: int, name: str, scopes: Sequence[str], now: datetime, expires_at: datetime | None = None
 ) -> tuple[ApiToken, str]:
@@ -155,7 +163,7 @@ def create_api_token(
     return token, key
 
 
-@command(roles=tuple(Role))
+@command(roles=STAFF)
 def revoke_api_token(*, actor: Actor, token_id: int, now: datetime) -> ApiToken:
     """Revoke a key at once.
 

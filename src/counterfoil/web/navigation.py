@@ -14,11 +14,11 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import SimpleLazyObject
 
-from counterfoil.platform.identity import Role
+from counterfoil.platform.identity import STAFF, Role
 from counterfoil.web.remembered import remembered
 
 Roles = frozenset[Role]
-EVERYBODY: Final[Roles] = frozenset(Role)
+EVERYBODY: Final[Roles] = frozenset(STAFF)
 OWNER: Final[Roles] = frozenset({Role.OWNER})
 FINANCE: Final[Roles] = frozenset({Role.FINANCE})
 
