@@ -1,11 +1,31 @@
-"""What people do with the product catalog."""
+"""What people do with the product catalog.
+
+What they do with offers, price models and schedules, bundles and commitment rules stands in the modules named after
+that; all of it is found here.
+"""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
 from counterfoil.catalog import policies
+from counterfoil.catalog.bundles import BundleComponentInput, set_bundle_components
+from counterfoil.catalog.commitment_rules import (
+    UpliftInput,
+    create_commitment_rule,
+    install_commitment_rules,
+    update_commitment_rule,
+)
 from counterfoil.catalog.models import Category, ExpenseType, Product, RateType, Subcategory, WorkRole, WorkType
+from counterfoil.catalog.offers import create_offer, deactivate_offer, make_offers, reactivate_offer, update_offer
+from counterfoil.catalog.pricing import (
+    PriceTierInput,
+    PricingBreakInput,
+    create_price_model,
+    create_pricing_schedule,
+    update_price_model,
+    update_pricing_schedule,
+)
 from counterfoil.companies.models import Company
 from counterfoil.companies.policies import ensure_vendor
 from counterfoil.core.errors import DomainError
@@ -22,6 +42,38 @@ from counterfoil.platform.records import (
     refuse_negative,
     save_checked,
 )
+
+__all__ = [
+    "BundleComponentInput",
+    "PriceTierInput",
+    "PricingBreakInput",
+    "UpliftInput",
+    "create_category",
+    "create_commitment_rule",
+    "create_expense_type",
+    "create_offer",
+    "create_price_model",
+    "create_pricing_schedule",
+    "create_product",
+    "create_subcategory",
+    "create_work_role",
+    "create_work_type",
+    "deactivate_offer",
+    "deactivate_product",
+    "install_commitment_rules",
+    "make_offers",
+    "reactivate_offer",
+    "reactivate_product",
+    "set_bundle_components",
+    "update_commitment_rule",
+    "update_expense_type",
+    "update_offer",
+    "update_price_model",
+    "update_pricing_schedule",
+    "update_product",
+    "update_work_role",
+    "update_work_type",
+]
 
 OFFICE = (Role.SALES, Role.PROCUREMENT, Role.FINANCE)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from counterfoil.catalog.models import AccountingType, Product, ProductClass, RateType, WorkType
+import pghistory.models
+from django.db.models import ManyToOneRel
+
+from counterfoil.catalog.models import AccountingType, Offer, Product, ProductClass, RateType, WorkType
 from counterfoil.core.calendar import Cycle
 from counterfoil.core.errors import DomainError
 
@@ -85,6 +88,26 @@ def cycle_code(text: str, field: str = "billing_cycle") -> str:
         return Cycle.parse(text).code
     except DomainError as error:
         raise DomainError(error.code, error.message, field=field, hint=error.hint) from error
+
+
+def optional_cycle(text: str, field: str = "billing_cycle") -> str:
+    """The stored form of a term or billing cycle that may be empty.
+
+    Raises:
+        DomainError: ``invalid``.
+    """
+    return cycle_code(text, field) if text.strip() else ""
+
+
+def offer_is_used(offer: Offer) -> bool:
+    """Whether a document of any context names the offer."""
+    return any(
+        relation.related_model._default_manager.filter(**{relation.field.name: offer.pk}).exists()
+        for relation in Offer._meta.get_fields(include_hidden=True)
+        if isinstance(relation, ManyToOneRel)
+        and relation.related_model._meta.app_label != Offer._meta.app_label
+        and not issubclass(relation.related_model, pghistory.models.Event)
+    )
 
 
 def ensure_unused(product: Product, what: str, field: str) -> None:

@@ -8,6 +8,7 @@ from counterfoil.accounting.models import AccountingSettings, GLMapping
 from counterfoil.agreements.commands import install_agreement_types
 from counterfoil.agreements.models import AgreementType
 from counterfoil.assets.models import AssetCategory
+from counterfoil.catalog.commands import install_commitment_rules
 from counterfoil.catalog.models import Category
 from counterfoil.companies.models import BillingTerms, Company, CompanyKind, MspSettings, Site
 from counterfoil.core.errors import DomainError
@@ -17,6 +18,8 @@ from counterfoil.ledger.models import Account
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command
 from counterfoil.platform.identity import Actor, Role
+from counterfoil.quotes.models import ConversionRule
+from counterfoil.quotes.routing import ConversionRuleInput, set_conversion_rules
 
 TERMS = (("Due on receipt", 0), ("Net 10", 10), ("Net 15", 15), ("Net 30", 30), ("Net 45", 45), ("Net 60", 60))
 CATEGORIES = ("Hardware", "Software", "HaaS", "SaaS", "Managed services", "Labor")
@@ -56,7 +59,9 @@ def set_up_msp(*, actor: Actor, name: str, identifier: str, on: date, currency: 
     install_chart(actor=actor)
     open_periods(actor=actor, first=date(on.year, 1, 1), months=60)
     install_agreement_types(actor=actor)
+    install_commitment_rules(actor=actor)
     _install_categories()
+    _install_conversion_rules(actor)
     audit.record(actor, "setup.msp.set_up", f"set up {company.name} with its chart of accounts and periods", company)
     return company
 
@@ -87,3 +92,26 @@ def _install_categories() -> None:
             "disposal_account": accounts["7900"],
         },
     )
+
+
+def _install_conversion_rules(actor: Actor) -> None:
+    """What recurs is billed with an agreement (leases with theirs), goods are ordered, work is kept for a project."""
+    if ConversionRule.objects.exists():
+        return
+    types = {kind.name: kind.pk for kind in AgreementType.objects.all()}
+    leases = [
+        ConversionRuleInput(
+            "agreement",
+            category_id=Category.objects.get(name=name).pk,
+            recurring=True,
+            agreement_type_id=types[name],
+        )
+        for name in AGREEMENT_TYPES
+    ]
+    rest = [
+        ConversionRuleInput("agreement", recurring=True, agreement_type_id=types["Managed service"]),
+        ConversionRuleInput("sales_order", product_class="Inventory"),
+        ConversionRuleInput("sales_order", product_class="NonInventory"),
+        ConversionRuleInput("later", product_class="Service", recurring=False),
+    ]
+    set_conversion_rules(actor=actor, rules=[*leases, *rest])

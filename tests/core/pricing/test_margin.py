@@ -32,11 +32,6 @@ def test_a_price_by_rule_of_cost_80_and_price_120(method: Method, value: str, pr
     assert (found.price, found.words) == (D(price), words)
 
 
-def test_we_16_uplifts() -> None:
-    assert margin.uplifted(D("22.00"), D(5)) == D("23.10")
-    assert margin.uplifted(D("22.00"), D(20)) == D("26.40")
-
-
 def test_we_32_margin_of_5000_with_a_profit_of_2400() -> None:
     assert margin.margin_of(D(2600), D(5000)) == 48
 

@@ -78,11 +78,6 @@ def change_of(old: Decimal, new: Decimal) -> Decimal | None:
     return _share(new - old, old)
 
 
-def uplifted(base: Decimal, percent: Decimal) -> Decimal:
-    """A base price and its uplift (WE-16: 22.00 and 5 % is 23.10, and 20 % is 26.40)."""
-    return price_by_markup(base, percent)
-
-
 @dataclass(frozen=True, slots=True)
 class RulePrice:
     """A price found by a rule, and how: ``cost 80.00 + 25 %``."""
