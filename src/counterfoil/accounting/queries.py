@@ -281,19 +281,20 @@ def batch_entries(batch_id: int, *, most: int | None = None) -> BatchEntries:
 
 #: What a transferred batch moved, by account, and its entries: from its items, however many there are besides.
 _BOOKED: Final = """
-    WITH entries AS (
+    WITH entries AS MATERIALIZED (
         SELECT e.id FROM accounting_batchitem i
         JOIN ledger_journalentry e ON e.source_type = i.source_type AND e.source_id = i.source_id
         WHERE i.batch_id = %(batch)s AND i.source_type <> 'journal_entry'
         UNION ALL
         SELECT source_id FROM accounting_batchitem WHERE batch_id = %(batch)s AND source_type = 'journal_entry'
+    ), moved AS (
+        SELECT l.account_id, sum(l.debit) AS debit, sum(l.credit) AS credit
+        FROM entries e JOIN ledger_journalline l ON l.entry_id = e.id
+        GROUP BY l.account_id
     )
-    SELECT a.code, a.name, sum(l.debit), sum(l.credit), count(DISTINCT l.entry_id)
-    FROM entries e
-    JOIN ledger_journalline l ON l.entry_id = e.id
-    JOIN ledger_account a ON a.id = l.account_id
-    GROUP BY GROUPING SETS ((a.code, a.name), ())
-    ORDER BY a.code NULLS LAST
+    SELECT a.code, a.name, m.debit, m.credit, (SELECT count(*) FROM entries)
+    FROM moved m JOIN ledger_account a ON a.id = m.account_id
+    ORDER BY a.code
 """
 
 
@@ -303,9 +304,9 @@ def _transferred(batch: Batch, most: int | None) -> BatchEntries:
     items = list(batch.items.order_by(order, "source_id")[:most])
     with connection.cursor() as cursor:
         cursor.execute(_BOOKED, {"batch": batch.pk})
-        *rows, whole = cursor.fetchall()
+        rows = cursor.fetchall()
     totals = tuple(AccountTotal(*row[:4]) for row in rows)
-    return BatchEntries(tuple(_booked_entries(items)), totals, whole[4])
+    return BatchEntries(tuple(_booked_entries(items)), totals, rows[0][4] if rows else 0)
 
 
 def _booking_order(entry: BatchEntry) -> tuple[int, int]:
@@ -374,9 +375,9 @@ def _booked_entries(items: Sequence[BatchItem]) -> list[BatchEntry]:
     """The entries of items that are in the books, by the ledger."""
     entries = entries_of_items(items)
     lines: dict[int, list[BatchLine]] = defaultdict(list)
-    rows = JournalLine.objects.filter(entry__in=entries.values()).select_related("account")
-    for line in rows.order_by("entry_id", "position"):
-        lines[line.entry_id].append(BatchLine(line.account.code, line.account.name, line.debit, line.credit, line.memo))
+    rows = JournalLine.objects.filter(entry__in=entries.values()).order_by("entry_id", "position")
+    for pk, *values in rows.values_list("entry_id", "account__code", "account__name", "debit", "credit", "memo"):
+        lines[pk].append(BatchLine(*values))
     booked = []
     for item in items:
         entry = entries.get((item.source_type, item.source_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from django.db import models
@@ -45,3 +46,14 @@ def locked_all(records: models.QuerySet[RecordT], pks: set[int], field: str | No
     for pk in sorted(pks - found.keys()):
         raise DomainError("not_found", f"There is no {records.model._meta.verbose_name} with the id {pk}.", field=field)
     return found
+
+
+def load_related(records: Sequence[models.Model], *names: str) -> None:
+    """Load what records refer to (``agreement``, ``charge__work_role``): a query for each that any of them has.
+
+    For a page of few records with many seldom relations: joining all of them takes longer to plan than to answer.
+    """
+    models.prefetch_related_objects(
+        records,
+        *(name for name in names if any(getattr(each, f"{name.partition('__')[0]}_id") for each in records)),
+    )

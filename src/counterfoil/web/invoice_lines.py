@@ -9,8 +9,8 @@ from decimal import Decimal
 from django.urls import reverse
 
 from counterfoil.billing.models import Invoice, InvoiceLine, LineKind
-from counterfoil.billing.queries import lines_of_invoice
 from counterfoil.core.money import sum_money
+from counterfoil.platform.lookup import load_related
 from counterfoil.usage.models import ChargeKind
 
 _HEADINGS = {LineKind.SERVICE: "Services", LineKind.EXPENSE: "Expenses", LineKind.PRODUCT: "Products"}
@@ -58,9 +58,8 @@ class LineGroup:
 
 def grouped_lines(invoice: Invoice) -> list[LineGroup]:
     """The lines in the order of the invoice, those of one heading together."""
-    rows = lines_of_invoice(invoice.pk).select_related(
-        "charge__work_role", "agreement", "credited_line__invoice", "down_payment", "order_line__order"
-    )
+    rows = list(InvoiceLine.objects.filter(invoice=invoice).select_related("product"))
+    load_related(rows, "agreement", "charge__work_role", "order_line__order", "credited_line__invoice", "down_payment")
     groups: dict[str, list[LineView]] = {}
     for line in rows:
         groups.setdefault(_heading(line, invoice), []).append(_view(line, invoice))

@@ -23,6 +23,7 @@ from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import extend, parse_decimal
 from counterfoil.flows.upcoming import Difference, next_invoices, what_if
+from counterfoil.platform.lookup import load_related
 from counterfoil.platform.records import UNSET
 from counterfoil.web.actions import actor_of, today
 from counterfoil.web.forms import (
@@ -49,10 +50,11 @@ _PERIODS: Final = 12
 
 def find(pk: int) -> Agreement:
     """The agreement of a page."""
-    rows = queries.agreements().select_related("billing_state", "renewed_by", "parent", "contact")
-    found = rows.filter(pk=pk).first()
+    rows = queries.agreements().select_related(None)
+    found = rows.select_related("company", "bill_to", "type", "billing_state", "renewed_by").filter(pk=pk).first()
     if found is None:
         raise Http404
+    load_related([found], "parent", "contact", "site", "opportunity", "tax_code", "terms")
     return found
 
 

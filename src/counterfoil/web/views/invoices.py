@@ -23,6 +23,7 @@ from counterfoil.companies.models import Company
 from counterfoil.companies.queries import my_company
 from counterfoil.core.errors import DomainError
 from counterfoil.ledger.queries import entries_of
+from counterfoil.platform.lookup import load_related
 from counterfoil.web import navigation
 from counterfoil.web.actions import actor_of, now, today
 from counterfoil.web.bookkeeping import posted as posted_entries
@@ -203,9 +204,10 @@ def find(pk: int) -> Any:
     Raises:
         Http404: there is none.
     """
-    found = queries.invoices().select_related("tax_code").filter(pk=pk).first()
+    found = queries.invoices().select_related(None).select_related("company", "bill_to").filter(pk=pk).first()
     if found is None:
         raise Http404
+    load_related([found], "agreement", "sales_order")
     return found
 
 
