@@ -153,9 +153,10 @@ def test_a_line_that_makes_no_sense_is_refused(world: World, change: dict[str, o
     assert not PurchaseOrder.objects.exists()
 
 
-def test_agreement_products_are_not_bought_and_noninventory_goes_into_no_bin(world: World) -> None:
+def test_bundles_are_not_bought_and_noninventory_goes_into_no_bin(world: World) -> None:
+    bundle = cable(world, identifier="SET", product_class="Bundle", accounting_type="NonInventoryPart")
     with pytest.raises(DomainError) as refused:
-        bought(world, PurchaseLine(product_id=world.lease.pk))
+        bought(world, PurchaseLine(product_id=bundle.pk))
     assert refused.value.code == "wrong_product_class"
 
     with pytest.raises(DomainError) as refused:

@@ -50,12 +50,12 @@ def test_demand_becomes_a_purchase_order_into_the_customers_bin(client: Client, 
     page = text_of(client.get("/demand/"))
     assert "Ingram Micro" in page
     assert ordered.order.number in page
-    form = client.get(f"/purchase-orders/new/?line={line.pk}").content.decode()
+    form = client.get(f"/purchase-orders/new/?line=order-{line.pk}").content.decode()
     assert 'value="Ingram Micro"' in form
     assert f'<option value="{ordered.world.acme_bin.pk}" selected>' in form
     where = done(
         post(
-            client, f"/purchase-orders/new/?line={line.pk}",
+            client, f"/purchase-orders/new/?line=order-{line.pk}",
             lines({"order_line_id": line.pk, "quantity": "1", "unit_cost": "3,650.00",
                    "bin_id": ordered.world.acme_bin.pk}, initial=1),
             vendor_id="Ingram Micro", order_date="2026-01-05",
@@ -73,7 +73,7 @@ def test_more_than_is_needed_is_refused_in_its_line(client: Client, ordered: Dea
     line = ordered.order.lines.get()
     page = refused(
         post(
-            client, f"/purchase-orders/new/?line={line.pk}",
+            client, f"/purchase-orders/new/?line=order-{line.pk}",
             lines({"order_line_id": line.pk, "quantity": "5", "unit_cost": "1"}, initial=1),
             vendor_id="Ingram Micro", order_date="2026-01-05",
         )

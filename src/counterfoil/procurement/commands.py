@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from django.db import models
 
+from counterfoil.catalog.models import Offer
 from counterfoil.companies.models import BillingTerms, Company
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
@@ -24,8 +25,19 @@ from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.lookup import existing, locked, locked_all
 from counterfoil.platform.numbering import take_number
+from counterfoil.platform.records import UNSET, Unset, change
 from counterfoil.platform.records import plain_number as plain
-from counterfoil.procurement.lines import PurchaseLine, check_demand, check_line, demanding, line_of
+from counterfoil.procurement.demand import parts_of
+from counterfoil.procurement.lines import (
+    PurchaseLine,
+    check_addition,
+    check_demand,
+    check_line,
+    demanding,
+    demanding_additions,
+    demanding_order_lines,
+    line_of,
+)
 from counterfoil.procurement.models import (
     PurchaseOrder,
     PurchaseOrderLine,
@@ -79,7 +91,8 @@ def create_purchase_order(
 
     Raises:
         DomainError: ``not_found``; ``invalid`` when the company is no vendor; ``more_than_ordered`` when a sales order
-            line would be bought twice; ``wrong_product_class`` for a bundle or an agreement product.
+            line or addition would be bought twice; ``wrong_state`` when its order or agreement has ended;
+            ``wrong_product_class`` for a bundle.
     """
     vendor = existing(Company.objects.all(), vendor_id, "vendor")
     if not vendor.is_vendor:
@@ -135,34 +148,52 @@ def update_purchase_order_line(
     bin_id: int | None = None,
     description: str | None = None,
     vendor_sku: str | None = None,
+    offer_id: int | Unset | None = UNSET,
+    term: str | Unset = UNSET,
+    billing_cycle: str | Unset = UNSET,
+    start_date: date | Unset | None = UNSET,
+    end_date: date | Unset | None = UNSET,
 ) -> PurchaseOrderLine:
-    """Change a line of a draft purchase order; what is ``None`` stays.
+    """Change a line of a draft purchase order; what is not given (``None`` for the first five) stays.
+
+    The offer says nothing here but which one is bought: term, billing and cost are given beside it.
 
     Raises:
-        DomainError: ``wrong_state`` once the order is sent; ``more_than_ordered``; ``invalid``.
+        DomainError: ``wrong_state`` once the order is sent; ``more_than_ordered``; ``invalid``; ``not_found``.
     """
     line = existing(PurchaseOrderLine.objects.select_related("product"), line_id)
     order = _draft(line.purchase_order_id)
-    before = f"{plain(line.quantity)} at {plain(line.unit_cost)}"
+    before = _in_words(line)
     if quantity is not None:
         check_quantity(quantity, "quantity")
-    if line.order_line_id is not None:
-        (source,) = demanding({line.order_line_id}).values()
-        check_demand(source, line.quantity if quantity is None else quantity, besides=line)
+    _check_source(line, line.quantity if quantity is None else quantity)
     line.quantity = line.quantity if quantity is None else quantity
     line.unit_cost = line.unit_cost if unit_cost is None else unit_cost
     line.bin_id = line.bin_id if bin_id is None else bin_id
     line.description = line.description if description is None else description.strip()
     line.vendor_sku = line.vendor_sku if vendor_sku is None else vendor_sku.strip()
+    if isinstance(offer_id, int):
+        existing(Offer.objects.all(), offer_id, "offer_id")
+    change(line, offer_id=offer_id, term=term, billing_cycle=billing_cycle, start_date=start_date, end_date=end_date)
     check_line(line, "line")
     line.save()
-    audit.record(
-        actor,
-        "procurement.purchase_order.changed",
-        f"changed {line.product} on {order.number} from {before} to {plain(line.quantity)} at {plain(line.unit_cost)}",
-        order,
-    )
+    text = f"changed {line.product} on {order.number} from {before} to {_in_words(line)}"
+    audit.record(actor, "procurement.purchase_order.changed", text, order)
     return line
+
+
+def _check_source(line: PurchaseOrderLine, quantity: Decimal) -> None:
+    """Refuse more than what the line is bought for demands."""
+    if line.order_line_id is not None:
+        (source,) = demanding_order_lines({line.order_line_id}).values()
+        check_demand(source, quantity, besides=line)
+    if line.addition_id is not None:
+        (addition,) = demanding_additions({line.addition_id}).values()
+        check_addition(addition, quantity, parts_of([addition], besides=line)[addition.pk])
+
+
+def _in_words(line: PurchaseOrderLine) -> str:
+    return f"{plain(line.quantity)} at {plain(line.unit_cost)}" + (f" ({line.terms})" if line.terms else "")
 
 
 @command(roles=BUYERS)
@@ -314,12 +345,11 @@ def _write_lines(
     order: PurchaseOrder, lines: Sequence[PurchaseLine], *, first_position: int
 ) -> list[PurchaseOrderLine]:
     """Write the lines one after the other, so that two of them cannot take the same demand."""
-    wanted = {line.order_line_id for line in lines if line.order_line_id is not None}
-    sources = demanding(wanted)
+    sources = demanding(lines)
     written = []
     for offset, line in enumerate(lines):
         where = f"lines[{offset}]"
-        row = line_of(line, sources.get(line.order_line_id or 0), where)
+        row = line_of(line, sources, where)
         row.purchase_order, row.position = order, first_position + offset
         check_line(row, where)
         row.save()

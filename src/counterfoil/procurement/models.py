@@ -6,6 +6,7 @@ import pgtrigger
 from django.db import models
 from django.db.models import F, Q
 
+from counterfoil.core.calendar import term_words
 from counterfoil.core.states import allowed
 from counterfoil.platform.fields import money_field, price_field, quantity_field
 from counterfoil.platform.guards import locked_once_posted
@@ -48,7 +49,11 @@ class PurchaseOrder(models.Model):
 
 @keep_history
 class PurchaseOrderLine(models.Model):
-    """A product bought; ``bin`` is where it will be received into (inventory products)."""
+    """A product bought; ``bin`` is where it will be received into (inventory products).
+
+    ``term`` and ``billing_cycle`` are those of the vendor's offer: a cycle equal to the term is prepaid. ``unit_cost``
+    is per unit and billing cycle.
+    """
 
     purchase_order = models.ForeignKey(PurchaseOrder, on_delete=models.CASCADE, related_name="lines")
     position = models.PositiveIntegerField()
@@ -57,7 +62,7 @@ class PurchaseOrderLine(models.Model):
     quantity = quantity_field()
     quantity_cancelled = quantity_field(default=0)
     unit_cost = price_field()
-    vendor_sku = models.CharField("vendor SKU", max_length=50, blank=True)
+    vendor_sku = models.CharField("vendor SKU", max_length=80, blank=True)
     bin = models.ForeignKey("inventory.Bin", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     order_line = models.ForeignKey(
         "orders.SalesOrderLine", null=True, blank=True, on_delete=models.PROTECT, related_name="purchase_order_lines"
@@ -95,6 +100,11 @@ class PurchaseOrderLine(models.Model):
 
     def __str__(self) -> str:
         return self.description
+
+    @property
+    def terms(self) -> str:
+        """``3 years, prepaid, from 1 Mar 2026``; empty for what is bought once."""
+        return term_words(self.term, self.billing_cycle, self.start_date, self.end_date)
 
 
 @keep_history

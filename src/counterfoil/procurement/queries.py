@@ -12,10 +12,10 @@ from django.db.models.functions import Coalesce
 
 from counterfoil.core.money import ZERO, multiply, round_money, sum_money
 from counterfoil.ledger.models import JournalEntry
-from counterfoil.orders import queries as orders
 from counterfoil.orders.models import SalesOrderLine
 from counterfoil.platform.aggregates import sum_of
 from counterfoil.platform.fields import quantity_field
+from counterfoil.procurement.demand import DemandRow, demand, demand_count
 from counterfoil.procurement.models import (
     PurchaseOrder,
     PurchaseOrderLine,
@@ -25,6 +25,28 @@ from counterfoil.procurement.models import (
     VendorPayment,
     VendorPaymentApplication,
 )
+
+__all__ = [
+    "DemandRow",
+    "PurchaseOrderLineRow",
+    "VendorBillRow",
+    "balances_of_bills",
+    "billable_lines",
+    "billed_of",
+    "bills",
+    "bought_of",
+    "demand",
+    "demand_count",
+    "lines_of_bill",
+    "lines_of_purchase_order",
+    "orders_to_bill",
+    "orders_to_receive",
+    "payables_total",
+    "purchase_orders",
+    "received_of",
+    "vendor_bills",
+    "vendor_payments",
+]
 
 NOTHING = Decimal(0)
 
@@ -69,63 +91,6 @@ def _sums_of(lines: Iterable[PurchaseOrderLine], path: str) -> dict[int, Decimal
     rows = PurchaseOrderLine.objects.filter(pk__in=ids).order_by().values_list("pk").annotate(total=Sum(path))
     found = dict(rows)
     return {pk: found.get(pk) or NOTHING for pk in ids}
-
-
-@dataclass(frozen=True, slots=True)
-class DemandRow:
-    """A sales order line of which something is still to be bought."""
-
-    order_line_id: int
-    order_id: int
-    order_number: str
-    customer: str
-    product_id: int
-    product: str
-    description: str
-    product_class: str
-    ordered: Decimal
-    bought: Decimal
-    to_buy: Decimal
-    on_hand: Decimal
-    unit_cost: Decimal
-    vendor_id: int | None
-    vendor: str
-    vendor_sku: str
-
-
-def demand(*, vendor_id: int | None = None, order_id: int | None = None) -> list[DemandRow]:
-    """What open sales orders need and nobody has bought or shipped from stock yet, by vendor, then order.
-
-    ``on_hand`` is the product's stock in all bins: shipping from there needs no buying.
-    """
-    rows = list(orders.demand(vendor_id=vendor_id, order_id=order_id))
-    on_hand = dict(
-        SalesOrderLine.objects.filter(pk__in=[row.pk for row in rows])
-        .order_by()
-        .values_list("pk")
-        .annotate(total=Sum("product__stock__quantity"))
-    )
-    return [
-        DemandRow(
-            order_line_id=row.pk,
-            order_id=row.order_id,
-            order_number=row.order.number,
-            customer=row.order.company.name,
-            product_id=row.product_id,
-            product=row.product.identifier,
-            description=row.description,
-            product_class=row.product.product_class,
-            ordered=row.quantity,
-            bought=row.on_purchase_orders,
-            to_buy=row.to_purchase,
-            on_hand=on_hand.get(row.pk) or NOTHING,
-            unit_cost=row.unit_cost or row.product.cost,
-            vendor_id=row.product.vendor_id,
-            vendor=row.product.vendor.name if row.product.vendor else "",
-            vendor_sku=row.product.vendor_sku,
-        )
-        for row in rows
-    ]
 
 
 def purchase_orders(
@@ -178,9 +143,9 @@ def billable_lines(vendor_id: int) -> list[PurchaseOrderLineRow]:
 
 def _with_progress(lines: QuerySet[PurchaseOrderLine]) -> list[PurchaseOrderLineRow]:
     rows = list(
-        lines.select_related("purchase_order", "product", "bin__warehouse", "order_line__order").order_by(
-            "purchase_order_id", "position"
-        )
+        lines.select_related(
+            "purchase_order", "product", "bin__warehouse", "order_line__order", "addition__agreement", "offer"
+        ).order_by("purchase_order_id", "position")
     )
     received, billed = received_of(rows), billed_of(rows)
     return [

@@ -66,7 +66,7 @@ def vendor_payments(*, vendor_id: int | None = None) -> QuerySet[VendorPayment]:
     return queries.vendor_payments(vendor_id=vendor_id)
 
 
-area.rows("/demand", row(queries.DemandRow), queries.demand, key=lambda each: each.order_line_id)
+area.rows("/demand", row(queries.DemandRow, key=str, terms=str), queries.demand, key=lambda each: each.key)
 
 area.records("/purchase-orders", purchase_orders, queries.purchase_orders)
 area.post("/purchase-orders", commands.create_purchase_order, purchase_orders)

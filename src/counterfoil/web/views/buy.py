@@ -12,12 +12,13 @@ from django.shortcuts import redirect, render
 from django.urls import path, reverse
 from django.views.decorators.http import require_POST
 
+from counterfoil.catalog.models import Offer
 from counterfoil.companies.queries import billing_terms
+from counterfoil.core.calendar import term_words
 from counterfoil.flows.receiving import receive_and_bill
 from counterfoil.inventory import commands as inventory
 from counterfoil.inventory import queries as stock
 from counterfoil.ledger.models import Account, AccountType
-from counterfoil.orders import queries as orders
 from counterfoil.procurement import commands, queries
 from counterfoil.procurement.models import PurchaseOrder, PurchaseOrderStatus, VendorBill
 from counterfoil.web import navigation
@@ -42,6 +43,7 @@ from counterfoil.web.forms import (
     run_deed,
 )
 from counterfoil.web.lists import Chips, Column, ListSpec, search_of, show_list
+from counterfoil.web.terms import PurchaseTermFields
 from counterfoil.web.threads import side_of
 
 
@@ -49,7 +51,7 @@ from counterfoil.web.threads import side_of
 def purchasing_waits() -> dict[str, int]:
     """Lines to buy, orders to receive, orders to bill."""
     return {
-        "demand": orders.demand().count(),
+        "demand": queries.demand_count(on=today()),
         "to_receive": PurchaseOrder.objects.filter(status=PurchaseOrderStatus.SENT).count(),
         "to_bill": queries.orders_to_bill().count(),
     }
@@ -59,17 +61,17 @@ def purchasing_waits() -> dict[str, int]:
 
 
 def demand(request: HttpRequest) -> HttpResponse:
-    """What open orders need and nobody has bought, vendor by vendor."""
-    order_id = asked_id(request, "order")
-    rows = queries.demand(order_id=order_id)
+    """What open orders and agreements need and nobody has bought, vendor by vendor."""
+    order_id, agreement_id = asked_id(request, "order"), asked_id(request, "agreement")
+    rows = queries.demand(order_id=order_id, agreement_id=agreement_id, on=today())
     groups: dict[int | None, list[queries.DemandRow]] = {}
-    for row in sorted(rows, key=lambda row: (not row.vendor, row.vendor)):
+    for row in rows:
         groups.setdefault(row.vendor_id, []).append(row)
     context = {
         "groups": list(groups.items()),
         "may": may(request, buy=commands.create_purchase_order),
         "count": len(rows),
-        "order_id": order_id,
+        "is_part": order_id is not None or agreement_id is not None,
     }
     return render(request, "web/buy/demand.html", context)
 
@@ -105,13 +107,20 @@ class PurchaseForm(PageForm):
     vendor_order_number = forms.CharField(label="Vendor's order number", max_length=50, required=False)
 
 
-class DemandLineForm(LineForm):
-    """A line of an order that is bought now."""
+class DemandLineForm(PurchaseTermFields, LineForm):
+    """What an order or an agreement needs and is bought now, as it was sold unless one says otherwise."""
 
-    order_line_id = forms.IntegerField(widget=forms.HiddenInput)
+    order_line_id = forms.IntegerField(widget=forms.HiddenInput, required=False)
+    addition_id = forms.IntegerField(widget=forms.HiddenInput, required=False)
+    origin_id = forms.IntegerField(widget=forms.HiddenInput, required=False)
+    offer_id = forms.IntegerField(widget=forms.HiddenInput, required=False)
     quantity = QuantityField(label="Quantity", required=False)
     unit_cost = PriceField(label="Unit cost", required=False)
     bin_id = ChoiceOf(label="Into bin", required=False, empty="No bin")
+
+    def given(self) -> dict[str, Any]:
+        """What was entered; no term, and billed once, are said as well."""
+        return {**super().given(), **{name: self.cleaned_data[name] for name in ("term", "billing_cycle")}}
 
     def is_wanted(self) -> bool:
         """A line without a quantity is not bought now."""
@@ -148,9 +157,9 @@ def purchase_orders(request: HttpRequest) -> HttpResponse:
 
 
 def purchase_new(request: HttpRequest) -> HttpResponse:
-    """A new purchase order: of the ticked demand (``?line=``), or of products for stock."""
-    chosen = {int(value) for value in request.GET.getlist("line") if value.isdecimal()}
-    rows = [row for row in queries.demand() if row.order_line_id in chosen] if chosen else []
+    """A new purchase order: of the ticked demand (``?line=`` with a row's key), or of products for stock."""
+    chosen = set(request.GET.getlist("line"))
+    rows = [row for row in queries.demand(on=today()) if row.key in chosen] if chosen else []
     vendor = next((row.vendor_id for row in rows if row.vendor_id), None)
     form = PurchaseForm(posted(request), initial={"vendor_id": vendor, "order_date": today()})
     form.fields["terms_id"].offer(list(billing_terms()))  # type: ignore[attr-defined]
@@ -179,13 +188,19 @@ def purchase_new(request: HttpRequest) -> HttpResponse:
     )
 
 
+#: What of a row of demand the line of a purchase order has as well.
+_COPIED = (
+    "order_line_id", "addition_id", "origin_id", "offer_id", "unit_cost",
+    "term", "billing_cycle", "start_date", "end_date",
+)  # fmt: skip
+
+
 def _demand_lines(request: HttpRequest, rows: Sequence[queries.DemandRow]) -> LineEditor:
     places = stock.bins_of_customers()
     initial = [
         {
-            "order_line_id": row.order_line_id,
+            **{name: getattr(row, name) for name in _COPIED},
             "quantity": row.to_buy,
-            "unit_cost": row.unit_cost,
             "bin_id": places.get(row.customer) if row.product_class == "Inventory" else None,
         }
         for row in rows
@@ -256,19 +271,31 @@ def purchase_edit(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-class PurchaseLinePage(PurchaseLineForm, PageForm):
+class PurchaseLinePage(PurchaseTermFields, PurchaseLineForm, PageForm):
     """A line on a page of its own."""
 
-    rows = (("quantity", "unit_cost", "bin_id"), ("description", "vendor_sku"))
+    rows = (
+        ("quantity", "unit_cost", "bin_id"),
+        ("term", "billing_cycle", "start_date", "end_date"),
+        ("description", "vendor_sku"),
+    )
+    field_order = ("product_id", "offer_id", "quantity", "unit_cost", "bin_id")
 
+    offer_id = ChoiceOf(label="Offer", required=False, empty="None")
     description = forms.CharField(label="Description", max_length=200, required=False)
-    vendor_sku = forms.CharField(label="Vendor SKU", max_length=50, required=False)
+    vendor_sku = forms.CharField(label="Vendor SKU", max_length=80, required=False)
+
+
+def _offer_words(offer: Offer) -> str:
+    terms = term_words(offer.term, offer.billing_cycle) or "once"
+    return ", ".join(part for part in (offer.name, terms, offer.vendor_sku) if part)
 
 
 def purchase_line_new(request: HttpRequest, pk: int) -> HttpResponse:
     """Add a line to a draft."""
     order = _find(pk)
     form = PurchaseLinePage(posted(request))
+    del form.fields["offer_id"]  # which offers there are depends on the product
     form.fields["bin_id"].choices = _bins()  # type: ignore[attr-defined]
 
     def add() -> object:
@@ -290,9 +317,12 @@ def purchase_line(request: HttpRequest, pk: int, line_id: int) -> HttpResponse:
     line = next((row.line for row in queries.lines_of_purchase_order(pk) if row.line.pk == line_id), None)
     if line is None:
         raise Http404
-    names = ("quantity", "unit_cost", "bin_id", "description", "vendor_sku")
-    form = PurchaseLinePage(posted(request), initial={name: getattr(line, name) for name in names})
+    form = PurchaseLinePage(posted(request))
     del form.fields["product_id"]
+    form.initial = {name: getattr(line, name) for name in form.fields}
+    for name in ("term", "billing_cycle"):
+        form.fields[name].keep(getattr(line, name))  # type: ignore[attr-defined]
+    form.fields["offer_id"].offer(list(line.product.offers.all()), label=_offer_words)  # type: ignore[attr-defined]
     form.fields["bin_id"].choices = _bins()  # type: ignore[attr-defined]
     return form_page(
         request,
