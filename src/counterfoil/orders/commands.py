@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from django.db.models import Max
 
 from counterfoil.catalog.models import ProductClass
-from counterfoil.catalog.queries import products_for_lines
+from counterfoil.catalog.policies import cycle_code
+from counterfoil.catalog.queries import ensure_offers_fit, products_for_lines
 from counterfoil.companies.models import Company
 from counterfoil.companies.policies import ensure_active, ensure_billable, ensure_customer
 from counterfoil.companies.queries import bill_to_of, site_of, tax_code_id_of
@@ -62,6 +63,10 @@ class OrderLineInput:
         description: one line.
         taxable: whether sales tax applies.
         origin_id: the quote line it comes from.
+        offer_id: what it is sold by.
+        term: what it is bought for, ``year:1``.
+        billing_cycle: how often what is bought for a term is billed; once if empty.
+        start_date: of the term.
     """
 
     product_id: int
@@ -71,6 +76,10 @@ class OrderLineInput:
     description: str | None = None
     taxable: bool | None = None
     origin_id: int | None = None
+    offer_id: int | None = None
+    term: str = ""
+    billing_cycle: str = ""
+    start_date: date | None = None
 
 
 @command(roles=OFFICE)
@@ -170,6 +179,7 @@ def add_order_line(*, actor: Actor, order_id: int, line: OrderLineInput) -> Sale
 
 def _add_lines(actor: Actor, order: SalesOrder, inputs: Sequence[OrderLineInput]) -> list[SalesOrderLine]:
     products = products_for_lines(given.product_id for given in inputs)
+    ensure_offers_fit((given.product_id, given.offer_id, None) for given in inputs)
     last = order.lines.aggregate(last=Max("position"))["last"] or 0
     lines = []
     for index, given in enumerate(inputs):
@@ -191,6 +201,12 @@ def _add_lines(actor: Actor, order: SalesOrder, inputs: Sequence[OrderLineInput]
             unit_cost=product.cost if given.unit_cost is None else given.unit_cost,
             taxable=product.taxable if given.taxable is None else given.taxable,
             origin_id=given.origin_id,
+            offer_id=given.offer_id,
+            term=cycle_code(given.term, f"lines[{index}].term") if given.term else "",
+            billing_cycle=cycle_code(given.billing_cycle, f"lines[{index}].billing_cycle")
+            if given.billing_cycle
+            else "",
+            start_date=given.start_date,
         )
         _check_line(line, prefix=f"lines[{index}].")
         lines.append(line)

@@ -627,6 +627,9 @@ class ConversionRule(models.Model):
     agreement_type = models.ForeignKey(
         "agreements.AgreementType", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
+    join_running = models.BooleanField(
+        default=False, db_default=False, help_text="Joins the customer's running agreement of that type and cycle."
+    )
 
     class Meta:
         ordering = ["position"]
