@@ -44,7 +44,9 @@ class MatchTolerance(models.Model):
     category = models.ForeignKey("catalog.Category", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
     company = models.ForeignKey("companies.Company", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
     percent = price_field(null=True, blank=True, help_text="2 is 2 % of what was expected.")
-    amount = price_field(null=True, blank=True, help_text="In the measure's own unit.")
+    amount = price_field(
+        null=True, blank=True, help_text="In the measure's own unit; of unit cost and price: on the whole line."
+    )
     bounds = models.CharField(max_length=8, choices=Bounds.choices, default=Bounds.WIDER)
 
     class Meta:
@@ -109,9 +111,7 @@ class MatchException(models.Model):
     kind = models.CharField(max_length=14, choices=MatchKind.choices)
     code = models.CharField(max_length=40)
     status = models.CharField(max_length=10, choices=ExceptionStatus.choices, default=ExceptionStatus.OPEN)
-    expected_leg = models.CharField(
-        max_length=20, help_text="Where the expected value stands."
-    )
+    expected_leg = models.CharField(max_length=20, help_text="Where the expected value stands.")
     actual_leg = models.CharField(max_length=20)
     expected = models.CharField(max_length=200, blank=True)
     actual = models.CharField(max_length=200, blank=True)
@@ -173,10 +173,18 @@ class MatchException(models.Model):
 
 
 class ThreadToMatch(models.Model):
-    """A quote line whose thread has changed since it was matched. Triggers on the legs write it."""
+    """That a leg of a quoted line's thread, or a purchase order, has changed since it was matched.
 
-    origin_id = models.BigIntegerField(primary_key=True)
+    Triggers on the legs (:mod:`counterfoil.matching.watched`) add to it, once a statement; a thread may stand in it
+    several times, so that those who write never wait for one another.
+    """
+
+    origin_id = models.BigIntegerField(null=True)
+    purchase_order_id = models.BigIntegerField(null=True)
     changed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["id"]
 
 
 @keep_history
@@ -290,3 +298,7 @@ class NameAlias(models.Model):
                 name="alias_names_what_it_means",
             ),
         ]
+
+
+# Django finds an app's models here; these only carry triggers.
+from counterfoil.matching import watched  # noqa: E402, F401

@@ -1,0 +1,47 @@
+"""Holding documents against each other: quote, purchase order and invoice; purchase order, receipt and vendor bill.
+
+:func:`match_quote_thread` and :func:`match_purchase` take the legs of one thread as plain values and say what differs,
+in words and dollars. :mod:`counterfoil.core.matching.catalogue` says what each kind of difference means.
+"""
+
+from __future__ import annotations
+
+from counterfoil.core.matching.catalogue import CATALOGUE, Code, what_to_do
+from counterfoil.core.matching.legs import (
+    AgreementLeg,
+    BillLeg,
+    ChangeLeg,
+    Difference,
+    InvoiceLeg,
+    OrderLeg,
+    PurchaseLeg,
+    PurchaseThread,
+    QuoteLeg,
+    QuoteThread,
+    ReceiptLeg,
+)
+from counterfoil.core.matching.purchase import match_purchase
+from counterfoil.core.matching.quote import match_quote_thread
+from counterfoil.core.matching.tolerance import Tolerance, ToleranceRule, Tolerances
+
+__all__ = [
+    "CATALOGUE",
+    "AgreementLeg",
+    "BillLeg",
+    "ChangeLeg",
+    "Code",
+    "Difference",
+    "InvoiceLeg",
+    "OrderLeg",
+    "PurchaseLeg",
+    "PurchaseThread",
+    "QuoteLeg",
+    "QuoteThread",
+    "ReceiptLeg",
+    "Tolerance",
+    "ToleranceRule",
+    "Tolerances",
+    "match_purchase",
+    "match_quote_thread",
+    "what_to_do",
+]
