@@ -29,6 +29,7 @@ class Template(StrEnum):
 
     INVOICE = "invoice"
     STATEMENT = "statement"
+    QUOTE = "quote"
 
 
 class Unprintable(Exception):
