@@ -35,6 +35,7 @@ CODES: Final[dict[str, int]] = {
     "already_converted": 409,
     "already_invoiced": 409,
     "quote_is_sent": 409,
+    "approval_required": 409,
     "held": 409,
     "committed": 409,
     "already_transferred": 409,

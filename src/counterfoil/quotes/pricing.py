@@ -13,13 +13,12 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final, cast
 
-from django.db.models import prefetch_related_objects
+from django.db.models import Prefetch, prefetch_related_objects
 
 from counterfoil.catalog.prices import tier_model
 from counterfoil.companies.queries import bill_to_of, tax_code_id_of
 from counterfoil.core.calendar import Cycle
 from counterfoil.core.coterm import align
-from counterfoil.core.errors import DomainError
 from counterfoil.core.money import ZERO, extend
 from counterfoil.core.pricing import TierModel
 from counterfoil.core.proration import ProrationMethod
@@ -50,7 +49,8 @@ _KEPT: Final = ("quantity", "list_price", "unit_price", "first_amount", "cycles"
 def lines_of(version: QuoteVersion) -> list[QuoteLine]:
     """The lines of a version in order, with products and price models: three queries, none when they are loaded."""
     if "lines" not in getattr(version, "_prefetched_objects_cache", {}):
-        prefetch_related_objects([version], "lines__product", "lines__price_model__tiers")
+        rows = QuoteLine.objects.order_by("position").select_related("product")
+        prefetch_related_objects([version], Prefetch("lines", rows.prefetch_related("price_model__tiers")))
     return list(version.lines.all())
 
 
@@ -218,13 +218,3 @@ def _tax(version: QuoteVersion, lines: Sequence[QuoteLine], on: date) -> TaxOf |
         return table.tax(code, buyer, sold).total
 
     return cast(Callable[[Sequence[Due]], Decimal], tax)
-
-
-def refuse_unpriced(version: QuoteVersion, priced: PricedQuote) -> None:
-    """Refuse a version in which nothing is taken and nothing offered.
-
-    Raises:
-        DomainError: ``required``.
-    """
-    if not priced.lines:
-        raise DomainError("required", f"{version} has no lines: there is nothing to offer.", field="lines")
