@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from tests.world import SALES, VIEWER, World, build_world
 
-from counterfoil.catalog.models import Category, Product
+from counterfoil.catalog.models import Category, Offer, Product
 from counterfoil.core.errors import DomainError
 from counterfoil.inventory.models import Receipt, ReceiptLine, Shipment, ShipmentLine
 from counterfoil.orders import queries
@@ -28,6 +28,7 @@ from counterfoil.orders.commands import (
 from counterfoil.orders.models import SalesOrder, SalesOrderLine
 from counterfoil.platform.audit import trail_of
 from counterfoil.procurement.models import PurchaseOrder, PurchaseOrderLine
+from counterfoil.procurement.queries import demand
 
 pytestmark = pytest.mark.django_db
 TODAY = date(2026, 1, 5)
@@ -227,3 +228,43 @@ def test_a_viewer_orders_nothing(msp: World) -> None:
     with pytest.raises(DomainError) as refused:
         create_sales_order(actor=VIEWER, company_id=msp.acme.pk, on=TODAY)
     assert refused.value.code == "role_required"
+
+
+def test_a_subscription_is_ordered_for_a_term_as_offered(msp: World) -> None:
+    """Antivirus is no agreement product here: ordered once, bought for a year, billed to us monthly."""
+    product = Product.objects.create(
+        identifier="AV", description="Antivirus", product_class="NonInventory", accounting_type="Service",
+        category=msp.server_noninventory.category, price=Decimal(40), cost=Decimal(30), vendor=msp.ingram,
+    )  # fmt: skip
+    offer = Offer.objects.create(
+        product=product, term="year:1", billing_cycle="month:1", price=Decimal(4), cost=Decimal(3), vendor=msp.dell
+    )
+    order = make(msp, OrderLineInput(product.pk, Decimal(5), offer_id=offer.pk, start_date=date(2026, 3, 1)))
+    line = order.lines.get()
+    assert (line.unit_price, line.unit_cost, line.terms) == (
+        Decimal(4), Decimal(3), "1 year, billed monthly, from 1 Mar 2026",
+    )  # fmt: skip
+    (row,) = demand(order_id=order.pk)
+    assert (row.vendor, row.offer_id, row.terms) == ("Dell Direct", offer.pk, line.terms)
+
+    update_order_line(actor=SALES, line_id=line.pk, term="triennial", billing_cycle="year:3", start_date=None)
+    line.refresh_from_db()
+    assert (line.term, line.terms) == ("year:3", "3 years, prepaid")
+
+
+@pytest.mark.parametrize(
+    ("given", "field"), [({"term": "a while"}, "term"), ({"billing_cycle": "month:0"}, "billing_cycle")]
+)
+def test_a_term_that_is_none_is_refused(msp: World, given: dict[str, str], field: str) -> None:
+    with pytest.raises(DomainError) as refused:
+        make(msp, OrderLineInput(msp.server_noninventory.pk, **given))  # type: ignore[arg-type]
+    assert (refused.value.code, refused.value.field) == ("invalid", f"lines[0].{field}")
+
+
+def test_an_offer_of_another_product_is_refused(msp: World) -> None:
+    offer = Offer.objects.create(product=msp.lease, term="year:1")
+    with pytest.raises(DomainError, match="another product"):
+        make(msp, OrderLineInput(msp.server_noninventory.pk, offer_id=offer.pk))
+    line = make(msp, OrderLineInput(msp.server_noninventory.pk)).lines.get()
+    with pytest.raises(DomainError, match="another product"):
+        update_order_line(actor=SALES, line_id=line.pk, offer_id=offer.pk)

@@ -11,8 +11,12 @@ from django.test import Client
 from tests.web import deal as deals
 from tests.web.deal import Deal
 from tests.web.pages import done, errors_beside, lines, post, refused, sign_in, text_of
-from tests.world import World
+from tests.world import SALES, World
 
+from counterfoil.agreements.additions import AdditionInput
+from counterfoil.agreements.commands import create_agreement
+from counterfoil.agreements.models import Agreement
+from counterfoil.catalog.models import Offer, Product
 from counterfoil.inventory.models import Receipt, SerialNumber
 from counterfoil.platform.identity import Role
 from counterfoil.procurement.models import PurchaseOrder, VendorBill
@@ -182,3 +186,66 @@ def test_a_bill_entered_by_mistake_is_deleted(client: Client, sent: Deal) -> Non
     assert sent.bill is not None
     assert done(post(client, f"/vendor-bills/{sent.bill.pk}/delete/")) == "/vendor-bills/"
     assert not VendorBill.objects.exists()
+
+
+@pytest.fixture
+def licensed(world: World) -> Agreement:
+    """Ten licences of Acme, sold for three years, prepaid, from March."""
+    licence = Product.objects.create(
+        identifier="M365-BP", description="Microsoft 365 Business Premium", product_class="Agreement",
+        accounting_type="Service", category=world.lease.category, vendor=world.ingram, billing_cycle="month:1",
+    )  # fmt: skip
+    offer = Offer.objects.create(
+        product=licence, term="year:3", billing_cycle="year:3", cost=Decimal(594), vendor_sku="CFQ7-P3Y"
+    )
+    return create_agreement(
+        actor=SALES, company_id=world.acme.pk, agreement_type_id=world.haas.pk, name="Licences",
+        start_date=date(2026, 3, 1), additions=[
+            AdditionInput(licence.pk, Decimal(10), purchase_item=True, offer_id=offer.pk, term="year:3"),
+        ],
+    )  # fmt: skip
+
+
+def test_licences_of_an_agreement_are_bought_as_they_were_sold(client: Client, licensed: Agreement) -> None:
+    page = text_of(client.get("/demand/"))
+    assert "3 years, prepaid, from 1 Mar 2026" in page
+    assert licensed.number in page
+    addition = licensed.additions.get()
+    address = f"/purchase-orders/new/?line=addition-{addition.pk}-2026-03-01"
+    form = client.get(address).content.decode()
+    assert '<option value="year:3" selected>3 years</option>' in form
+    given = {
+        "addition_id": addition.pk, "offer_id": addition.offer_id, "quantity": "10", "unit_cost": "594",
+        "term": "year:3", "billing_cycle": "year:3", "start_date": "2026-03-01",
+    }  # fmt: skip
+    where = done(
+        post(client, address, lines(given, initial=1), vendor_id="Ingram Micro", order_date="2026-02-20"),
+    )
+    page = text_of(client.get(where))
+    assert "3 years, prepaid, from 1 Mar 2026" in page
+    assert licensed.number in page
+    line = PurchaseOrder.objects.get().lines.get()
+    assert (line.addition, line.vendor_sku) == (addition, "CFQ7-P3Y")
+
+    page = client.get(f"{where}lines/{line.pk}/").content.decode()
+    assert '<option value="year:3" selected>Triennial</option>' in page
+    done(
+        post(client, f"{where}lines/{line.pk}/", quantity="10", unit_cost="18", description="As yearly commitment",
+             offer_id=str(addition.offer_id), term="year:1", billing_cycle="month:1", start_date="2026-03-01",
+             vendor_sku="CFQ7-P1Y")
+    )  # fmt: skip
+    assert "1 year, billed monthly, from 1 Mar 2026" in text_of(client.get(where))
+    assert "Nothing to buy" in text_of(client.get("/demand/"))
+
+
+def test_a_term_that_ends_before_it_begins_is_said_in_its_field(client: Client, licensed: Agreement) -> None:
+    addition = licensed.additions.get()
+    given = {
+        "addition_id": addition.pk, "quantity": "10", "term": "year:1", "billing_cycle": "month:1",
+        "start_date": "2026-03-01", "end_date": "2026-02-01",
+    }  # fmt: skip
+    answer = post(
+        client, f"/purchase-orders/new/?line=addition-{addition.pk}-2026-03-01", lines(given, initial=1),
+        vendor_id="Ingram Micro", order_date="2026-02-20",
+    )  # fmt: skip
+    assert "cannot end before" in errors_beside(refused(answer), "lines-0-end_date")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Max
 
-from counterfoil.catalog.models import ProductClass
-from counterfoil.catalog.policies import cycle_code
+from counterfoil.catalog.models import Offer, Product, ProductClass
+from counterfoil.catalog.policies import optional_cycle
 from counterfoil.catalog.queries import ensure_offers_fit, products_for_lines
 from counterfoil.companies.models import Company
 from counterfoil.companies.policies import ensure_active, ensure_billable, ensure_customer
@@ -53,13 +53,13 @@ _NOT_ORDERED = {
 
 @dataclass(frozen=True, slots=True)
 class OrderLineInput:
-    """A line as it is ordered; what is left empty comes from the product.
+    """A line as it is ordered; what is left empty comes from the offer, if one is named, else from the product.
 
     Attributes:
         product_id: what is ordered: inventory, non-inventory or service.
         quantity: in the product's unit.
-        unit_price: what the customer pays per unit.
-        unit_cost: what it is expected to cost.
+        unit_price: what the customer pays per unit (and billing cycle, of what is ordered for a term).
+        unit_cost: what it is expected to cost, likewise.
         description: one line.
         taxable: whether sales tax applies.
         origin_id: the quote line it comes from.
@@ -180,6 +180,7 @@ def add_order_line(*, actor: Actor, order_id: int, line: OrderLineInput) -> Sale
 def _add_lines(actor: Actor, order: SalesOrder, inputs: Sequence[OrderLineInput]) -> list[SalesOrderLine]:
     products = products_for_lines(given.product_id for given in inputs)
     ensure_offers_fit((given.product_id, given.offer_id, None) for given in inputs)
+    offers = Offer.objects.in_bulk({given.offer_id for given in inputs if given.offer_id is not None})
     last = order.lines.aggregate(last=Max("position"))["last"] or 0
     lines = []
     for index, given in enumerate(inputs):
@@ -191,21 +192,21 @@ def _add_lines(actor: Actor, order: SalesOrder, inputs: Sequence[OrderLineInput]
                 field=f"lines[{index}].product_id",
                 hint=instead,
             )
+        offer = offers.get(given.offer_id or 0)
+        terms: Product | Offer = offer or product
         line = SalesOrderLine(
             order=order,
             position=last + index + 1,
             product=product,
             description=(given.description if given.description is not None else product.description).strip(),
             quantity=given.quantity,
-            unit_price=product.price if given.unit_price is None else given.unit_price,
-            unit_cost=product.cost if given.unit_cost is None else given.unit_cost,
+            unit_price=terms.price if given.unit_price is None else given.unit_price,
+            unit_cost=terms.cost if given.unit_cost is None else given.unit_cost,
             taxable=product.taxable if given.taxable is None else given.taxable,
             origin_id=given.origin_id,
-            offer_id=given.offer_id,
-            term=cycle_code(given.term, f"lines[{index}].term") if given.term else "",
-            billing_cycle=cycle_code(given.billing_cycle, f"lines[{index}].billing_cycle")
-            if given.billing_cycle
-            else "",
+            offer=offer,
+            term=given.term or (offer.term if offer else ""),
+            billing_cycle=given.billing_cycle or (offer.billing_cycle if offer else ""),
             start_date=given.start_date,
         )
         _check_line(line, prefix=f"lines[{index}].")
@@ -223,6 +224,8 @@ def _add_lines(actor: Actor, order: SalesOrder, inputs: Sequence[OrderLineInput]
 def _check_line(line: SalesOrderLine, prefix: str = "") -> None:
     refuse_not_positive("quantity", line.quantity, prefix)
     refuse_negative({"unit_price": line.unit_price, "unit_cost": line.unit_cost}, prefix)
+    line.term = optional_cycle(line.term, f"{prefix}term")
+    line.billing_cycle = optional_cycle(line.billing_cycle, f"{prefix}billing_cycle")
     check_fields(line, prefix=prefix, relations=False)
 
 
@@ -241,8 +244,12 @@ def update_order_line(
     unit_price: Decimal | Unset = UNSET,
     unit_cost: Decimal | Unset = UNSET,
     taxable: bool | Unset = UNSET,
+    offer_id: int | Unset | None = UNSET,
+    term: str | Unset = UNSET,
+    billing_cycle: str | Unset = UNSET,
+    start_date: date | Unset | None = UNSET,
 ) -> SalesOrderLine:
-    """Change what is given of an order line.
+    """Change what is given of an order line. What is on a purchase order already keeps its term there.
 
     Raises:
         DomainError: ``wrong_state`` unless the order is open; ``conflict`` for less than what is on purchase orders,
@@ -260,7 +267,13 @@ def update_order_line(
         unit_price=unit_price,
         unit_cost=unit_cost,
         taxable=taxable,
+        offer_id=offer_id,
+        term=term,
+        billing_cycle=billing_cycle,
+        start_date=start_date,
     )
+    if isinstance(offer_id, int):
+        ensure_offers_fit([(line.product_id, offer_id, None)])
     _check_line(line)
     if line.invoiced and changes.keys() & {"unit_price", "taxable"}:
         raise DomainError(

@@ -9,7 +9,8 @@ from decimal import Decimal
 
 from counterfoil.agreements.models import Addition, Agreement, AgreementStatus
 from counterfoil.catalog.models import Offer, Product, ProductClass
-from counterfoil.core.calendar import Cycle, format_date
+from counterfoil.catalog.policies import optional_cycle
+from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
 from counterfoil.core.states import words
 from counterfoil.orders.models import SalesOrder, SalesOrderLine, SalesOrderStatus
@@ -268,10 +269,8 @@ def _check_term(line: PurchaseOrderLine, where: str) -> None:
             "invalid", f"“{line.offer}” is no offer of {line.product}.", field=f"{where}.offer",
             hint="Choose an offer of the product that is bought.",
         )  # fmt: skip
-    line.term, line.billing_cycle = (
-        _cycle(line.term, f"{where}.term", "a term", "year:1"),
-        _cycle(line.billing_cycle, f"{where}.billing_cycle", "a billing cycle", "month:1"),
-    )
+    line.term = optional_cycle(line.term, f"{where}.term")
+    line.billing_cycle = optional_cycle(line.billing_cycle, f"{where}.billing_cycle")
     if line.end_date is None:
         return
     if line.start_date is None:
@@ -281,12 +280,3 @@ def _check_term(line: PurchaseOrderLine, where: str) -> None:
             "invalid", f"A term cannot end before {format_date(line.start_date)}, its first day.",
             field=f"{where}.end_date",
         )  # fmt: skip
-
-
-def _cycle(code: str, field: str, what: str, example: str) -> str:
-    if not code.strip():
-        return ""
-    try:
-        return Cycle.parse(code).code
-    except DomainError as error:
-        raise DomainError("invalid", f"“{code}” is not {what}.", field=field, hint=f"Write {example}.") from error

@@ -18,7 +18,7 @@ class TermField(forms.ChoiceField):
     """A term or a billing cycle; whatever else a record has is offered as well."""
 
     def __init__(self, codes: tuple[str, ...], *, length: bool, **options: Any) -> None:
-        self.length = length
+        self.codes, self.length = codes, length
         super().__init__(required=False, choices=[(code, self.words(code)) for code in codes], **options)
 
     def words(self, code: str) -> str:
@@ -29,8 +29,8 @@ class TermField(forms.ChoiceField):
 
     def keep(self, code: str | None) -> None:
         """Offer a code that a record has already."""
-        if code and code not in {value for value, _ in self.choices}:  # type: ignore[union-attr,misc]
-            self.choices = [*self.choices, (code, self.words(code))]  # type: ignore[list-item]
+        if code and code not in self.codes:
+            self.choices = [(each, self.words(each)) for each in (*self.codes, code)]
 
     def valid_value(self, value: Any) -> bool:
         """Any code of a cycle, whether it is offered or not."""

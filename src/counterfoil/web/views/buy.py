@@ -317,11 +317,9 @@ def purchase_line(request: HttpRequest, pk: int, line_id: int) -> HttpResponse:
     line = next((row.line for row in queries.lines_of_purchase_order(pk) if row.line.pk == line_id), None)
     if line is None:
         raise Http404
-    form = PurchaseLinePage(posted(request))
+    names = set(PurchaseLinePage.base_fields) - {"product_id"}
+    form = PurchaseLinePage(posted(request), initial={name: getattr(line, name) for name in names})
     del form.fields["product_id"]
-    form.initial = {name: getattr(line, name) for name in form.fields}
-    for name in ("term", "billing_cycle"):
-        form.fields[name].keep(getattr(line, name))  # type: ignore[attr-defined]
     form.fields["offer_id"].offer(list(line.product.offers.all()), label=_offer_words)  # type: ignore[attr-defined]
     form.fields["bin_id"].choices = _bins()  # type: ignore[attr-defined]
     return form_page(

@@ -43,6 +43,7 @@ from counterfoil.web.forms import (
     run_deed,
 )
 from counterfoil.web.lists import Chips, Column, ListSpec, search_of, show_list
+from counterfoil.web.terms import TermFields
 from counterfoil.web.threads import side_of
 
 ORDERS = ListSpec(
@@ -112,10 +113,11 @@ class OrderLineForm(LineForm):
     )
 
 
-class OneLineForm(OrderLineForm, PageForm):
+class OneLineForm(TermFields, OrderLineForm, PageForm):
     """A line on a page of its own."""
 
-    rows = (("quantity", "unit_cost", "unit_price"),)
+    rows = (("quantity", "unit_cost", "unit_price"), ("term", "billing_cycle", "start_date"))
+    field_order = ("product_id", "description", "quantity", "unit_cost", "unit_price")
 
 
 def _crumbs(*more: tuple[str, str]) -> tuple[tuple[str, str], ...]:
@@ -257,7 +259,8 @@ def line_edit(request: HttpRequest, pk: int, line_id: int) -> HttpResponse:
     if line is None:
         raise Http404
     names = ("description", "quantity", "unit_cost", "unit_price")
-    form = OneLineForm(posted(request), initial={name: getattr(line, name) for name in names})
+    initial = {name: getattr(line, name) for name in (*names, "term", "billing_cycle", "start_date")}
+    form = OneLineForm(posted(request), initial=initial)
     del form.fields["product_id"]
     for name in names:
         form.fields[name].required = True
