@@ -274,20 +274,3 @@ def note_visit(link: QuoteLink, version: QuoteVersion, kind: VisitKind, visitor:
         if QuoteVisit.objects.filter(link=link, version=version, kind=kind, **same).exists():
             return
     visit.save()
-
-
-@command(roles=(Role.CUSTOMER,))
-def mark_viewed(*, actor: Actor, version_id: int, now: datetime) -> QuoteVersion:
-    """The customer looks at a sent version for the first time.
-
-    Raises:
-        DomainError: ``not_found``.
-    """
-    version = fetch(QuoteVersion, version_id, lock=True)
-    text = f"looked at {version}"
-    if version.status == VersionStatus.SENT:
-        version.status, version.viewed_at = VersionStatus.VIEWED, now
-        version.save(update_fields=["status", "viewed_at"])
-        text += " for the first time"
-    audit.record(actor, "quotes.version.viewed", text, version)
-    return version
