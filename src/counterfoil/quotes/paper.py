@@ -113,15 +113,11 @@ def _facts(content: Content) -> Iterable[tuple[str, str]]:
 
 def _asks(totals: Content) -> list[Values]:
     """The figures one looks for first; at least one."""
-    found = [
-        ("Once", totals["one_time"], ""),
-        ("A month", totals["monthly"], ""),
-        ("Over the whole term", totals["whole_term"], ""),
-    ]
-    shown = [(name, amount) for name, amount, _ in found[:2] if Decimal(amount)]
-    if len(shown) == 2 or (shown and Decimal(totals["term"])):
-        shown += [(name, amount) for name, amount, _ in found[2:] if Decimal(amount)]
-    return [{"name": name, "amount": _amount(amount)} for name, amount in shown or [("Total", totals["one_time"])]]
+    found = [("Once", totals["one_time"]), ("A month", totals["monthly"])]
+    if Decimal(totals["term"]):
+        found.append(("Over the whole term", totals["whole_term"]))
+    shown = [(name, amount) for name, amount in found if Decimal(amount)] or found[:1]
+    return [{"name": name, "amount": _amount(amount)} for name, amount in shown]
 
 
 def _group(section: Content) -> Values:
@@ -136,7 +132,7 @@ def _line(line: Content) -> Values:
     return {
         "description": line["description"],
         "notes": list(_notes(line)),
-        "quantity": " ".join(filter(None, (_number(line["quantity"]), line["unit"]))),
+        "quantity": " ".join(filter(None, (_number(line["quantity"]), _unit(line["unit"])))),
         "price": _price(line["unit_price"]),
         "amount": _amount(line["amount"]),
         "recurrence": line["recurrence"],
@@ -219,6 +215,11 @@ def _amount(text: str) -> str:
 def _number(text: str) -> str:
     whole, _, decimals = text.partition(".")
     return f"{int(whole):,}" + (f".{decimals}" if decimals else "")
+
+
+def _unit(unit: str) -> str:
+    """A unit of measure, unless it goes without saying."""
+    return "" if unit.lower() in {"each", "ea", "unit"} else unit
 
 
 def _price(text: str) -> str:
