@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from counterfoil.core.errors import DomainError
-from counterfoil.core.pricing.terms import cycles_in, ensure_whole_cycles, offer_words
+from counterfoil.core.pricing.terms import (
+    cycles_in,
+    ensure_whole_cycles,
+    offer_words,
+    read_frequency,
+    read_length,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,3 +43,32 @@ def test_any_term_and_no_cycle_say_so() -> None:
     assert offer_words("", "month:1") == "billed monthly"
     assert offer_words("year:3", "") == "3 years, paid once"
     assert offer_words("", "") == "once"
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("P1Y", "year:1"),
+        ("P1M", "month:1"),
+        ("P3Y", "year:3"),
+        ("1 Year", "year:1"),
+        ("12 months", "year:1"),
+        ("18-month", "month:18"),
+        ("Annual", "year:1"),
+        ("Triennial", "year:3"),
+        ("monthly", "month:1"),
+        ("month:3", "month:3"),
+        ("OneTime", ""),
+        ("", ""),
+    ],
+)
+def test_terms_as_price_lists_write_them(written: str, code: str) -> None:
+    assert read_length(written, "term") == code
+
+
+def test_upfront_is_the_term_itself() -> None:
+    assert read_frequency("Upfront", "year:3", "billing") == "year:3"
+    assert read_frequency("Monthly", "year:3", "billing") == "month:1"
+    for nonsense in ("soon", "P0Y", "-1 year"):
+        with pytest.raises(DomainError):
+            read_length(nonsense, "term")

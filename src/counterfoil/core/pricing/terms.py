@@ -5,7 +5,10 @@ Both are codes of :class:`counterfoil.core.calendar.Cycle` (``year:1``); an empt
 
 from __future__ import annotations
 
-from counterfoil.core.calendar import Cycle
+import re
+from typing import Final
+
+from counterfoil.core.calendar import Cycle, Unit
 from counterfoil.core.errors import DomainError
 
 
@@ -69,3 +72,43 @@ def offer_words(term: str, billing_cycle: str) -> str:
 
 def _days(cycle: Cycle) -> int:
     return cycle.count * (7 if cycle.unit == "week" else 1)
+
+
+# -- as vendors write them ---------------------------------------------------------------------------------------------
+
+_LENGTH: Final = re.compile(r"p?(\d{1,4})[\s-]*(years?|yrs?|y|months?|mos?|m|weeks?|wks?|w|days?|d)")
+_UNITS: Final[dict[str, Unit]] = {"y": "year", "m": "month", "w": "week", "d": "day"}
+_NAMED: Final = {"annual": "yearly", "annually": "yearly", "year": "yearly", "month": "monthly"}
+_NO_TERM: Final = frozenset({"", "none", "n/a", "na", "any", "onetime", "one-time", "one time", "once", "perpetual"})
+_UPFRONT: Final = frozenset({"upfront", "up front", "up-front", "prepaid", "pre-paid", "paid in full", "term"})
+
+
+def read_length(text: str, field: str) -> str:
+    """The code of a term or frequency as price lists write it: ``P1Y``, ``12 months``, ``Annual``; empty for none.
+
+    Raises:
+        DomainError: ``invalid`` for what is no length.
+    """
+    word = text.strip().lower()
+    if word in _NO_TERM:
+        return ""
+    if found := _LENGTH.fullmatch(word):
+        count, unit = int(found[1]), _UNITS[found[2][0]]
+        if unit == "month" and count and count % 12 == 0:
+            count, unit = count // 12, "year"
+        return Cycle(unit, count).code
+    try:
+        return Cycle.parse(_NAMED.get(word, word)).code
+    except DomainError as error:
+        raise DomainError(
+            "invalid", f"“{text.strip()[:40]}” is no term.", field=field, hint="Write 1 year, P1Y, monthly or month:1."
+        ) from error
+
+
+def read_frequency(text: str, term: str, field: str) -> str:
+    """As :func:`read_length`; ``upfront`` and ``prepaid`` are the term itself.
+
+    Raises:
+        DomainError: ``invalid``.
+    """
+    return term if text.strip().lower() in _UPFRONT else read_length(text, field)
