@@ -6,8 +6,6 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
-from django.db.models import Max
-
 from counterfoil.agreements.models import Addition, Agreement
 from counterfoil.agreements.terms import Values, history_of
 from counterfoil.core.calendar import Period
@@ -28,8 +26,7 @@ def ensure_may_shrink(addition: Addition, last_day: date, field: str, quantity: 
     """
     if addition.committed_through is None:
         return
-    after = addition.committed_through + _DAY
-    history = _this_term(addition, after)
+    history, after = _term_of(addition, last_day + _DAY, addition.committed_through + _DAY)
     for purchase in history:
         if purchase.since >= after:
             break
@@ -41,11 +38,19 @@ def ensure_may_shrink(addition: Addition, last_day: date, field: str, quantity: 
             commitment.check_last_day(last_day, field)
 
 
-def _this_term(addition: Addition, after: date) -> list[Values]:
-    """What the addition has been since its term began: with its first day, or with the latest renewal."""
+def _term_of(addition: Addition, day: date, after: date) -> tuple[list[Values], date]:
+    """What the addition has been in the term that ``day`` cuts short, and the first day after that term.
+
+    A term begins with the addition, or with a renewal, and goes on to the next.
+    """
     renewed = addition.changes.filter(origin__action=LineAction.RENEW, effective_date__lt=after)
-    began = renewed.aggregate(day=Max("effective_date"))["day"] or date.min
-    return [values for values in history_of(addition) if values.since >= began]
+    began = date.min
+    for renewal in renewed.order_by("effective_date").values_list("effective_date", flat=True):
+        if day <= renewal:
+            after = renewal
+            break
+        began = renewal
+    return [values for values in history_of(addition) if values.since >= began], after
 
 
 def ensure_may_end(agreement: Agreement, last_day: date, field: str) -> None:
