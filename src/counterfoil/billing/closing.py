@@ -19,8 +19,10 @@ from counterfoil.core.errors import DomainError
 from counterfoil.core.states import check_transition
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command
+from counterfoil.platform.holds import held, held_among, inspect
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.lookup import locked, locked_all
+from counterfoil.platform.models import Hold
 
 FINANCE = (Role.FINANCE,)
 
@@ -32,7 +34,8 @@ def close_invoice(*, actor: Actor, invoice_id: int, now: datetime) -> Invoice:
     Raises:
         DomainError: ``not_found``; ``wrong_state`` when closed already; ``required`` without lines; ``not_shipped``
             when a line bills stock that has not left, or had not by the invoice's date; ``my_company_not_billable``;
-            ``price_on_internal_company``; ``invalid`` when a credit memo would give back more than was billed.
+            ``price_on_internal_company``; ``invalid`` when a credit memo would give back more than was billed;
+            ``held``, with every reason.
     """
     invoice = _drafts([invoice_id])[invoice_id]
     close([invoice], now)
@@ -70,6 +73,7 @@ def close_invoices(*, actor: Actor, invoice_ids: Sequence[int], now: datetime) -
         DomainError: ``not_found``.
     """
     rows = sorted(_drafts(invoice_ids).values(), key=lambda row: (row.date, row.pk))
+    holds = _holds(rows)
     closed: list[Invoice] = []
     not_closed: list[NotClosed] = []
     ready: list[Invoice] = []
@@ -79,7 +83,7 @@ def close_invoices(*, actor: Actor, invoice_ids: Sequence[int], now: datetime) -
             ready = []
         try:
             with transaction.atomic():
-                _prepare(row)
+                _prepare(row, holds.get(row.pk))
         except DomainError as reason:
             not_closed.append(NotClosed(row.pk, str(row), reason))
         else:
@@ -106,8 +110,9 @@ def close(invoices: Sequence[Invoice], now: datetime) -> None:
     Raises:
         DomainError: as :func:`close_invoice`.
     """
+    holds = _holds(invoices)
     for invoice in invoices:
-        _prepare(invoice)
+        _prepare(invoice, holds.get(invoice.pk))
     _finish(invoices, now)
 
 
@@ -116,9 +121,18 @@ def _drafts(invoice_ids: Iterable[int]) -> dict[int, Invoice]:
     return locked_all(rows, set(invoice_ids), "invoice_ids")
 
 
-def _prepare(invoice: Invoice) -> None:
+def _holds(invoices: Sequence[Invoice]) -> dict[int, list[Hold]]:
+    """What holds the drafts, after whoever may hold them has looked again at all of them together."""
+    label, ids = Invoice._meta.label_lower, [invoice.pk for invoice in invoices]
+    inspect(label, ids)
+    return held_among(label, ids)
+
+
+def _prepare(invoice: Invoice, holds: Sequence[Hold] | None) -> None:
     """What is checked and settled of a draft before it is closed; its lines may change for the last time."""
     check_transition("invoice", str(invoice), invoice.status, InvoiceStatus.CLOSED)
+    if holds:
+        raise held(str(invoice), "closed", holds)
     lines = list(invoice.lines.select_related("order_line", "product", "agreement"))
     if not lines:
         raise DomainError("required", f"{invoice} has no lines to bill.", field="lines")

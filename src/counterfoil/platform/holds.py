@@ -8,7 +8,7 @@ document's own context call :func:`ensure_not_held` before its deciding step, an
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from django.db import models
@@ -51,13 +51,17 @@ def ensure_not_held(record: models.Model, deed: str) -> None:
     """
     label, pk = record._meta.label_lower, record.pk
     inspect(label, [pk])
-    found = held_among(label, [pk]).get(pk)
-    if found:
-        raise DomainError(
-            "held",
-            f"{record} is held and cannot be {deed}: {' '.join(hold.reason for hold in found)}",
-            hint=found[0].hint or "Mend what differs, or release the hold with a reason.",
-        )
+    if found := held_among(label, [pk]).get(pk):
+        raise held(str(record), deed, found)
+
+
+def held(name: str, deed: str, holds: Sequence[Hold]) -> DomainError:
+    """The refusal of a document's deciding step, with every reason it is held for."""
+    return DomainError(
+        "held",
+        f"{name} is held and cannot be {deed}: {' '.join(hold.reason for hold in holds)}",
+        hint=holds[0].hint or "Mend what differs, or release the hold with a reason.",
+    )
 
 
 def held_among(label: str, ids: Iterable[int]) -> dict[int, list[Hold]]:

@@ -22,6 +22,7 @@ from counterfoil.ledger.models import JournalEntry
 from counterfoil.platform import audit
 from counterfoil.platform.amounts import check_amount, check_price, check_quantity
 from counterfoil.platform.commands import command, refuse_as
+from counterfoil.platform.holds import ensure_not_held
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.lookup import existing, locked, locked_all
 from counterfoil.platform.numbering import take_number
@@ -247,12 +248,13 @@ def send_purchase_order(*, actor: Actor, purchase_order_id: int) -> PurchaseOrde
     """Mark a draft as sent to the vendor: from now on it can be received, and its lines are fixed.
 
     Raises:
-        DomainError: ``not_found``; ``wrong_state``; ``required`` when it has no lines.
+        DomainError: ``not_found``; ``wrong_state``; ``required`` when it has no lines; ``held``, with every reason.
     """
     order = locked(PurchaseOrder.objects.select_related("vendor"), purchase_order_id)
     check_transition("purchase_order", order.number, order.status, PurchaseOrderStatus.SENT)
     if not order.lines.exists():
         raise DomainError("required", f"{order.number} has no lines to buy.", field="lines")
+    ensure_not_held(order, "sent")
     order.status = PurchaseOrderStatus.SENT
     order.save(update_fields=["status"])
     audit.record(actor, "procurement.purchase_order.sent", f"sent {order.number} to {order.vendor.name}", order)
@@ -513,7 +515,7 @@ def pay_vendor_bill(
     """Pay all that is open of one bill. See :func:`record_vendor_payment`.
 
     Raises:
-        DomainError: ``not_found``; ``wrong_state`` when nothing is open; ``period_closed``.
+        DomainError: ``not_found``; ``wrong_state`` when nothing is open; ``period_closed``; ``held``.
     """
     bill = locked(VendorBill.objects.all(), bill_id)
     balance = balances_of_bills([bill])[bill.pk]
@@ -543,7 +545,8 @@ def record_vendor_payment(
 
     Raises:
         DomainError: ``not_found``; ``invalid`` for more than a bill's balance, a bill of another vendor or an account
-            that is no bank; ``period_closed``, ``period_missing``, ``gl_mapping_missing``.
+            that is no bank; ``held``, with every reason; ``period_closed``, ``period_missing``,
+            ``gl_mapping_missing``.
     """
     vendor = existing(Company.objects.all(), vendor_id, "vendor")
     if not applications:
@@ -562,6 +565,8 @@ def record_vendor_payment(
                 field=f"{where}.amount",
             )
         balances[bill.pk] -= each.amount
+    for bill in bills.values():
+        ensure_not_held(bill, "paid")
     bank = bank_account(bank_account_id)
     payment = VendorPayment.objects.create(
         number=take_number("vendor_payment"),
