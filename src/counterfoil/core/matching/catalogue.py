@@ -43,7 +43,7 @@ _CODES: Final = (
         "Correct the quantity on {where}, or agree on another one by a change quote.",
     ),
     Code(
-        "unit_cost", "Unit cost", "Bought or billed by the vendor dearer or cheaper than expected, beyond the tolerance.",
+        "unit_cost", "Unit cost", "Bought or billed by the vendor at another cost than expected, beyond the tolerance.",
         "pb", "Get the expected cost from the vendor, or accept the new one with a reason.",
     ),
     Code(

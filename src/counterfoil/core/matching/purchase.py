@@ -64,7 +64,8 @@ def _received(found: list[Difference], purchase: PurchaseLeg, thread: PurchaseTh
     if total > purchase.quantity and not allowed.covers(purchase.quantity, total):
         last = thread.receipts[-1]
         more = total - purchase.quantity
-        text = f"{purchase.label} orders {said.number(purchase.quantity)} {purchase.product}; {said.number(total)} arrived."
+        ordered = f"{said.number(purchase.quantity)} {purchase.product}"
+        text = f"{purchase.label} orders {ordered}; {said.number(total)} arrived."
         found.append(
             Difference(
                 "over_received", "purchase", "receipt", said.number(purchase.quantity), said.number(total), text,
@@ -155,11 +156,9 @@ def _too_much(
             )
         )  # fmt: skip
         return
-    which = "ordered" if code == "over_billed" else "arrived"
-    text = (
-        f"{said.number(limit)} {purchase.product} of {purchase.label} {'are' if which == 'ordered' else 'have'} {which};"
-        f" {said.number(total)} are billed."
-    )
+    which = "are ordered" if code == "over_billed" else "have arrived"
+    of = f"{said.number(limit)} {purchase.product} of {purchase.label}"
+    text = f"{of} {which}; {said.number(total)} are billed."
     more = round_money((total - limit) * last.unit_cost)
     leg = "purchase" if code == "over_billed" else "receipt"
     found.append(

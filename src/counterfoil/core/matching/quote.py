@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from counterfoil.core.calendar import Cycle
@@ -296,7 +297,7 @@ def _changes_by_hand(look: _Look, line: AgreementLeg, changes: Sequence[ChangeLe
     """What was changed beside any quote, if it is still other than quoted."""
     own = [change for change in changes if change.addition_id == line.id]
     agreed_quantity, agreed_price = _billed(look.quote, own[0]), own[0].unit_price
-    for before, change in zip(own, own[1:], strict=False):
+    for before, change in pairwise(own):
         if change.origin_id is not None:
             agreed_quantity += _billed(look.quote, change) - _billed(look.quote, before)
             agreed_price = change.unit_price
@@ -412,7 +413,7 @@ def _bought_again(lines: Sequence[PurchaseLeg], low: Decimal, high: Decimal) -> 
 def _wanted(quote: QuoteLeg, thread: QuoteThread) -> tuple[Decimal, Decimal]:
     """The least and the most that may have been bought: the quoted quantity, and what it was changed to by hand."""
     low = high = quantity = quote.quantity
-    for before, change in zip(thread.changes, thread.changes[1:], strict=False):
+    for before, change in pairwise(thread.changes):
         if change.addition_id == before.addition_id and change.origin_id is None:
             quantity += change.quantity - before.quantity
             high = max(high, quantity)

@@ -1,0 +1,64 @@
+"""Documents are matched right before their deciding step, so that no hold is decided by figures out of date."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.db import connection
+from django.utils import timezone
+
+from counterfoil.matching.holding import AGREEMENT, INVOICE, PURCHASE_ORDER, VENDOR_BILL, Documents, refresh_holds
+from counterfoil.matching.matching import match_orders, match_origins, origins_of
+from counterfoil.platform.anyof import array_text
+from counterfoil.platform.holds import inspector
+
+_ORDERS_OF_BILLS: Final = """
+    SELECT DISTINCT l.purchase_order_id FROM procurement_vendorbillline b
+    JOIN procurement_purchaseorderline l ON l.id = b.purchase_order_line_id WHERE b.bill_id = ANY(%s)
+"""
+_CHANGED: Final = """
+    SELECT DISTINCT a.origin_id FROM agreements_addition a
+    JOIN agreements_agreement g ON g.id = a.agreement_id
+    JOIN matching_threadtomatch t ON t.origin_id = a.origin_id
+    WHERE g.id = ANY(%(ids)s) OR g.parent_id = ANY(%(ids)s)
+"""
+
+
+@inspector(PURCHASE_ORDER)
+def look_at_purchase_orders(ids: list[int]) -> None:
+    """Before one is sent."""
+    now = timezone.now()
+    match_origins(origins_of(PURCHASE_ORDER, ids), now=now, always_hold=True)
+    match_orders(ids, now=now, always_hold=True)
+
+
+@inspector(VENDOR_BILL)
+def look_at_vendor_bills(ids: list[int]) -> None:
+    """Before one is paid."""
+    now = timezone.now()
+    match_origins(origins_of(VENDOR_BILL, ids), now=now)
+    match_orders(_ids(_ORDERS_OF_BILLS, ids), now=now)
+    refresh_holds(Documents(bills=set(ids)))
+
+
+@inspector(INVOICE)
+def look_at_invoices(ids: list[int]) -> None:
+    """Before one is closed."""
+    match_origins(origins_of(INVOICE, ids), now=timezone.now())
+    refresh_holds(Documents(invoices=set(ids)))
+
+
+@inspector(AGREEMENT)
+def look_at_agreements(ids: list[int]) -> None:
+    """Before they are billed: there may be thousands, so only those that have changed since they were matched."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CHANGED, {"ids": array_text(ids)})
+        changed = [row[0] for row in cursor.fetchall()]
+    if changed:
+        match_origins(changed, now=timezone.now())
+
+
+def _ids(sql: str, ids: list[int]) -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [array_text(ids)])
+        return [row[0] for row in cursor.fetchall()]

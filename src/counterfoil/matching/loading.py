@@ -1,0 +1,293 @@
+"""Threads loaded for the match: a constant number of statements for as many threads as a chunk has, columns only."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import connection
+
+from counterfoil.core.matching import (
+    AgreementLeg,
+    BillLeg,
+    ChangeLeg,
+    InvoiceLeg,
+    OrderLeg,
+    PurchaseLeg,
+    PurchaseThread,
+    QuoteLeg,
+    QuoteThread,
+    ReceiptLeg,
+)
+from counterfoil.platform.anyof import array_text
+
+#: Lines that the customer has accepted: of an accepted version, or converted from an opportunity.
+_QUOTES: Final = """
+    SELECT q.id, coalesce(k.number, o.number), q.product_id, p.identifier, p.product_class, p.category_id,
+        o.company_id, q.quantity, q.unit_price, q.unit_cost, q.term, q.billing_cycle, q.cycles, q.is_usage,
+        q.price_model_id IS NOT NULL, q.start_date, q.align_to, coalesce(v.currency, %(currency)s), q.action,
+        coalesce(c.target, ''), v.id IS NOT NULL
+    FROM quotes_quoteline q
+    JOIN quotes_opportunity o ON o.id = q.opportunity_id
+    JOIN catalog_product p ON p.id = q.product_id
+    LEFT JOIN quotes_quoteversion v ON v.id = q.version_id
+    LEFT JOIN quotes_quote k ON k.id = v.quote_id
+    LEFT JOIN quotes_lineconversion c ON c.line_id = q.id
+    WHERE q.id = ANY(%(ids)s) AND (c.id IS NOT NULL OR (v.status = 'accepted' AND q.selected))
+"""
+_AGREEMENTS: Final = """
+    SELECT a.origin_id, a.id, g.number, g.id, a.product_id, p.identifier, a.quantity, a.less_included, a.unit_price,
+        a.billing_option, a.term, coalesce(h.billing_cycle, g.billing_cycle), g.billing_timing = 'arrears',
+        a.effective_date, a.cancelled_date, a.committed_through, g.status = 'active', a.purchase_item
+    FROM agreements_addition a
+    JOIN agreements_agreement g ON g.id = a.agreement_id
+    LEFT JOIN agreements_agreement h ON h.id = g.parent_id
+    JOIN catalog_product p ON p.id = a.product_id
+    WHERE a.origin_id = ANY(%(ids)s)
+    ORDER BY a.origin_id, a.id
+"""
+#: All changes of the additions, and those that a line of a change quote made wherever it made them.
+_CHANGES: Final = """
+    SELECT t.thread, t.quoted, c.addition_id, c.origin_id, g.number, c.effective_date, c.quantity, c.less_included,
+        c.unit_price, (
+            SELECT b.quantity FROM agreements_additionchange b
+            WHERE b.addition_id = c.addition_id AND b.effective_date < c.effective_date
+            ORDER BY b.effective_date DESC LIMIT 1
+        )
+    FROM (
+        SELECT a.origin_id AS thread, FALSE AS quoted, c.id
+        FROM agreements_addition a JOIN agreements_additionchange c ON c.addition_id = a.id
+        WHERE a.origin_id = ANY(%(ids)s)
+        UNION ALL
+        SELECT c.origin_id, TRUE, c.id FROM agreements_additionchange c WHERE c.origin_id = ANY(%(ids)s)
+    ) t
+    JOIN agreements_additionchange c ON c.id = t.id
+    JOIN agreements_addition a ON a.id = c.addition_id
+    JOIN agreements_agreement g ON g.id = a.agreement_id
+    ORDER BY c.addition_id, c.effective_date
+"""
+_ORDERS: Final = """
+    SELECT l.origin_id, l.id, o.number, o.id, l.product_id, p.identifier, l.quantity, l.unit_price, l.term,
+        l.billing_cycle, l.start_date
+    FROM orders_salesorderline l
+    JOIN orders_salesorder o ON o.id = l.order_id AND o.status <> 'cancelled'
+    JOIN catalog_product p ON p.id = l.product_id
+    WHERE l.origin_id = ANY(%(ids)s)
+    ORDER BY l.origin_id, l.id
+"""
+_PURCHASE: Final = """
+    SELECT l.origin_id, l.id, o.number, o.id, o.vendor_id, l.product_id, p.identifier, p.product_class, p.category_id,
+        coalesce(so.company_id, g.company_id),
+        CASE WHEN o.status = 'cancelled' THEN 0 ELSE l.quantity - l.quantity_cancelled END,
+        l.unit_cost, l.term, l.billing_cycle, l.start_date, l.end_date, o.status
+    FROM procurement_purchaseorderline l
+    JOIN procurement_purchaseorder o ON o.id = l.purchase_order_id
+    JOIN catalog_product p ON p.id = l.product_id
+    LEFT JOIN orders_salesorderline sl ON sl.id = l.order_line_id
+    LEFT JOIN orders_salesorder so ON so.id = sl.order_id
+    LEFT JOIN agreements_addition a ON a.id = l.addition_id
+    LEFT JOIN agreements_agreement g ON g.id = a.agreement_id
+"""
+_PURCHASES: Final = f"""
+    {_PURCHASE}
+    WHERE l.origin_id = ANY(%(ids)s) AND o.status <> 'cancelled' AND l.quantity > l.quantity_cancelled
+    ORDER BY l.origin_id, l.id
+"""
+_PURCHASES_OF_ORDERS: Final = f"""
+    {_PURCHASE}
+    WHERE l.purchase_order_id = ANY(%(ids)s)
+    ORDER BY l.id
+"""
+_RECEIPTS: Final = """
+    SELECT r.purchase_order_line_id, r.id, h.number, r.product_id, p.identifier, r.quantity
+    FROM inventory_receiptline r
+    JOIN inventory_receipt h ON h.id = r.receipt_id
+    JOIN catalog_product p ON p.id = r.product_id
+    WHERE r.purchase_order_line_id = ANY(%(ids)s)
+    ORDER BY r.id
+"""
+_BILLS: Final = """
+    SELECT l.purchase_order_line_id, l.id, b.number, b.id, b.date, l.quantity, l.unit_cost, l.amount
+    FROM procurement_vendorbillline l JOIN procurement_vendorbill b ON b.id = l.bill_id
+    WHERE l.purchase_order_line_id = ANY(%(ids)s)
+    ORDER BY l.id
+"""
+#: Lines that stand: of invoices that are neither reversed nor reversals, credits, or asked for in advance.
+_INVOICES: Final = """
+    SELECT l.origin_id, l.id, coalesce(i.number, 'draft invoice ' || i.id), i.id, l.addition_id, l.order_line_id,
+        l.product_id, coalesce(p.identifier, ''), l.quantity, l.unit_price,
+        CASE WHEN l.addition_id IS NOT NULL THEN coalesce(h.billing_cycle, g.billing_cycle, '') ELSE '' END,
+        l.period_start, l.service_start, l.service_end,
+        NOT i.is_adjustment AND l.quantity > 0 AND l.unit_price >= 0
+            AND (l.period_start IS NULL OR i.period_start IS NULL OR l.period_start = i.period_start),
+        l.service_start IS NOT NULL AND l.service_start = l.period_start AND l.service_end = l.period_end
+    FROM billing_invoiceline l
+    JOIN billing_invoice i ON i.id = l.invoice_id
+    LEFT JOIN catalog_product p ON p.id = l.product_id
+    LEFT JOIN agreements_agreement g ON g.id = l.agreement_id
+    LEFT JOIN agreements_agreement h ON h.id = g.parent_id
+    WHERE l.origin_id = ANY(%(ids)s) AND i.type NOT IN ('credit_memo', 'down_payment') AND l.down_payment_id IS NULL
+        AND l.charge_id IS NULL AND l.credited_line_id IS NULL
+        AND NOT EXISTS (SELECT 1 FROM billing_invoice r WHERE r.reverses_id = i.id)
+    ORDER BY l.origin_id, l.id
+"""
+_SERIALS: Final = """
+    SELECT p.origin_id, FALSE, s.serial
+    FROM procurement_purchaseorderline p
+    JOIN inventory_receiptline r ON r.purchase_order_line_id = p.id
+    JOIN inventory_serialnumber s ON s.receipt_line_id = r.id
+    WHERE p.origin_id = ANY(%(ids)s)
+    UNION ALL
+    SELECT o.origin_id, TRUE, s.serial
+    FROM orders_salesorderline o
+    JOIN inventory_shipmentline h ON h.order_line_id = o.id
+    JOIN inventory_serialnumber s ON s.shipment_line_id = h.id
+    WHERE o.origin_id = ANY(%(ids)s)
+"""
+_HOME: Final = "SELECT currency FROM companies_mspsettings WHERE id = 1"
+
+_NO_LEGS: Final = ()
+
+
+def home_currency() -> str:
+    """The currency of the books."""
+    rows = list(_rows(_HOME, {}))
+    return str(rows[0][0]) if rows else "USD"
+
+
+def load_threads(origin_ids: Sequence[int], currency: str) -> Iterator[QuoteThread]:
+    """The threads of those of the lines that were accepted; drafts have none yet."""
+    asked = {"ids": array_text(origin_ids), "currency": currency}
+    quotes = [QuoteLeg._make(row) for row in _rows(_QUOTES, asked)]
+    agreements = _grouped(AgreementLeg._make, _rows(_AGREEMENTS, asked))
+    changes, quoted = _changes(_rows(_CHANGES, asked))
+    orders = _grouped(OrderLeg._make, _rows(_ORDERS, asked))
+    purchases = _grouped(PurchaseLeg._make, _rows(_PURCHASES, asked))
+    invoices = _grouped(InvoiceLeg._make, _rows(_INVOICES, asked))
+    received, shipped = _serials(_rows(_SERIALS, asked)) if orders and purchases else ({}, {})
+    nobody: frozenset[str] = frozenset()
+    for quote in quotes:
+        pk = quote.id
+        yield QuoteThread(
+            quote,
+            tuple(agreements.get(pk, _NO_LEGS)),
+            tuple(changes.get(pk, _NO_LEGS)),
+            tuple(quoted.get(pk, _NO_LEGS)),
+            tuple(orders.get(pk, _NO_LEGS)),
+            tuple(purchases.get(pk, _NO_LEGS)),
+            tuple(invoices.get(pk, _NO_LEGS)),
+            received.get(pk, nobody),
+            shipped.get(pk, nobody),
+        )
+
+
+def load_purchases(purchase_order_ids: Sequence[int]) -> Iterator[PurchaseThread]:
+    """The lines of purchase orders with what arrived and what is billed of each."""
+    lines = [PurchaseLeg._make(row) for row in _rows(_PURCHASES_OF_ORDERS, {"ids": array_text(purchase_order_ids)})]
+    asked = {"ids": array_text(line.id for line in lines)}
+    receipts = _grouped(ReceiptLeg._make, _rows(_RECEIPTS, asked))
+    bills = _grouped(BillLeg._make, _rows(_BILLS, asked))
+    for line in lines:
+        yield PurchaseThread(line, tuple(receipts.get(line.id, _NO_LEGS)), tuple(bills.get(line.id, _NO_LEGS)))
+
+
+def _grouped(make: Any, rows: Iterable[tuple[Any, ...]]) -> dict[int, list[Any]]:
+    """Legs by the thread (or line) in their first column."""
+    found: dict[int, list[Any]] = {}
+    for row in rows:
+        if row[0] in found:
+            found[row[0]].append(make(row))
+        else:
+            found[row[0]] = [make(row)]
+    return found
+
+
+def _changes(rows: Iterable[tuple[Any, ...]]) -> tuple[dict[int, list[ChangeLeg]], dict[int, list[ChangeLeg]]]:
+    own: dict[int, list[ChangeLeg]] = defaultdict(list)
+    quoted: dict[int, list[ChangeLeg]] = defaultdict(list)
+    for thread, is_quoted, *values in rows:
+        (quoted if is_quoted else own)[thread].append(ChangeLeg._make(values))
+    return own, quoted
+
+
+def _serials(rows: Iterable[tuple[Any, ...]]) -> tuple[dict[int, frozenset[str]], dict[int, frozenset[str]]]:
+    received: dict[int, set[str]] = defaultdict(set)
+    shipped: dict[int, set[str]] = defaultdict(set)
+    for thread, is_shipped, serial in rows:
+        (shipped if is_shipped else received)[thread].add(serial)
+    return (
+        {pk: frozenset(serials) for pk, serials in received.items()},
+        {pk: frozenset(serials) for pk, serials in shipped.items()},
+    )
+
+
+def _rows(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchall()
+
+
+# -- which threads there are -------------------------------------------------------------------------------------------
+
+_ACCEPTED: Final = """
+    SELECT q.id FROM quotes_quoteline q
+    LEFT JOIN quotes_quoteversion v ON v.id = q.version_id
+    WHERE q.opportunity_id IS NOT NULL AND q.id > %(after)s
+        AND (v.status = 'accepted' OR EXISTS (SELECT 1 FROM quotes_lineconversion c WHERE c.line_id = q.id))
+        {within}
+    ORDER BY q.id LIMIT %(most)s
+"""
+_WITHIN: Final = """
+    AND (
+        EXISTS (SELECT 1 FROM quotes_lineconversion c WHERE c.line_id = q.id
+            AND c.converted_at::date BETWEEN %(since)s AND %(through)s)
+        OR EXISTS (SELECT 1 FROM agreements_addition a WHERE a.origin_id = q.id AND (
+            a.effective_date BETWEEN %(since)s AND %(through)s
+            OR EXISTS (SELECT 1 FROM agreements_additionchange d WHERE d.addition_id = a.id
+                AND d.effective_date BETWEEN %(since)s AND %(through)s)))
+        OR EXISTS (SELECT 1 FROM procurement_purchaseorderline p
+            JOIN procurement_purchaseorder o ON o.id = p.purchase_order_id
+            WHERE p.origin_id = q.id AND o.order_date BETWEEN %(since)s AND %(through)s)
+        OR EXISTS (SELECT 1 FROM billing_invoiceline l JOIN billing_invoice i ON i.id = l.invoice_id
+            WHERE l.origin_id = q.id AND i.date BETWEEN %(since)s AND %(through)s)
+    )
+"""
+_BOUGHT: Final = """
+    SELECT o.id FROM procurement_purchaseorder o WHERE o.id > %(after)s {within} ORDER BY o.id LIMIT %(most)s
+"""
+_BOUGHT_WITHIN: Final = """
+    AND (o.order_date BETWEEN %(since)s AND %(through)s OR EXISTS (
+        SELECT 1 FROM procurement_purchaseorderline l
+        JOIN procurement_vendorbillline x ON x.purchase_order_line_id = l.id
+        JOIN procurement_vendorbill b ON b.id = x.bill_id
+        WHERE l.purchase_order_id = o.id AND b.date BETWEEN %(since)s AND %(through)s))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """First and last day of a period."""
+
+    since: Any
+    through: Any
+
+
+def accepted_chunks(size: int, span: Span | None = None) -> Iterator[list[int]]:
+    """Ids of all accepted lines, chunk by chunk; of a period those of which something is dated in it."""
+    return _chunks(_ACCEPTED, _WITHIN, size, span)
+
+
+def purchase_order_chunks(size: int, span: Span | None = None) -> Iterator[list[int]]:
+    """Ids of all purchase orders, chunk by chunk; of a period those that were ordered or billed in it."""
+    return _chunks(_BOUGHT, _BOUGHT_WITHIN, size, span)
+
+
+def _chunks(sql: str, within: str, size: int, span: Span | None) -> Iterator[list[int]]:
+    after = 0
+    asked = {} if span is None else {"since": span.since, "through": span.through}
+    statement = sql.format(within=within if span else "")
+    while ids := [row[0] for row in _rows(statement, asked | {"after": after, "most": size})]:
+        yield ids
+        after = ids[-1]
