@@ -15,6 +15,7 @@ from counterfoil.core.errors import DomainError
 from counterfoil.core.posting import GlRole
 from counterfoil.ledger.commands import install_chart, open_periods
 from counterfoil.ledger.models import Account
+from counterfoil.matching.commands import install_match_rules
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command
 from counterfoil.platform.identity import Actor, Role
@@ -62,6 +63,7 @@ def set_up_msp(*, actor: Actor, name: str, identifier: str, on: date, currency: 
     install_commitment_rules(actor=actor)
     _install_categories()
     _install_conversion_rules(actor)
+    install_match_rules(actor=actor)
     audit.record(actor, "setup.msp.set_up", f"set up {company.name} with its chart of accounts and periods", company)
     return company
 

@@ -226,7 +226,8 @@ def _serials(rows: Iterable[tuple[Any, ...]]) -> tuple[dict[int, frozenset[str]]
 def _rows(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 # -- which threads there are -------------------------------------------------------------------------------------------

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final
 
 from django.db import connection
 from django.db.models import Q
 
 from counterfoil.core.matching import what_to_do
-from counterfoil.core.matching.dollars import months_of
-from counterfoil.core.money import ZERO, extend, round_money
+from counterfoil.core.matching.dollars import for_months
+from counterfoil.core.money import ZERO, extend
 from counterfoil.matching.exceptions import Finding
 from counterfoil.matching.holding import Documents
 from counterfoil.platform.anyof import array_text
@@ -102,7 +103,7 @@ def _finding(
         actual=f"{plain_number(quantity)} {description}",
         message=f"{document} has {plain_number(quantity)} “{description}”, entered by hand beside what was quoted.",
         what_to_do=what_to_do("unquoted", document),
-        monthly=round_money(cost / months_of(cycle)) if cycle and cost else ZERO,
+        monthly=for_months(cost, cycle, Fraction(1)) if cycle else ZERO,
         over_term=cost,
         company_id=company_id,
         vendor_id=vendor_id,
