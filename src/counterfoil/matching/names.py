@@ -41,7 +41,7 @@ _LEGAL: Final = frozenset({
 
 def fold(text: str) -> str:
     """A name without capitals, accents, punctuation and double spaces: ``Müller & Co.`` is ``muller co``."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     letters = "".join(" " if not char.isalnum() else char for char in plain if not unicodedata.combining(char))
     return " ".join(letters.split())
 
