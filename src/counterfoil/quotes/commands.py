@@ -9,6 +9,15 @@ from counterfoil.quotes.approvals import (
     submit_for_approval,
     update_approval_rule,
 )
+from counterfoil.quotes.lines import (
+    NewLine,
+    add_version_lines,
+    choose_offer,
+    remove_version_line,
+    reorder_version_lines,
+    reprice_version,
+    update_version_line,
+)
 from counterfoil.quotes.opportunities import (
     SELLERS,
     QuoteLineInput,
@@ -24,6 +33,7 @@ from counterfoil.quotes.opportunities import (
     update_quote_line,
     win_opportunity,
 )
+from counterfoil.quotes.sections import add_section, remove_section, reorder_sections, update_section
 from counterfoil.quotes.versions import (
     create_quote,
     decline_version,
@@ -40,9 +50,13 @@ from counterfoil.quotes.versions import (
 
 __all__ = [
     "SELLERS",
+    "NewLine",
     "QuoteLineInput",
     "add_quote_line",
+    "add_section",
+    "add_version_lines",
     "approve_quote",
+    "choose_offer",
     "create_approval_rule",
     "create_opportunity",
     "create_quote",
@@ -57,15 +71,22 @@ __all__ = [
     "record_conversion",
     "reject_quote",
     "remove_quote_line",
+    "remove_section",
     "remove_version",
+    "remove_version_line",
     "reopen_opportunity",
     "reorder_quote_lines",
+    "reorder_sections",
+    "reorder_version_lines",
+    "reprice_version",
     "send_quote",
     "submit_for_approval",
     "update_approval_rule",
     "update_opportunity",
     "update_quote_line",
+    "update_section",
     "update_version",
+    "update_version_line",
     "win_opportunity",
     "withdraw_quote",
 ]

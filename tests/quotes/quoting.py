@@ -1,0 +1,39 @@
+"""Short calls for tests of quotes: everything runs the real commands."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from tests.world import SALES, World
+
+from counterfoil.quotes.commands import NewLine, add_version_lines, create_quote, send_quote
+from counterfoil.quotes.models import Quote, QuoteLine, QuoteVersion
+
+TODAY = date(2026, 3, 2)
+NOW = datetime(2026, 3, 2, 15, tzinfo=UTC)
+
+
+def D(text: str) -> Decimal:
+    return Decimal(text)
+
+
+def quote_of(world: World, name: str = "Office move", **more: Any) -> Quote:
+    """A quote for Acme without lines."""
+    return create_quote(actor=SALES, name=name, on=TODAY, company_id=world.acme.pk, **more)
+
+
+def draft_of(world: World, **more: Any) -> QuoteVersion:
+    """Its first version."""
+    return quote_of(world, **more).versions.get()
+
+
+def add(version: QuoteVersion, product: Any, quantity: str = "1", price: str | None = None, **more: Any) -> QuoteLine:
+    """A line on a version."""
+    line = NewLine(product.pk, D(quantity), list_price=None if price is None else D(price), **more)
+    return add_version_lines(actor=SALES, version_id=version.pk, lines=[line], on=TODAY)[0]
+
+
+def sent(version: QuoteVersion) -> QuoteVersion:
+    return send_quote(actor=SALES, version_id=version.pk, on=TODAY, now=NOW)
