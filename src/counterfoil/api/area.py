@@ -160,21 +160,26 @@ class Area:
         self._command("DELETE", path, command, None, 204)
 
     def upload(self, path: str, preview: Callable[..., ImportPreview], command: bodies.Command, answer: Any) -> None:
-        """Take a CSV file in by ``command``; with ``?preview=true`` only say what would happen, by ``preview``."""
+        """Take a file in by ``command``; with ``?preview=true`` only say what would happen, by ``preview``.
+
+        What else both take is asked for in the address.
+        """
         adapter = TypeAdapter(answer)
         look = preview
 
-        def run(request: HttpRequest, file: UploadedFile, preview: bool) -> HttpResponse:
+        def run(request: HttpRequest, file: UploadedFile, preview: bool, asked: dict[str, Any]) -> HttpResponse:
             content = file.read()
+            asked |= bodies.ours(command, asked)
             if preview:
-                return _rendered(adapter, _import_answer(look(content=content)))
-            result = command(actor=actor_of(request), content=content, filename=(file.name or "")[:100])
+                return _rendered(adapter, _import_answer(look(content=content, **asked)))
+            result = command(actor=actor_of(request), content=content, filename=(file.name or "")[:100], **asked)
             return _rendered(adapter, _import_answer(result))
 
-        def view(request: HttpRequest, file: UploadedFile, preview: bool) -> HttpResponse:
-            return once(request, lambda: run(request, file, preview))
+        def view(request: HttpRequest, file: UploadedFile, preview: bool, **asked: Any) -> HttpResponse:
+            return once(request, lambda: run(request, file, preview, asked))
 
-        parameters = [_parameter("file", UploadedFile, _FILE), _parameter("preview", bool, False)]
+        further = _asked(look, without={"content", "on"})
+        parameters = [_parameter("file", UploadedFile, _FILE), _parameter("preview", bool, False), *further]
         self._add("POST", path, view, _described(command), adapter, parameters, bodies.roles_of(command))
 
     def post_file(self, path: str, command: bodies.Command, answer: Any) -> None:
@@ -311,11 +316,12 @@ def _parameter(name: str, kind: Any, default: Any = inspect.Parameter.empty) -> 
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
 
 
-def _asked(query: Callable[..., Any]) -> list[inspect.Parameter]:
+def _asked(query: Callable[..., Any], without: Collection[str] = ()) -> list[inspect.Parameter]:
     """The keywords of a query as query parameters."""
     return [
         _parameter(name, Annotated[bodies.taken_as(name, hint), Field()], default)
         for name, hint, default in bodies.keywords(query)
+        if name not in without
     ]
 
 

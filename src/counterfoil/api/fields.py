@@ -95,9 +95,9 @@ Name = Annotated[str, BeforeValidator(str)]
 
 #: What decimals that are not amounts are called.
 _QUANTITIES = re.compile(
-    r"quantity|units|hours|included|on_hand|to_buy|to_ship|awaited|ordered|bought|shipped|received$"
+    r"quantity|units|hours|included|on_hand|to_buy|to_ship|awaited|ordered|bought|shipped|received$|^up_to$|package_size"
 )
-_PRICES = re.compile(r"^unit_|rate$|_rate|^cost$|^price$|ratio$")
+_PRICES = re.compile(r"^unit_|rate$|_rate|^cost$|^price$|ratio$|^value$")
 
 
 def decimal_in(name: str) -> Any:

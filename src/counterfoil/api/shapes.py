@@ -24,7 +24,7 @@ from counterfoil.api import fields
 RecordT = TypeVar("RecordT", bound=models.Model)
 
 #: Where the name of a record takes a further record to say.
-_NAMED_BY: Final = {"inventory.Bin": "warehouse", "catalog.Subcategory": "category"}
+_NAMED_BY: Final = {"inventory.Bin": "warehouse", "catalog.Subcategory": "category", "catalog.Offer": "product"}
 _PLAIN: Final[Mapping[str, Any]] = {
     "DateField": dt.date,
     "DateTimeField": fields.Instant,

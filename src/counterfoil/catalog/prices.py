@@ -34,11 +34,13 @@ from counterfoil.catalog.models import (
     ProductClass,
 )
 from counterfoil.core.bills import quantity_text
-from counterfoil.core.money import round_to
-from counterfoil.core.pricing import Tier, TierKind, TierModel, price_of
+from counterfoil.core.errors import DomainError
+from counterfoil.core.money import extend, round_to
+from counterfoil.core.pricing import Priced, Tier, TierKind, TierModel, price_of
 from counterfoil.core.pricing.bundle import Component, roll_up
 from counterfoil.core.pricing.margin import Method, price_by_rule
 from counterfoil.core.pricing.terms import offer_words
+from counterfoil.platform.records import fetch, refuse_not_positive
 
 _PLACES: Final = 8
 _AMOUNTS: Final = frozenset({PriceMethod.PRICE, PriceMethod.AMOUNT_OFF})
@@ -97,6 +99,46 @@ def price_for(
         DomainError: ``invalid`` when the offer's price model has no price for so many.
     """
     return prices_for([PriceAsk(product, quantity, offer)], company_id=company_id, on=on)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedPrice:
+    """What so many of a product cost somebody: the unit price to 8 decimals, the amount rounded once, and why."""
+
+    quantity: Decimal
+    unit_price: Decimal
+    unit_cost: Decimal
+    amount: Decimal
+    source: str
+    explanation: tuple[str, ...]
+
+
+def quoted_price(
+    *, product_id: int, offer_id: int | None = None, company_id: int | None = None, quantity: Decimal, on: date
+) -> QuotedPrice:
+    """What a product costs: by the company's schedules, that for all, the offer, or the product itself.
+
+    Raises:
+        DomainError: ``not_found``; ``invalid`` for an offer of another product, a quantity that is not above zero, or
+            one that the price model has no price for.
+    """
+    product = fetch(Product, product_id, field="product_id")
+    offer = None if offer_id is None else fetch(Offer, offer_id, field="offer_id")
+    if offer is not None and offer.product_id != product.pk:
+        raise DomainError("invalid", f"That is no offer of {product.identifier}.", field="offer_id")
+    refuse_not_positive("quantity", quantity)
+    found = price_for(product, offer=offer, company_id=company_id, quantity=quantity, on=on)
+    amount = extend(quantity, found.price)
+    return QuotedPrice(quantity, found.price, found.cost, amount, found.source, found.explanation)
+
+
+def price_by_model(price_model_id: int, quantity: Decimal) -> Priced:
+    """What a quantity costs by a price model, with the explanation tier by tier.
+
+    Raises:
+        DomainError: ``not_found``; ``invalid`` for a quantity that the model has no price for.
+    """
+    return price_of(tier_model(fetch(PriceModel, price_model_id)), quantity)
 
 
 def prices_for(asks: Sequence[PriceAsk], *, company_id: int | None = None, on: date) -> list[PriceFound]:

@@ -20,11 +20,31 @@ from counterfoil.catalog.models import (
     WorkRole,
     WorkType,
 )
-from counterfoil.catalog.prices import PriceAsk, PriceFound, offer_name, price_for, prices_for, tier_model
+from counterfoil.catalog.prices import (
+    PriceAsk,
+    PriceFound,
+    QuotedPrice,
+    offer_name,
+    price_by_model,
+    price_for,
+    prices_for,
+    quoted_price,
+    tier_model,
+)
 from counterfoil.core.errors import DomainError
 from counterfoil.platform.aggregates import count_of
 
-__all__ = ["PriceAsk", "PriceFound", "offer_name", "price_for", "prices_for", "tier_model"]
+__all__ = [
+    "PriceAsk",
+    "PriceFound",
+    "QuotedPrice",
+    "offer_name",
+    "price_by_model",
+    "price_for",
+    "prices_for",
+    "quoted_price",
+    "tier_model",
+]
 
 
 def products(

@@ -17,6 +17,7 @@ from counterfoil.api.areas import (
     orders,
     people,
     posting,
+    pricing,
     procurement,
     quotes,
     reports,
@@ -29,6 +30,7 @@ from counterfoil.api.areas import (
 AREAS: Final[tuple[Area, ...]] = (
     companies.area,
     catalog.area,
+    pricing.area,
     imports.area,
     tax.area,
     quotes.area,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from counterfoil.api.area import Area
 from counterfoil.api.shapes import answer, many, row
 from counterfoil.catalog import imports as catalog
+from counterfoil.catalog import price_lists
 from counterfoil.companies import imports as companies
 from counterfoil.platform.imports import Column, PlannedRow, RowError
 from counterfoil.tax import imports as tax
@@ -30,6 +31,8 @@ area.upload("/imports/companies", companies.preview_companies, companies.import_
 area.report("/imports/companies/columns", columns, companies.columns)
 area.upload("/imports/products", catalog.preview_products, catalog.import_products, import_answer)
 area.report("/imports/products/columns", columns, catalog.columns)
+area.upload("/imports/price-lists", price_lists.preview_price_list, price_lists.import_price_list, import_answer)
+area.report("/imports/price-lists/columns", columns, price_lists.columns)
 area.upload("/imports/sst-rates", tax.preview_sst_rates, tax.import_sst_rates, import_answer)
 area.report("/imports/sst-rates/columns", columns, tax.columns)
 area.upload("/imports/usage", usage.preview_usage, usage.import_usage, import_answer)
