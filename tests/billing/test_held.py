@@ -41,12 +41,12 @@ def hold(record: models.Model, **keys: dict[str, str]) -> None:
     set_holds(record._meta.label_lower, "test", wanted, [record.pk])
 
 
-def lease_of(world: World, name: str, **fields: object) -> Agreement:
+def lease_of(world: World, name: str) -> Agreement:
     addition = AdditionInput(product_id=world.lease.pk, effective_date=JAN_1, unit_price=D("160"))
     return create_agreement(
         actor=SALES, company_id=world.acme.pk, agreement_type_id=world.haas.pk, name=name, start_date=JAN_1,
-        additions=[addition], **fields,
-    )  # type: ignore[arg-type]  # fmt: skip
+        additions=[addition],
+    )  # fmt: skip
 
 
 def drafts(world: World, count: int) -> list[Invoice]:

@@ -77,14 +77,13 @@ def test_a_held_purchase_order_is_not_sent_until_it_is_released(world: World, in
 def test_a_hold_is_decided_by_how_the_order_is_now(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who inspects is asked in the moment of sending, and finds what has just been changed."""
     order = drafted(world)
-    dear = {"line": {"reason": "More than 3,000.00 needs a second look."}}
-    monkeypatch.setattr(
-        holds, "INSPECTORS",
-        {"procurement.purchaseorder": [
-            lambda ids: [hold(o, **(dear if o.lines.get().unit_cost > 3000 else {}))
-                         for o in PurchaseOrder.objects.filter(pk__in=ids)]
-        ]},
-    )  # fmt: skip
+
+    def look(ids: list[int]) -> None:
+        for each in PurchaseOrder.objects.filter(pk__in=ids):
+            dear = each.lines.get().unit_cost > 3000
+            hold(each, **({"line": {"reason": "More than 3,000.00 needs a second look."}} if dear else {}))
+
+    monkeypatch.setattr(holds, "INSPECTORS", {"procurement.purchaseorder": [look]})
     with pytest.raises(DomainError, match="second look"):
         send_purchase_order(actor=PROCUREMENT, purchase_order_id=order.pk)
     order.lines.update(unit_cost=D("2999"))

@@ -92,8 +92,8 @@ def test_a_draft_is_changed_sent_and_cancelled(client: Client, ordered: Deal) ->
     home = f"/purchase-orders/{ordered.purchase_order.pk}/"
     line = ordered.purchase_order.lines.get()
     done(
-        post(client, home + f"lines/{line.pk}/", quantity="1", unit_cost="3500", bin_id=ordered.world.acme_bin.pk,
-             description="Rack server", vendor_sku="SRV-9")
+        post(client, home + f"lines/{line.pk}/", quantity="1", unit_cost="3600", bin_id=ordered.world.acme_bin.pk,
+             description="Rack server, 2 U", vendor_sku="SRV-9")
     )  # fmt: skip
     done(post(client, home + "lines/new/", product_id="SRV-NI", quantity="2"))
     done(post(client, home + f"lines/{ordered.purchase_order.lines.get(position=2).pk}/remove/"))
@@ -160,25 +160,32 @@ def test_a_refused_bill_leaves_no_receipt_behind(client: Client, world: World, s
     assert SerialNumber.objects.count() == 1
 
 
-def test_a_bill_is_entered_and_paid(client: Client, world: World, sent: Deal) -> None:
+def test_a_bill_is_entered_held_while_it_is_too_dear_and_paid(client: Client, world: World, sent: Deal) -> None:
     deals.receive(sent)
     assert sent.bill is not None
     sent.bill.delete()
     assert "Received and not billed yet" in text_of(client.get("/vendor-bills/"))
     assert sent.purchase_order is not None
     address = f"/vendor-bills/new/?vendor={world.ingram.pk}"
-    line = {"purchase_order_line_id": sent.purchase_order.lines.get().pk, "quantity": "1", "unit_cost": "3700"}
-    where = done(
-        post(client, address, lines(line, initial=1), vendor_invoice_number="X-1", date="2026-01-09", freight="20")
-    )
+
+    def entered(unit_cost: str) -> str:
+        assert sent.purchase_order is not None
+        line = {"purchase_order_line_id": sent.purchase_order.lines.get().pk, "quantity": "1", "unit_cost": unit_cost}
+        given = {"vendor_invoice_number": "X-1", "date": "2026-01-09", "freight": "20"}
+        return done(post(client, address, lines(line, initial=1), **given))
+
+    where = entered("3700")
     page = text_of(client.get(where))
     assert "100.00 more: ordered at 3,600.00" in page
     assert "3,720.00" in page
     refused(post(client, where + "pay/", on="2026-02-01"), "it takes the role", status=403)
     sign_in(client, Role.FINANCE)
+    refused(post(client, where + "pay/", on="2026-02-01"), "is held and cannot be paid")
+    done(post(client, where + "delete/"))
+    where = entered("3600")
     done(post(client, where + "pay/", on="2026-02-01", reference="Check 7"))
     assert "Check 7" in text_of(client.get(where))
-    assert VendorBill.objects.get().applications.get().amount == Decimal(3720)
+    assert VendorBill.objects.get().applications.get().amount == Decimal(3620)
 
 
 def test_a_bill_entered_by_mistake_is_deleted(client: Client, sent: Deal) -> None:

@@ -100,7 +100,10 @@ class ReceiptDocument(Document):
 
 @dataclass(frozen=True, slots=True)
 class BillLine:
-    """A line of a vendor's bill: ``quantity`` billed of a purchase order line for ``billed``."""
+    """A line of a vendor's bill: ``quantity`` billed of a purchase order line for ``billed``.
+
+    ``recurs`` marks what is billed in every cycle: nothing was received for it that could be cleared.
+    """
 
     key: int
     product_id: int
@@ -109,6 +112,7 @@ class BillLine:
     billed: Decimal
     memo: str
     received_cost: Decimal = ZERO
+    recurs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +141,7 @@ class BillDocument(Document):
             on=self.date,
             source_id=self.source_id,
             vendor=self.company_id,
-            lines=[BilledLine(x.key, x.product_id, x.received_cost, x.billed, x.memo) for x in self.lines],
+            lines=[BilledLine(x.key, x.product_id, x.received_cost, x.billed, x.memo, x.recurs) for x in self.lines],
             memo=self.memo,
             charges=charges,
         )
@@ -322,6 +326,7 @@ def _bill(row: VendorBill) -> BillDocument:
             quantity=line.quantity,
             billed=line.amount,
             memo=f"{line.purchase_order_line.product.identifier}, {row.number}",
+            recurs=line.purchase_order_line.recurs,
         )
         for line in row.lines.all()
     )
@@ -394,6 +399,9 @@ class Clearing:
         waits: dict[int, str] = {}
         short: list[str] = []
         for line in bill.lines:
+            if line.recurs:
+                lines.append(line)
+                continue
             key = line.purchase_order_line_id
             through = self.billed.get(key, ZERO) + line.quantity
             there = [x for x in self.received.get(key, []) if x.receipt_id in self.available]

@@ -159,13 +159,17 @@ class ReceivedLine:
 
 @dataclass(frozen=True, slots=True)
 class BilledLine:
-    """A line of a vendor's bill: what the goods were received at, and what the vendor bills for them."""
+    """A line of a vendor's bill: what the goods were received at, and what the vendor bills for them.
+
+    ``recurs``: it is billed in every cycle and was received at nothing, so all of it is cost now.
+    """
 
     key: Key
     item_key: Key
     received_cost: Decimal
     billed: Decimal
     memo: str = ""
+    recurs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +254,7 @@ def post_vendor_bill(
     ====================================  =============  ==========
     Goods received not invoiced           received cost
     Purchase price variance               if dearer      if cheaper
+    COGS, of what recurs                  billed
     Freight, purchase tax                 charge
     Accounts payable                                     total
     ====================================  =============  ==========
@@ -260,7 +265,8 @@ def post_vendor_bill(
             about = (line.memo or memo, vendor, line.key, line.item_key)
             variance = sum_money((line.billed, -line.received_cost))
             yield from _debit(accounts, GlRole.GRNI, line.item_key, line.received_cost, *about)
-            yield from _debit(accounts, GlRole.PURCHASE_PRICE_VARIANCE, line.item_key, variance, *about)
+            rest = GlRole.COGS if line.recurs else GlRole.PURCHASE_PRICE_VARIANCE
+            yield from _debit(accounts, rest, line.item_key, variance, *about)
         for charge in charges:
             yield from _debit(accounts, charge.role, charge.key, charge.amount, charge.memo or memo, vendor)
         total = sum_money([*(x.billed for x in lines), *(x.amount for x in charges)])

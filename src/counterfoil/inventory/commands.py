@@ -118,6 +118,9 @@ def receive_purchase_order(
 ) -> Receipt:
     """Receive goods of a sent purchase order: inventory products into a bin, the rest is expensed in the books.
 
+    Of licences and services it says that they are in force. What the vendor bills again in every cycle is expensed
+    with each bill, and costs nothing here.
+
     The receipt waits as unposted procurement. The order closes when all has arrived or is cancelled.
 
     Args:
@@ -206,7 +209,7 @@ def _receive_line(
         product=product,
         quantity=quantity,
         unit_cost=source.unit_cost,
-        cost=sum_money([extend(before + quantity, source.unit_cost), -booked]),
+        cost=ZERO if source.recurs else sum_money([extend(before + quantity, source.unit_cost), -booked]),
         bin=place,
         is_stocked=product.is_stocked,
     )

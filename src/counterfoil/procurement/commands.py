@@ -365,7 +365,7 @@ class BillLine:
 
     Attributes:
         purchase_order_line_id: what was bought.
-        quantity: ``None`` is all that has arrived and is not billed yet.
+        quantity: ``None`` is all that has arrived and is not billed yet; of a subscription, all that is in force.
         unit_cost: ``None`` is the cost on the purchase order; another one becomes purchase price variance.
     """
 
@@ -387,6 +387,8 @@ def enter_vendor_bill(
     due_date: date | None = None,
 ) -> VendorBill:
     """Enter a vendor's invoice for what has arrived. It waits as unposted until it is transferred to the books.
+
+    What the vendor bills in cycles (licences by the month) is billed again in each of them, as long as the term lasts.
 
     Args:
         actor: who enters it.
@@ -459,7 +461,7 @@ def _bill_rows(
         order = source.purchase_order
         if order.vendor_id != vendor.pk:
             raise DomainError("invalid", f"{order} was not sent to {vendor.name}.", field=where)
-        open_quantity = received[source.pk] - billed[source.pk]
+        open_quantity = source.to_bill(received[source.pk], billed[source.pk])
         quantity = open_quantity if line.quantity is None else line.quantity
         cost = source.unit_cost if line.unit_cost is None else line.unit_cost
         if line.quantity is not None:

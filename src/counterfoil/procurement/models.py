@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from math import ceil
+
 import pgtrigger
 from django.db import models
 from django.db.models import F, Q
 
-from counterfoil.core.calendar import term_words
+from counterfoil.core.calendar import Cycle, periods_through, term_words
 from counterfoil.core.states import allowed
 from counterfoil.platform.fields import money_field, price_field, quantity_field
 from counterfoil.platform.guards import locked_once_posted
@@ -105,6 +108,31 @@ class PurchaseOrderLine(models.Model):
     def terms(self) -> str:
         """``3 years, prepaid, from 1 Mar 2026``; empty for what is bought once."""
         return term_words(self.term, self.billing_cycle, self.start_date, self.end_date)
+
+    @property
+    def recurs(self) -> bool:
+        """Whether the vendor bills it again and again: a year billed monthly, or month by month without a term.
+
+        Its receipt says only that it is in force; the cost is booked with each bill.
+        """
+        return bool(self.billing_cycle) and self.billing_cycle != self.term
+
+    @property
+    def billings(self) -> int | None:
+        """How often the vendor bills it in its term; ``None`` without an end."""
+        if not self.recurs:
+            return 1
+        cycle = Cycle.parse(self.billing_cycle)
+        if self.start_date is not None and self.end_date is not None:
+            return len(periods_through(self.start_date, cycle, self.end_date))
+        if not self.term:
+            return None
+        return max(1, ceil(cycle.per_month / Cycle.parse(self.term).per_month))
+
+    def to_bill(self, received: Decimal, billed: Decimal) -> Decimal:
+        """How much of it the vendor can bill next: what has arrived, in each of its cycles once."""
+        left = received * self.billings - billed if self.billings is not None else received
+        return max(Decimal(0), min(received, left) if self.recurs else left)
 
 
 @keep_history

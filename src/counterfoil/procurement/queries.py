@@ -121,12 +121,16 @@ def purchase_orders(
 
 @dataclass(frozen=True, slots=True)
 class PurchaseOrderLineRow:
-    """A purchase order line with what became of it. ``awaited`` is neither received nor cancelled."""
+    """A purchase order line with what became of it.
+
+    ``awaited`` is neither received nor cancelled; ``to_bill`` is what the vendor's next bill can be for.
+    """
 
     line: PurchaseOrderLine
     received: Decimal
     billed: Decimal
     awaited: Decimal
+    to_bill: Decimal
     amount: Decimal
 
 
@@ -136,9 +140,9 @@ def lines_of_purchase_order(purchase_order_id: int) -> list[PurchaseOrderLineRow
 
 
 def billable_lines(vendor_id: int) -> list[PurchaseOrderLineRow]:
-    """Lines of a vendor that have arrived and are not billed in full, oldest first."""
+    """Lines of a vendor that have arrived and can be billed, oldest first; a subscription in each of its cycles."""
     arrived = PurchaseOrderLine.objects.filter(purchase_order__vendor=vendor_id, receipt_lines__isnull=False).distinct()
-    return [row for row in _with_progress(arrived) if row.billed < row.received]
+    return [row for row in _with_progress(arrived) if row.to_bill > 0]
 
 
 def _with_progress(lines: QuerySet[PurchaseOrderLine]) -> list[PurchaseOrderLineRow]:
@@ -154,6 +158,7 @@ def _with_progress(lines: QuerySet[PurchaseOrderLine]) -> list[PurchaseOrderLine
             received=received[row.pk],
             billed=billed[row.pk],
             awaited=row.quantity - row.quantity_cancelled - received[row.pk],
+            to_bill=row.to_bill(received[row.pk], billed[row.pk]),
             amount=round_money(multiply(row.quantity - row.quantity_cancelled, row.unit_cost)),
         )
         for row in rows

@@ -39,11 +39,12 @@ payments = shape(VendorPayment, parts={"applications": applications})
 
 line_progress = answer(
     "PurchaseOrderProgress",
-    "A purchase order line with what has arrived, is billed and is awaited.",
+    "A purchase order line with what has arrived, is billed, is awaited and can be billed next.",
     line=lines.head,
     received=Number,
     billed=Number,
     awaited=Number,
+    to_bill=Number,
     amount=Money,
 )
 open_bill = answer(

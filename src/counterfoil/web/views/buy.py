@@ -237,7 +237,7 @@ def purchase_order(request: HttpRequest, pk: int) -> HttpResponse:
         "can_receive": can["receive"]
         and order.status == PurchaseOrderStatus.SENT
         and any(row.awaited > 0 for row in rows),
-        "can_bill": can["bill"] and any(row.received > row.billed for row in rows),
+        "can_bill": can["bill"] and any(row.to_bill > 0 for row in rows),
         **side_of(order),
     }
     return render(request, "web/buy/purchase_order.html", context)
@@ -593,7 +593,7 @@ def bill_new(request: HttpRequest) -> HttpResponse:
     rows = queries.billable_lines(wanted)
     form = BillForm(posted(request), initial={"date": today()})
     initial = [
-        {"purchase_order_line_id": row.line.pk, "quantity": row.received - row.billed, "unit_cost": row.line.unit_cost}
+        {"purchase_order_line_id": row.line.pk, "quantity": row.to_bill, "unit_cost": row.line.unit_cost}
         for row in rows
     ]
     lines = LineEditor(request, BillLineForm, initial=initial, blank=0, required=True)
