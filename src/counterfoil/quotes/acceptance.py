@@ -22,7 +22,7 @@ from counterfoil.platform import audit, signing
 from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.copying import update_rows
 from counterfoil.platform.identity import Actor, Role
-from counterfoil.platform.records import check_fields, fetch
+from counterfoil.platform.records import change, changes_in_words, check_fields, fetch, save_checked
 from counterfoil.quotes.codes import is_confirmed
 from counterfoil.quotes.customer import CustomerTotals, view_of
 from counterfoil.quotes.editing import ensure_not_lost, hold_version, set_status
@@ -350,3 +350,21 @@ def _message(version: QuoteVersion, text: str, author: str, now: datetime, *, fr
 def quote_settings() -> QuoteSettings:
     """How quotes are made and accepted here; as it is at first when nothing was set."""
     return QuoteSettings.objects.filter(pk=1).first() or QuoteSettings()
+
+
+@command(roles=SALES)
+def change_quote_settings(
+    *, actor: Actor, valid_days: int, terms_and_conditions: str, consent: str, ask_code: bool
+) -> QuoteSettings:
+    """Set what new quotes begin with, and what customers agree to on accepting.
+
+    Raises:
+        DomainError: ``required`` without a consent; ``invalid``.
+    """
+    settings, _ = QuoteSettings.objects.select_for_update().get_or_create(pk=1)
+    changes = change(
+        settings, valid_days=valid_days, terms_and_conditions=terms_and_conditions, consent=consent, ask_code=ask_code
+    )
+    save_checked(settings)
+    audit.record(actor, "quotes.settings.changed", f"set {changes_in_words(changes)}", settings)
+    return settings

@@ -20,6 +20,7 @@ from counterfoil.web.remembered import remembered
 Roles = frozenset[Role]
 EVERYBODY: Final[Roles] = frozenset(STAFF)
 OWNER: Final[Roles] = frozenset({Role.OWNER})
+SALES: Final[Roles] = frozenset({Role.SALES})
 FINANCE: Final[Roles] = frozenset({Role.FINANCE})
 
 
@@ -136,6 +137,7 @@ SECTIONS: Final = (
             Item("GL mapping", "web:gl_mappings"),
             Item("Accounting periods", "web:periods"),
             Item("Tax codes", "web:tax_codes"),
+            Item("Quotes", "web:quote_settings", roles=SALES),
             Item("Billing", "web:billing_settings", roles=FINANCE),
             Item("Documents", "web:document_settings", roles=FINANCE),
             Item("People", "web:users", roles=OWNER),

@@ -47,6 +47,9 @@ VIEWS = (
     "people",
     "audit",
     "search",
+    "customer",
+    "verify",
+    "quote_settings",
 )
 
 urlpatterns: list[URLPattern] = [

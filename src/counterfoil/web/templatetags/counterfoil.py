@@ -22,6 +22,7 @@ from django.utils.safestring import SafeString
 
 from counterfoil.core.money import format_money, multiply
 from counterfoil.core.states import words
+from counterfoil.platform.records import plain_number
 
 register = template.Library()
 
@@ -90,6 +91,12 @@ def quantity(value: Decimal | int | None) -> str:
         return ""
     text = _plain(abs(Decimal(value)))
     return f"({text})" if value < 0 else text
+
+
+@register.filter
+def plain(value: Decimal | None) -> str:
+    """A number for an input: ``1000``, ``0.5``."""
+    return "" if value is None else plain_number(Decimal(value))
 
 
 @register.filter
