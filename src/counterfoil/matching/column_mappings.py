@@ -58,7 +58,8 @@ FIELDS: Final[dict[str, Field]] = {
         "SubscriptionId", "Subscription", "SubscriptionNumber", "ContractNumber",
     )),
     "quantity": Field("How many; a credit may be negative here, or in the amount", (
-        "BillableQuantity", "Quantity", "Qty", "Seats", "Licenses", "Licences", "Units", "Count", "Endpoints", "Devices",
+        "BillableQuantity", "Quantity", "Qty", "Seats", "Licenses", "Licences", "Units", "Count", "Endpoints",
+        "Devices",
     )),
     "unit_cost": Field("What one costs us", (
         "UnitCost", "UnitPrice", "Price", "Cost", "Rate", "EffectiveUnitPrice", "PartnerPrice",
