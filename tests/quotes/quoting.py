@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.world import SALES, World
 
+from counterfoil.catalog.models import BundleComponent, Product
 from counterfoil.quotes.commands import NewLine, add_version_lines, create_quote, send_quote
 from counterfoil.quotes.models import Quote, QuoteLine, QuoteVersion
 
@@ -37,3 +38,20 @@ def add(version: QuoteVersion, product: Any, quantity: str = "1", price: str | N
 
 def sent(version: QuoteVersion) -> QuoteVersion:
     return send_quote(actor=SALES, version_id=version.pk, on=TODAY, now=NOW)
+
+
+def starter_kit(world: World, **more: Any) -> Product:
+    """A bundle: two servers for each, one lease whatever number, hidden."""
+    bundle = Product.objects.create(
+        identifier="KIT", description="Starter kit", product_class="Bundle", accounting_type="OtherCharge",
+        category=world.lease.category, price=D("999"), **more,
+    )  # fmt: skip
+    common = {"bundle": bundle}
+    BundleComponent.objects.create(
+        **common, position=1, product=world.server_noninventory, quantity=2, unit_price=D("4000")
+    )
+    BundleComponent.objects.create(
+        **common, position=2, product=world.server_inventory, quantity=1, fixed_quantity=True, shown=False,
+        unit_price=D("100"),
+    )  # fmt: skip
+    return bundle

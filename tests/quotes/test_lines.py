@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.quotes.quoting import TODAY, D, add, draft_of, quote_of, sent
+from tests.quotes.quoting import TODAY, D, add, draft_of, quote_of, sent, starter_kit
 from tests.world import SALES, VIEWER, World
 
-from counterfoil.catalog.models import BundleComponent, Offer, PriceModel, PriceTier, Product
+from counterfoil.catalog.models import Offer, PriceModel, PriceTier, Product
 from counterfoil.core.bills import quantity_text
 from counterfoil.core.errors import DomainError
 from counterfoil.platform.audit import trail_of
@@ -52,32 +52,14 @@ def shown(version: QuoteVersion) -> list[tuple[str, str, str]]:
 
 
 def license_of(world: World) -> Product:
-    product = Product.objects.create(
+    return Product.objects.create(
         identifier="M365-BP", description="Microsoft 365 Business Premium", product_class="Agreement",
         accounting_type="Service", category=world.lease.category, price=D("24"), cost=D("20"), billing_cycle="month:1",
     )  # fmt: skip
-    return product
 
 
 def offer_of(product: Product, term: str, cycle: str, price: str, cost: str, **more: Any) -> Offer:
     return Offer.objects.create(product=product, term=term, billing_cycle=cycle, price=D(price), cost=D(cost), **more)
-
-
-def starter_kit(world: World, **more: Any) -> Product:
-    """A bundle: two servers for each, one lease whatever number, hidden."""
-    bundle = Product.objects.create(
-        identifier="KIT", description="Starter kit", product_class="Bundle", accounting_type="OtherCharge",
-        category=world.lease.category, price=D("999"), **more,
-    )  # fmt: skip
-    common = {"bundle": bundle}
-    BundleComponent.objects.create(
-        **common, position=1, product=world.server_noninventory, quantity=2, unit_price=D("4000")
-    )
-    BundleComponent.objects.create(
-        **common, position=2, product=world.server_inventory, quantity=1, fixed_quantity=True, shown=False,
-        unit_price=D("100"),
-    )  # fmt: skip
-    return bundle
 
 
 # -- from the catalog --------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What is known about opportunities: their lines, what is left to convert, and what they are worth."""
+"""What is known about opportunities (their lines, what is left to convert, what they are worth) and quotes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,60 @@ from counterfoil.core.calendar import Cycle
 from counterfoil.core.money import ZERO, extend, multiply, round_money, round_to, sum_money
 from counterfoil.platform.aggregates import count_of
 from counterfoil.quotes.models import LineConversion, Opportunity, QuoteLine
+from counterfoil.quotes.version_queries import (
+    ChangedLine,
+    Comparison,
+    Difference,
+    Editor,
+    EditorRow,
+    EditorSection,
+    QuoteRow,
+    amounts_of,
+    approval_rules,
+    approvals,
+    compare_versions,
+    editor,
+    editor_of,
+    newest_version,
+    quote_rows,
+    quote_settings,
+    quotes,
+    version,
+    versions,
+    waiting_approvals,
+)
+
+__all__ = [
+    "ChangedLine",
+    "Comparison",
+    "Difference",
+    "Editor",
+    "EditorRow",
+    "EditorSection",
+    "QuoteLineRow",
+    "QuoteRow",
+    "Totals",
+    "amounts_of",
+    "approval_rules",
+    "approvals",
+    "compare_versions",
+    "editor",
+    "editor_of",
+    "line_rows",
+    "lines",
+    "newest_version",
+    "opportunities",
+    "opportunity",
+    "quote_rows",
+    "quote_settings",
+    "quotes",
+    "totals",
+    "totals_of",
+    "unconverted_lines",
+    "version",
+    "versions",
+    "waiting_approvals",
+]
 
 
 def opportunities(*, search: str = "", status: str = "", company_id: int | None = None) -> QuerySet[Opportunity]:
