@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from fractions import Fraction
 from typing import Final
 
 from django.db.models import QuerySet
@@ -46,7 +47,7 @@ from counterfoil.quotes.pricing import price_version
 from counterfoil.quotes.routing import AGREEMENT, SALES_ORDER, conversion_rules, rule_for
 
 _EVERY_ROLE: Final = frozenset({Role.OWNER})
-_SHARE_PLACES: Final = 8
+_PRICE_PLACES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +332,7 @@ def _deposit_of(version: QuoteVersion) -> str:
 def _without_bundles(lines: Sequence[QuoteLine]) -> tuple[list[QuoteLine], list[tuple[QuoteLine, list[QuoteLine]]]]:
     """The lines without the heads of bundles, which are sold as what they are made of; and the heads with those.
 
-    A price of the bundle's own is shared out to its components that are billed as often, by their list amounts. A
+    A price of the bundle's own is shared out to its components that are billed as often, by what these come to. A
     bundle that has none such is kept: there is nothing to bill it with.
     """
     rest: list[QuoteLine] = []
@@ -342,16 +343,27 @@ def _without_bundles(lines: Sequence[QuoteLine]) -> tuple[list[QuoteLine], list[
             rest.append(line)
             continue
         alike = [other for other in components if other.billing_cycle == line.billing_cycle]
-        amount = extend(line.quantity, line.unit_price)
-        if amount and not alike:
+        if (line.unit_price or line.unit_cost) and not alike:
             continue
-        if amount:
-            weights = [extend(other.quantity, other.list_price) for other in alike]
-            for other, share in zip(alike, allocate(amount, weights), strict=True):
-                total = extend(other.quantity, other.unit_price) + share
-                other.unit_price = round_to(total / other.quantity, _SHARE_PLACES)
+        _share_out(line, alike)
         heads.append((line, components))
     return rest, heads
+
+
+def _share_out(head: QuoteLine, components: Sequence[QuoteLine]) -> None:
+    """Add what the bundle sells for and costs by itself to its components, in proportion to what they do, to the cent.
+
+    The lines in memory change; the signed ones stay.
+    """
+    for name in ("unit_price", "unit_cost"):
+        if not getattr(head, name):
+            continue
+        own = [extend(component.quantity, getattr(component, name)) for component in components]
+        costs = [extend(component.quantity, component.unit_cost) for component in components]
+        shares = allocate(extend(head.quantity, getattr(head, name)), own if any(own) else costs)
+        for component, amount, share in zip(components, own, shares, strict=True):
+            exact = Fraction(amount + share) / Fraction(component.quantity)
+            setattr(component, name, round_to(exact, _PRICE_PLACES))
 
 
 def _record_bundles(actor: Actor, heads: Iterable[tuple[QuoteLine, list[QuoteLine]]]) -> None:

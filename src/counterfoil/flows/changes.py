@@ -97,11 +97,12 @@ def _take_away(actor: Actor, line: QuoteLine, addition: Addition, start: date) -
 
 
 def _renew(actor: Actor, version: QuoteVersion, line: QuoteLine, addition: Addition, on: date) -> list[Agreement]:
-    """For another term on its agreement; billed differently from now on, it goes on as an addition of another one."""
+    """For another term on its agreement; another product, or billed otherwise, it goes on as an addition of its own."""
     agreement = addition.agreement
     first = line.start_date or renewal_day(addition) or on
     each = Recurring(line, first, when(line, first)[1], rule_for(line, list(conversion_rules())))
-    if each.cycle.per_month != Cycle.parse(agreement.billing_cycle).per_month:
+    is_swap = line.product_id != addition.product_id
+    if is_swap or each.cycle.per_month != Cycle.parse(agreement.billing_cycle).per_month:
         ends = [day for day in (addition.cancelled_date, last_day(agreement)) if day is not None]
         if not ends or min(ends) >= first:
             cancel_addition(actor=actor, addition_id=addition.pk, on=first - _DAY, reason=f"Renewed by {version.quote}")
