@@ -19,12 +19,13 @@ from counterfoil.assets.models import Asset, AssetCategory, AssetStatus, BookNam
 from counterfoil.core.calendar import format_date, format_month
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import format_money, sum_money
-from counterfoil.core.posting import Accounts, GlRole, Key, post_depreciation
-from counterfoil.ledger.commands import Posting, post_many
+from counterfoil.core.posting import GlRole, JournalDraft, Key, post_depreciation
+from counterfoil.ledger.commands import Chart, NetEntry, post_nets
 from counterfoil.ledger.models import JournalEntry
 from counterfoil.platform import audit
 from counterfoil.platform.copying import update_rows
 from counterfoil.platform.identity import Actor
+from counterfoil.platform.numbering import take_numbers
 
 #: Lines posted by one set of statements: enough that their number does not matter, few enough to stay small in memory.
 CHUNK = 2000
@@ -88,7 +89,7 @@ def post_due(*, actor: Actor, through: date, asset_ids: Iterable[int] | None) ->
     For the command of that name, in its transaction.
 
     Raises:
-        DomainError: ``not_found`` for an unknown asset; what :func:`post_many` refuses.
+        DomainError: ``not_found`` for an unknown asset; what :func:`post_nets` refuses.
     """
     due = due_lines(through)
     assets = _lock(due, None if asset_ids is None else set(asset_ids))
@@ -96,8 +97,9 @@ def post_due(*, actor: Actor, through: date, asset_ids: Iterable[int] | None) ->
     trail: dict[int, _Posted] = {}
     written_off: list[int] = []
     entry_ids: list[int] = []
+    chart = Chart()
     for lines in _chunks(due if asset_ids is None else due.filter(book__asset__in=assets), assets):
-        entry_ids += _post(lines, categories, actor)
+        entry_ids += _post(lines, categories, actor, chart)
         for line in lines:
             if line.net_book_value <= line.salvage:
                 written_off.append(line.asset_id)
@@ -125,22 +127,21 @@ def _chunks(due: QuerySet[DepreciationLine], assets: set[int]) -> Iterator[list[
         yield chunk
 
 
-def _post(lines: Sequence[DueLine], categories: dict[int, AssetCategory], actor: Actor) -> list[int]:
+def _post(lines: Sequence[DueLine], categories: dict[int, AssetCategory], actor: Actor, chart: Chart) -> list[int]:
     """Write the entries of a chunk and mark its lines as posted by them."""
-    accounts = _accounts(categories, lines)
-    postings = []
+    drafts: dict[tuple[int, date], JournalDraft] = {}  # assets of a category differ in who they are and how much it is
+    entries = []
     for line in lines:
-        draft = post_depreciation(
-            accounts=accounts,
-            on=line.on,
-            source_id=line.asset_id,
-            asset=line.asset_id,
-            amount=line.amount,
-            memo=f"Depreciation {format_month(line.on)}, {line.number}",
-        )
-        assert draft is not None  # lines of zero are not due
-        postings.append(Posting(draft, source_label=line.number))
-    entry_ids = post_many(postings, actor=actor)
+        on = line.on
+        draft = drafts.get((line.category_id, on))
+        if draft is None:
+            draft = drafts[line.category_id, on] = _draft(line, categories[line.category_id])
+        expense, accumulated = draft.lines
+        nets = {expense.account: line.amount, accumulated.account: -line.amount}
+        memo = f"{draft.memo}, {line.number}"
+        entries.append(NetEntry(on, draft.source_type, line.asset_id, line.number, draft.step, memo, nets, {}))
+    numbers = take_numbers("journal_entry", len(entries))
+    entry_ids = post_nets(entries, actor=actor, numbers=numbers, chart=chart)
     update_rows(DepreciationLine, ["entry"], list(zip((line.id for line in lines), entry_ids, strict=True)))
     # What waits for the end of the transaction is checked now: PostgreSQL looks through all of it again for each row
     # whose history is kept, so marking many assets at the end would take longer than all the rest.
@@ -148,16 +149,23 @@ def _post(lines: Sequence[DueLine], categories: dict[int, AssetCategory], actor:
     return entry_ids
 
 
-def _accounts(categories: dict[int, AssetCategory], lines: Iterable[DueLine]) -> Accounts:
-    """A resolver over the accounts of each asset's category."""
-    category_of: dict[Key, int] = {line.asset_id: line.category_id for line in lines}
+def _draft(line: DueLine, category: AssetCategory) -> JournalDraft:
+    """The entry of a line, as all of its category and month are."""
 
     def account(role: GlRole, key: Key) -> str:
-        category = categories[category_of[key]]
         expense = role is GlRole.DEPRECIATION_EXPENSE
         return (category.expense_account if expense else category.accumulated_account).code
 
-    return account
+    draft = post_depreciation(
+        accounts=account,
+        on=line.on,
+        source_id=line.asset_id,
+        asset=line.asset_id,
+        amount=line.amount,
+        memo=f"Depreciation {format_month(line.on)}",
+    )
+    assert draft is not None  # lines of zero are not due
+    return draft
 
 
 def _note(trail: dict[int, _Posted], line: DueLine) -> None:

@@ -96,26 +96,28 @@ def _next_due(cycle: str, anchor: date, base: CycleBase, timing: Timing, last_da
     return next_due(Terms(_cycle(cycle), anchor, base, timing, last_day=last_day), n)
 
 
-@lru_cache(maxsize=16)
-def _method(name: str) -> ProrationMethod:
-    return ProrationMethod(name)
-
-
 def terms_of(agreement: AgreementRow) -> Terms:
     """How an agreement is billed, as the core knows it; children are billed by the terms of their parent."""
-    return Terms(
-        _cycle(agreement.billing_cycle),
+    return _terms(
+        agreement.billing_cycle,
         agreement.bill_start_date,
         agreement.cycle_base,
-        agreement.billing_timing,  # type: ignore[arg-type]  # the choices of the column are those of the core
+        agreement.billing_timing,
         agreement.prorate,
         agreement.prorate_first_bill,
-        _method(agreement.proration),
+        agreement.proration,
         _last_day(agreement),
         agreement.bill_one_time,
-        agreement.credits,  # type: ignore[arg-type]
-        agreement.changes,  # type: ignore[arg-type]
+        agreement.credits,
+        agreement.changes,
     )
+
+
+@lru_cache(maxsize=4096)
+def _terms(cycle: str, anchor: date, base: CycleBase, *rest: Any) -> Terms:
+    """The terms in the order of :class:`Terms`; many agreements have the same."""
+    timing, prorate, prorate_first_bill, method, *others = rest
+    return Terms(_cycle(cycle), anchor, base, timing, prorate, prorate_first_bill, ProrationMethod(method), *others)
 
 
 class _Engine:

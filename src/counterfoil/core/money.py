@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
+from functools import reduce
 from typing import Final, Literal
 
 from counterfoil.core.errors import DomainError
@@ -48,15 +49,13 @@ def multiply(*factors: Decimal) -> Decimal:
 
 def extend(quantity: Decimal, unit_price: Decimal, minor_units: int = 2) -> Decimal:
     """The extended amount of a line: quantity x unit price, rounded once."""
-    return round_to(_EXACT.multiply(quantity, unit_price), minor_units)
+    rounded = _EXACT.multiply(quantity, unit_price).quantize(_STEPS[minor_units], None, _EXACT)
+    return rounded or rounded.copy_abs()
 
 
 def sum_money(amounts: Iterable[Decimal]) -> Decimal:
     """The exact sum; ``0.00`` for none."""
-    total = ZERO
-    for amount in amounts:
-        total = _EXACT.add(total, amount)
-    return total
+    return reduce(_EXACT.add, amounts, ZERO)
 
 
 def allocate(total: Decimal, weights: Sequence[Decimal], minor_units: int = 2) -> list[Decimal]:

@@ -12,11 +12,11 @@ lines by largest remainder: in which order runs are made never changes a cent.
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from itertools import pairwise
+from functools import lru_cache
+from itertools import count, pairwise
 from typing import Final, NamedTuple
 
 from counterfoil.core.bills import TEXT_LENGTH, amount_text, check_bounds, days_text, present, price_text, quantity_text
@@ -181,15 +181,14 @@ def _in_order(
 
 def next_due(terms: Terms, n: int) -> date | None:
     """The day the n-th period falls due: its first day in advance, its last in arrears; None after the last period."""
-    slot = _slot(terms, n, ())
+    slot = _slot(terms, n)
     return slot.due if slot.exists else None
 
 
 # -- the grid and the books --------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Slot:
+class _Slot(NamedTuple):
     """A period of the grid: ``whole`` is what a proration divides by, ``end`` the first day no longer billed in it."""
 
     n: int
@@ -207,7 +206,9 @@ class _Slot:
         return self.period if self.end == self.period.end else Period(self.period.start, self.end)
 
 
-def _slot(terms: Terms, n: int, cancelled: Collection[date]) -> _Slot:
+@lru_cache(maxsize=4096)
+def _slot(terms: Terms, n: int) -> _Slot:
+    """The n-th period; many agreements have the same."""
     period = whole = billing_period(terms.anchor, terms.cycle, n, terms.base)
     if n == 0 and terms.base != "contract" and terms.prorate_first_bill:
         whole = whole_period(terms.anchor, terms.cycle, 0, terms.base)
@@ -216,14 +217,13 @@ def _slot(terms: Terms, n: int, cancelled: Collection[date]) -> _Slot:
         exists = period.start <= terms.last_day
         end = min(end, terms.last_day + _DAY)
     due = period.start if terms.timing == "advance" else end - _DAY
-    return _Slot(n, period, whole, end, due, exists, exists and period.start not in cancelled, period.label)
+    return _Slot(n, period, whole, end, due, exists, exists, period.label)
 
 
 def _slots(terms: Terms, cancelled: Collection[date], first: int) -> Iterator[_Slot]:
-    n = first
-    while True:
-        yield _slot(terms, n, cancelled)
-        n += 1
+    for n in count(first):
+        slot = _slot(terms, n)
+        yield slot._replace(is_covered=False) if slot.period.start in cancelled else slot
 
 
 class _Ledger:
@@ -350,7 +350,7 @@ def _first_share(terms: Terms, charge: Charge, slot: _Slot, end: date) -> Share 
     if length % unit or terms.cycle.after(begin, length // unit) != end:
         return None
     for n in range(slot.n - 1, -1, -1):
-        there = _slot(terms, n, ())
+        there = _slot(terms, n)
         if begin in there.period:
             return prorate(terms.method, there.whole, Period(begin, there.period.end))
     return None
