@@ -114,7 +114,7 @@ def test_what_is_found_nowhere_is_shown_and_left_out_only_when_told(world: World
     rows = (row(12), row(1, sku="X-9", name="Antenna"), row(-2))
     preview = preview_vendor_bills(vendor_id=world.ingram.pk, content=csv_of(HEADINGS, *rows))
     (planned,) = preview.bills
-    assert [(each.row.row, each.unmatched, each.why) for each in planned.rows] == [
+    assert [(each.row.row, each.unmatched_quantity, each.why) for each in planned.rows] == [
         (2, 2, "More than has arrived of Patch cable cat 6 and is not billed."),
         (3, 1, "No Antenna has arrived that is not billed."),
         (4, -2, "A credit is not entered with a bill."),

@@ -159,21 +159,23 @@ class Area:
         """Delete something that nothing depends on, by ``command``."""
         self._command("DELETE", path, command, None, 204)
 
-    def upload(self, path: str, preview: Callable[..., ImportPreview], command: bodies.Command, answer: Any) -> None:
+    def upload(
+        self, path: str, preview: Callable[..., Any], command: bodies.Command, answer: Any, show: Show | None = None
+    ) -> None:
         """Take a file in by ``command``; with ``?preview=true`` only say what would happen, by ``preview``.
 
-        What else both take is asked for in the address.
+        What else both take is asked for in the address. ``show`` makes of what either gives what ``answer`` describes.
         """
         adapter = TypeAdapter(answer)
-        look = preview
+        look, shown = preview, show or _import_answer
 
         def run(request: HttpRequest, file: UploadedFile, preview: bool, asked: dict[str, Any]) -> HttpResponse:
             content = file.read()
-            asked |= bodies.ours(command, asked)
+            asked |= bodies.ours(look if preview else command, asked)
             if preview:
-                return _rendered(adapter, _import_answer(look(content=content, **asked)))
+                return _rendered(adapter, shown(look(content=content, **asked)))
             result = command(actor=actor_of(request), content=content, filename=(file.name or "")[:100], **asked)
-            return _rendered(adapter, _import_answer(result))
+            return _rendered(adapter, shown(result))
 
         def view(request: HttpRequest, file: UploadedFile, preview: bool, **asked: Any) -> HttpResponse:
             return once(request, lambda: run(request, file, preview, asked))

@@ -36,7 +36,7 @@ from counterfoil.matching.words import is_seats, signed
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command
 from counterfoil.platform.identity import Actor, Role
-from counterfoil.platform.lookup import locked
+from counterfoil.platform.lookup import existing, locked
 from counterfoil.platform.records import plain_number
 
 CLERKS: Final = (Role.PROCUREMENT, Role.FINANCE)
@@ -119,6 +119,50 @@ def _reconcile(statement: VendorStatement, *, now: datetime) -> Reconciliation:
         orphaned=sum_money(row.monthly for row in compared if row.status == "orphaned" and row.monthly > 0),
         exceptions=settled,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRow:
+    """A customer, product and term of a statement, with what the vendor says and what is billed.
+
+    ``status`` is exact, unbilled, under_billed, over_billed or orphaned; ``monthly`` the dollars a month.
+    """
+
+    company_id: int
+    company: str
+    product_id: int
+    product: str
+    term: str
+    status: str
+    their_quantity: Decimal
+    our_quantity: Decimal
+    monthly: Decimal
+    addition_id: int | None
+    statement_line_id: int | None
+
+
+def comparison(*, statement_id: int, status: str = "", company_id: int | None = None) -> list[ComparedRow]:
+    """A statement's quantities against what is billed, as things stand, by customer and product.
+
+    Args:
+        statement_id: whose.
+        status: of one status alone.
+        company_id: of one customer alone.
+
+    Raises:
+        DomainError: ``not_found``.
+    """
+    statement = existing(VendorStatement.objects.select_related("vendor"), statement_id, "statement_id")
+    rows = [row for row in compared_of(statement, company_id=company_id) if status in ("", row.status)]
+    names = dict(Company.objects.filter(pk__in={row.company_id for row in rows}).values_list("pk", "name"))
+    products = dict(Product.objects.filter(pk__in={row.product_id for row in rows}).values_list("pk", "description"))
+    return [
+        ComparedRow(
+            row.company_id, names[row.company_id], row.product_id, products[row.product_id], row.term, row.status,
+            row.theirs, row.ours, row.monthly, row.addition_id, row.line_id,
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 # -- both sides --------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from counterfoil.core.errors import DomainError
 from counterfoil.core.money import extend, format_money, round_to, sum_money
 from counterfoil.matching.column_mappings import MappedRow, columns_of, mapped_rows, suggest
 from counterfoil.matching.models import NameMatch, VendorStatement, VendorStatementLine
-from counterfoil.matching.names import customers_of, products_of, resolve
+from counterfoil.matching.names import Directory, customers_of, products_of, resolve
 from counterfoil.matching.words import cycle_of, is_seats, month_of, term_of
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command, refuse_as
@@ -45,6 +45,28 @@ refuse_as("vendor_file_imported_once", "duplicate", "Somebody is importing the s
 
 
 @dataclass(frozen=True, slots=True)
+class PreviewedLine:
+    """A line as it is understood. ``company`` and ``product`` are ours, empty where the name is not known."""
+
+    position: int
+    customer_name: str
+    company: str
+    company_match: str
+    product_name: str
+    vendor_sku: str
+    product: str
+    product_match: str
+    quantity: Decimal
+    unit_cost: Decimal
+    amount: Decimal
+    charge_type: str
+    charge_start: date | None
+    charge_end: date | None
+    term: str
+    billing_cycle: str
+
+
+@dataclass(frozen=True, slots=True)
 class StatementPreview:
     """What importing a file would do, or what stands in its way; nothing is written.
 
@@ -65,7 +87,7 @@ class StatementPreview:
     in_effect: int
     customers: dict[str, int]
     products: dict[str, int]
-    lines: tuple[VendorStatementLine, ...]
+    lines: tuple[PreviewedLine, ...]
     errors: tuple[RowError, ...]
     imported_as: str
 
@@ -85,6 +107,7 @@ def preview_statement(
     mapping: str = "",
     period_start: date | None = None,
     period_end: date | None = None,
+    reference: str = "",
 ) -> StatementPreview:
     """What importing the file would do; arguments as those of :func:`import_statement`.
 
@@ -102,13 +125,13 @@ def preview_statement(
         columns=columns,
         period_start=plan.start,
         period_end=plan.end,
-        reference=plan.reference,
+        reference=reference.strip() or plan.reference,
         line_count=len(plan.lines),
         total=plan.total,
         in_effect=sum(_holds(line, plan.end - _DAY) for line in plan.lines) if plan.end else 0,
         customers=_names({(line.customer_name, line.customer_key): line.company_match for line in plan.lines}),
         products=_names({(line.product_name, line.vendor_sku): line.product_match for line in plan.lines}),
-        lines=tuple(plan.lines[:_SHOWN]),
+        lines=tuple(_previewed(line, plan) for line in plan.lines[:_SHOWN]),
         errors=tuple(plan.errors),
         imported_as=former.number if former else "",
     )
@@ -121,7 +144,7 @@ def import_statement(
     vendor_id: int,
     content: bytes,
     now: datetime,
-    file_name: str = "",
+    filename: str = "",
     mapping: str = "",
     period_start: date | None = None,
     period_end: date | None = None,
@@ -134,7 +157,7 @@ def import_statement(
         vendor_id: whose file it is.
         content: CSV or XLSX.
         now: an aware instant.
-        file_name: for the record.
+        filename: for the record.
         mapping: name of the column mapping; empty: what fits the headings.
         period_start: first day it is for; empty: of the month in which the latest charge starts.
         period_end: last day it is for; empty: the end of the month of ``period_start``.
@@ -148,7 +171,7 @@ def import_statement(
     vendor = _vendor(vendor_id)
     former = _former(vendor_id, content)
     if former is not None:
-        text = f"imported {file_name or 'a file'} of {vendor.name} again; it is {former.number} already"
+        text = f"imported {filename or 'a file'} of {vendor.name} again; it is {former.number} already"
         audit.record(actor, "matching.statement.imported_again", text, former)
         return ImportedStatement(former, fresh=False)
     sheet = read_sheet(content)
@@ -166,7 +189,7 @@ def import_statement(
         reference=(reference.strip() or plan.reference)[:60],
         period_start=plan.start,
         period_end=plan.end,
-        file_name=file_name[-200:],
+        file_name=filename[-200:],
         file_sha256=sha256(content).hexdigest(),
         line_count=len(plan.lines),
         total=plan.total,
@@ -247,6 +270,8 @@ class _Plan:
     start: date | None
     end: date | None
     reference: str
+    customers: Directory
+    products: Directory
 
     @property
     def total(self) -> Decimal:
@@ -258,12 +283,34 @@ def _plan(
 ) -> _Plan:
     rows = mapped_rows(sheet, columns, _NEEDED)
     lines = [_line(row, position) for position, row in enumerate(rows, start=1)]
-    resolve(lines, customers_of(vendor.pk), products_of(vendor.pk))
+    customers, products = customers_of(vendor.pk), products_of(vendor.pk)
+    resolve(lines, customers, products)
     start, end = _period(lines, period_start, period_end)
     references = Counter(text for row in rows if (text := row.text("invoice_number", 60)))
     common = references.most_common(1)
     errors = [error for row in rows for error in row.errors]
-    return _Plan(lines, errors, start, end, common[0][0] if common else "")
+    return _Plan(lines, errors, start, end, common[0][0] if common else "", customers, products)
+
+
+def _previewed(line: VendorStatementLine, plan: _Plan) -> PreviewedLine:
+    return PreviewedLine(
+        position=line.position,
+        customer_name=line.customer_name,
+        company=plan.customers.shown.get(line.company_id or 0, ""),
+        company_match=str(line.company_match),
+        product_name=line.product_name,
+        vendor_sku=line.vendor_sku,
+        product=plan.products.shown.get(line.product_id or 0, ""),
+        product_match=str(line.product_match),
+        quantity=line.quantity,
+        unit_cost=line.unit_cost,
+        amount=line.amount,
+        charge_type=line.charge_type,
+        charge_start=line.charge_start,
+        charge_end=line.charge_end,
+        term=line.term,
+        billing_cycle=line.billing_cycle,
+    )
 
 
 def _line(row: MappedRow, position: int) -> VendorStatementLine:

@@ -58,14 +58,14 @@ class BilledRow:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What of a row bills which purchase order line. ``ordered_cost`` is the cost on the order."""
+    """What of a row bills which purchase order line. ``unit_cost_ordered`` is the cost on the order."""
 
     purchase_order_line_id: int
     purchase_order: str
     description: str
     quantity: Decimal
     unit_cost: Decimal
-    ordered_cost: Decimal
+    unit_cost_ordered: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class MatchedRow:
 
     row: BilledRow
     parts: tuple[Part, ...]
-    unmatched: Decimal
+    unmatched_quantity: Decimal
     why: str
 
 
@@ -104,7 +104,13 @@ class BillsPreview:
 
 
 def preview_vendor_bills(
-    *, vendor_id: int, content: bytes, mapping: str = "", vendor_invoice_number: str = "", bill_date: date | None = None
+    *,
+    vendor_id: int,
+    content: bytes,
+    mapping: str = "",
+    vendor_invoice_number: str = "",
+    bill_date: date | None = None,
+    leave_unmatched: bool = False,
 ) -> BillsPreview:
     """What importing the file would do; arguments as those of :func:`import_vendor_bills`. Nothing is written.
 
@@ -115,12 +121,13 @@ def preview_vendor_bills(
     sheet = read_sheet(content)
     columns = columns_of(mapping, vendor_id=vendor_id, headings=sheet.headings)
     rows, errors = _read(mapped_rows(sheet, columns, _NEEDED), vendor, vendor_invoice_number, bill_date)
+    bills = _planned(vendor, rows)
     return BillsPreview(
         headings=sheet.headings,
         mapping=mapping or suggest(sheet.headings, vendor_id=vendor_id).mapping,
         columns=columns,
-        bills=_planned(vendor, rows),
-        errors=tuple(errors),
+        bills=bills,
+        errors=(*errors, *([] if leave_unmatched else _unmatched(bills))),
     )
 
 
@@ -134,7 +141,7 @@ def import_vendor_bills(
     vendor_invoice_number: str = "",
     bill_date: date | None = None,
     leave_unmatched: bool = False,
-    file_name: str = "",
+    filename: str = "",
 ) -> list[VendorBill]:
     """Enter the bills of a file, one for each invoice number in it: all or none.
 
@@ -148,7 +155,7 @@ def import_vendor_bills(
         vendor_invoice_number: of rows that name none.
         bill_date: of rows that name none.
         leave_unmatched: enter what is found on purchase orders, and leave the rest out.
-        file_name: for the record.
+        filename: for the record.
 
     Raises:
         DomainError: ``import_rows_invalid`` with every mistake in ``details``, rows found on no order line among them;
@@ -159,7 +166,7 @@ def import_vendor_bills(
     columns = columns_of(mapping, vendor_id=vendor_id, headings=sheet.headings)
     rows, errors = _read(mapped_rows(sheet, columns, _NEEDED), vendor, vendor_invoice_number, bill_date)
     refuse_errors(errors, len(rows))
-    return _enter(actor, vendor, _planned(vendor, rows), file_name or "a file", leave_unmatched=leave_unmatched)
+    return _enter(actor, vendor, _planned(vendor, rows), filename or "a file", leave_unmatched=leave_unmatched)
 
 
 def plan_statement_bill(
@@ -372,16 +379,8 @@ def _why(row: BilledRow, of_product: Sequence[_Open], candidates: Sequence[_Open
 def _enter(
     actor: Actor, vendor: Company, planned: Sequence[PlannedBill], source: str, *, leave_unmatched: bool
 ) -> list[VendorBill]:
-    rows = [row for bill in planned for row in bill.rows]
     if not leave_unmatched:
-        refuse_errors(
-            [
-                RowError(each.row.row, "", f"{plain_number(each.unmatched)} {each.row.product_name}: {each.why}")
-                for each in rows
-                if each.unmatched
-            ],
-            len(rows),
-        )
+        refuse_errors(_unmatched(planned), sum(len(bill.rows) for bill in planned))
     bills = []
     for bill in planned:
         if bill.date is None:
@@ -402,3 +401,13 @@ def _enter(
         )  # fmt: skip
         bills.append(entered)
     return bills
+
+
+def _unmatched(planned: Sequence[PlannedBill]) -> list[RowError]:
+    """The rows of which something is found on no order line."""
+    return [
+        RowError(each.row.row, "", f"{plain_number(each.unmatched_quantity)} {each.row.product_name}: {each.why}")
+        for bill in planned
+        for each in bill.rows
+        if each.unmatched_quantity
+    ]

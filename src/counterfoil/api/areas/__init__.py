@@ -14,6 +14,7 @@ from counterfoil.api.areas import (
     companies,
     documents,
     imports,
+    leaks,
     orders,
     people,
     posting,
@@ -25,6 +26,7 @@ from counterfoil.api.areas import (
     stock,
     tax,
     usage,
+    vendor_statements,
 )
 
 AREAS: Final[tuple[Area, ...]] = (
@@ -45,6 +47,8 @@ AREAS: Final[tuple[Area, ...]] = (
     posting.area,
     books.area,
     assets.area,
+    vendor_statements.area,
+    leaks.area,
     reports.area,
     people.area,
 )
