@@ -50,7 +50,7 @@ def quote(**changes: Any) -> QuoteLeg:
         id=1, label="Q-1042", product_id=7, product="M365-BP", product_class="NonInventory", category_id=3,
         company_id=5, quantity=D(25), unit_price=D(792), unit_cost=D(720), term="year:3", billing_cycle="year:3",
         cycles=1, is_usage=False, has_price_model=False, start=MARCH, align_to=None, currency="USD", action="new",
-        converted="agreement", accepted=True,
+        converted="agreement",
     )  # fmt: skip
     return leg._replace(**changes)
 
@@ -60,7 +60,7 @@ def agreed(line: QuoteLeg, **changes: Any) -> AgreementLeg:
         origin_id=line.id, id=11, label="AGR-0001", agreement_id=10, product_id=line.product_id, product=line.product,
         quantity=line.quantity, less_included=D(0), unit_price=line.unit_price, billing_option="Billable",
         term=line.term, billing_cycle=line.billing_cycle, in_arrears=False, start=line.start or MARCH, cancelled=None,
-        committed_through=None, active=True, purchase_item=True,
+        ends=None, active=True, purchase_item=True,
     )  # fmt: skip
     return leg._replace(**changes)
 
@@ -280,7 +280,7 @@ def test_a_change_by_hand_is_said_and_billing_follows_it() -> None:
         line,
         agreements=(agreed(line, quantity=D(27)),),
         changes=(changed(line, MARCH, 25), changed(line, date(2026, 4, 1), 27)),
-        purchases=(bought(line), bought(line, id=32, label="PO-0004", quantity=D(2), start=date(2026, 3, 1))),
+        purchases=(bought(line), bought(line, id=32, label="PO-0004", quantity=D(2), start=date(2026, 4, 1))),
         invoices=(invoiced(line), invoiced(line, id=42, quantity=D(27), period_start=date(2026, 4, 1),
                                            service_start=date(2026, 4, 1))),
     )  # fmt: skip
@@ -331,11 +331,10 @@ def test_a_period_billed_twice() -> None:
 @pytest.mark.parametrize(
     ("line", "legs", "code", "over_term"),
     [
-        (quote(converted=""), {}, "not_converted", "19800.00"),
         (quote(), {}, "missing_agreement", "19800.00"),
         (quote(converted="sales_order", term="", billing_cycle="", cycles=None), {}, "missing_order", "19800.00"),
     ],
-    ids=["accepted and left", "addition gone", "order line gone"],
+    ids=["addition gone", "order line gone"],
 )
 def test_what_nothing_has_come_of(line: QuoteLeg, legs: dict[str, Any], code: str, over_term: str) -> None:
     (found,) = found_in(QuoteThread(line, **legs))

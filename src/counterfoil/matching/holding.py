@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -54,88 +54,96 @@ def hold_codes() -> HoldCodes:
     )
 
 
-#: Open exceptions of a document: its id, the exception's key, words and hint.
-_OF_PURCHASE_ORDERS: Final = """
-    SELECT o.id, e.key, e.message, e.what_to_do
-    FROM matching_matchexception e
-    JOIN procurement_purchaseorderline l ON l.id = e.purchase_order_line_id
-    JOIN procurement_purchaseorder o ON o.id = l.purchase_order_id AND o.status = 'draft'
-    WHERE o.id = ANY(%(ids)s) AND e.status = 'open' AND e.actual_leg = 'purchase' AND e.code = ANY(%(codes)s)
-    ORDER BY e.id
-"""
-#: What the vendor bills otherwise than ordered or received, and bills of what was ordered otherwise than quoted.
-_OF_BILLS: Final = """
-    SELECT DISTINCT b.bill_id, e.key, e.message, e.what_to_do, e.id
-    FROM procurement_vendorbillline b
-    JOIN matching_matchexception e
-        ON (e.bill_line_id = b.id OR (e.bill_line_id IS NULL AND e.purchase_order_line_id = b.purchase_order_line_id))
-    WHERE b.bill_id = ANY(%(ids)s) AND e.status = 'open' AND e.kind IN ('quote', 'purchase')
-        AND e.code = ANY(%(codes)s)
-    ORDER BY e.id
-"""
-#: Of drafts: differences of their own lines, and of the agreements and orders that they bill.
-_OF_INVOICES: Final = """
-    SELECT DISTINCT i.id, e.key, e.message, e.what_to_do, e.id
-    FROM billing_invoice i
-    JOIN billing_invoiceline l ON l.invoice_id = i.id
-    JOIN matching_matchexception e
-        ON e.invoice_line_id = l.id OR (e.invoice_line_id IS NULL AND e.origin_id = l.origin_id)
-    WHERE i.id = ANY(%(ids)s) AND i.status = 'draft' AND i.type NOT IN ('credit_memo', 'down_payment')
-        AND e.status = 'open' AND e.kind = 'quote' AND e.actual_leg IN ('agreement', 'order', 'invoice')
-        AND e.code = ANY(%(codes)s)
-    ORDER BY e.id
-"""
-#: An agreement, and the one that it is billed with.
-_OF_AGREEMENTS: Final = """
-    SELECT DISTINCT t.id, e.key, e.message, e.what_to_do, e.id
-    FROM matching_matchexception e
-    JOIN agreements_addition a ON a.id = e.addition_id
-    JOIN agreements_agreement g ON g.id = a.agreement_id
-    CROSS JOIN LATERAL (VALUES (g.id), (g.parent_id)) t(id)
-    WHERE t.id = ANY(%(ids)s) AND e.status = 'open' AND e.kind = 'quote' AND e.actual_leg = 'agreement'
-        AND e.code = ANY(%(codes)s)
-    ORDER BY e.id
-"""
-_PARENTS: Final = "SELECT parent_id FROM agreements_agreement WHERE id = ANY(%s) AND parent_id IS NOT NULL"
-#: Drafts that bill the same quoted lines as the agreements and orders.
-_DRAFTS: Final = """
-    SELECT DISTINCT i.id FROM billing_invoice i JOIN billing_invoiceline l ON l.invoice_id = i.id
-    WHERE i.status = 'draft' AND l.origin_id IN (
-        SELECT origin_id FROM agreements_addition WHERE agreement_id = ANY(%s) AND origin_id IS NOT NULL
-        UNION SELECT origin_id FROM orders_salesorderline WHERE order_id = ANY(%s) AND origin_id IS NOT NULL
-    )
-"""
-_BILLS: Final = """
-    SELECT DISTINCT b.bill_id FROM procurement_vendorbillline b
-    JOIN procurement_purchaseorderline l ON l.id = b.purchase_order_line_id WHERE l.purchase_order_id = ANY(%s)
+#: Open exceptions of documents, by the label of the document: its id, the exception's key, words, hint and id.
+#: A purchase order and an invoice are held as drafts. A bill is held by what it bills otherwise than was ordered or has
+#: arrived, and by what was ordered otherwise than quoted; a draft invoice by its own lines, and by the agreements and
+#: orders that it bills; an agreement with the one that it is billed with.
+_HOLDING: Final = {
+    PURCHASE_ORDER: """
+        SELECT o.id, e.key, e.message, e.what_to_do, e.id
+        FROM procurement_purchaseorder o
+        JOIN procurement_purchaseorderline l ON l.purchase_order_id = o.id
+        JOIN matching_matchexception e ON e.purchase_order_line_id = l.id
+        WHERE o.id = ANY(%s) AND e.code = ANY(%s) AND o.status = 'draft' AND e.status = 'open'
+            AND e.actual_leg = 'purchase'
+    """,
+    VENDOR_BILL: """
+        SELECT DISTINCT b.bill_id, e.key, e.message, e.what_to_do, e.id
+        FROM procurement_vendorbillline b
+        JOIN matching_matchexception e ON (
+            e.bill_line_id = b.id OR (e.bill_line_id IS NULL AND e.purchase_order_line_id = b.purchase_order_line_id)
+        )
+        WHERE b.bill_id = ANY(%s) AND e.code = ANY(%s) AND e.status = 'open' AND e.kind IN ('quote', 'purchase')
+    """,
+    INVOICE: """
+        SELECT DISTINCT i.id, e.key, e.message, e.what_to_do, e.id
+        FROM billing_invoice i
+        JOIN billing_invoiceline l ON l.invoice_id = i.id
+        JOIN matching_matchexception e
+            ON e.origin_id = l.origin_id AND (e.invoice_line_id = l.id OR e.invoice_line_id IS NULL)
+        WHERE i.id = ANY(%s) AND e.code = ANY(%s) AND i.status = 'draft'
+            AND i.type NOT IN ('credit_memo', 'down_payment') AND e.status = 'open' AND e.kind = 'quote'
+            AND e.actual_leg IN ('agreement', 'order', 'invoice')
+    """,
+    AGREEMENT: """
+        SELECT DISTINCT t.id, e.key, e.message, e.what_to_do, e.id
+        FROM agreements_agreement t
+        JOIN agreements_agreement g ON g.id = t.id OR g.parent_id = t.id
+        JOIN agreements_addition a ON a.agreement_id = g.id
+        JOIN matching_matchexception e ON e.addition_id = a.id
+        WHERE t.id = ANY(%s) AND e.code = ANY(%s) AND e.status = 'open' AND e.kind = 'quote'
+            AND e.actual_leg = 'agreement'
+    """,
+}
+#: Parents of the agreements, drafts that bill the same quoted lines as the agreements and orders, bills of the orders.
+_BESIDE: Final = """
+    SELECT 1, parent_id FROM agreements_agreement WHERE id = ANY(%(agreements)s) AND parent_id IS NOT NULL
+    UNION
+    SELECT 2, i.id
+    FROM (
+        SELECT origin_id FROM agreements_addition WHERE agreement_id = ANY(%(agreements)s)
+        UNION SELECT origin_id FROM orders_salesorderline WHERE order_id = ANY(%(orders)s)
+    ) o
+    JOIN billing_invoiceline l ON l.origin_id = o.origin_id
+    JOIN billing_invoice i ON i.id = l.invoice_id AND i.status = 'draft'
+    UNION
+    SELECT 3, b.bill_id FROM procurement_purchaseorderline l
+    JOIN procurement_vendorbillline b ON b.purchase_order_line_id = l.id
+    WHERE l.purchase_order_id = ANY(%(purchase_orders)s)
 """
 
 
 def refresh_holds(documents: Documents) -> None:
     """Make the holds of documents those that their open exceptions ask for; call it in a transaction."""
     codes = hold_codes()
-    agreements = documents.agreements | _ids(_PARENTS, documents.agreements)
-    invoices = documents.invoices | _ids(_DRAFTS, documents.agreements, documents.orders)
-    bills = documents.bills | _ids(_BILLS, documents.purchase_orders)
-    _refresh(PURCHASE_ORDER, _OF_PURCHASE_ORDERS, documents.purchase_orders, codes.purchase_order)
-    _refresh(VENDOR_BILL, _OF_BILLS, bills, codes.vendor_bill)
-    _refresh(INVOICE, _OF_INVOICES, invoices, codes.invoice)
-    _refresh(AGREEMENT, _OF_AGREEMENTS, agreements, codes.invoice)
+    beside = _beside(documents)
+    _refresh(PURCHASE_ORDER, documents.purchase_orders, codes.purchase_order)
+    _refresh(VENDOR_BILL, documents.bills | beside[3], codes.vendor_bill)
+    _refresh(INVOICE, documents.invoices | beside[2], codes.invoice)
+    _refresh(AGREEMENT, documents.agreements | beside[1], codes.invoice)
 
 
-def _refresh(label: str, sql: str, ids: set[int], codes: tuple[str, ...]) -> None:
+def _beside(documents: Documents) -> dict[int, set[int]]:
+    """The documents that are held with those: by 1 agreements, 2 draft invoices, 3 vendor bills."""
+    found: dict[int, set[int]] = {1: set(), 2: set(), 3: set()}
+    if documents.agreements or documents.orders or documents.purchase_orders:
+        asked = {
+            "agreements": array_text(documents.agreements),
+            "orders": array_text(documents.orders),
+            "purchase_orders": array_text(documents.purchase_orders),
+        }
+        with connection.cursor() as cursor:
+            cursor.execute(_BESIDE, asked)
+            for what, pk in cursor.fetchall():
+                found[what].add(pk)
+    return found
+
+
+def _refresh(label: str, ids: set[int], codes: tuple[str, ...]) -> None:
     if not ids:
         return
     with connection.cursor() as cursor:
-        cursor.execute(sql, {"ids": array_text(ids), "codes": list(codes)})
-        rows = cursor.fetchall()
+        cursor.execute(_HOLDING[label], [array_text(ids), list(codes)])
+        rows = sorted(cursor.fetchall(), key=lambda row: row[-1])
     wanted = {(row[0], row[1]): {"reason": row[2], "hint": row[3]} for row in rows}
     set_holds(label, SOURCE, wanted, ids)
-
-
-def _ids(sql: str, *given: Iterable[int]) -> set[int]:
-    if not any(given):
-        return set()
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [array_text(ids) for ids in given])
-        return {row[0] for row in cursor.fetchall()}

@@ -27,8 +27,8 @@ from counterfoil.platform.anyof import array_text
 _QUOTES: Final = """
     SELECT q.id, coalesce(k.number, o.number), q.product_id, p.identifier, p.product_class, p.category_id,
         o.company_id, q.quantity, q.unit_price, q.unit_cost, q.term, q.billing_cycle, q.cycles, q.is_usage,
-        q.price_model_id IS NOT NULL, q.start_date, q.align_to, coalesce(v.currency, %(currency)s), q.action,
-        coalesce(c.target, ''), v.id IS NOT NULL
+        q.price_model_id IS NOT NULL, CASE WHEN q.start_policy <> 'on_delivery' THEN q.start_date END, q.align_to,
+        coalesce(v.currency, %(currency)s), q.action, coalesce(c.target, '')
     FROM quotes_quoteline q
     JOIN quotes_opportunity o ON o.id = q.opportunity_id
     JOIN catalog_product p ON p.id = q.product_id
@@ -40,7 +40,7 @@ _QUOTES: Final = """
 _AGREEMENTS: Final = """
     SELECT a.origin_id, a.id, g.number, g.id, a.product_id, p.identifier, a.quantity, a.less_included, a.unit_price,
         a.billing_option, a.term, coalesce(h.billing_cycle, g.billing_cycle), g.billing_timing = 'arrears',
-        a.effective_date, a.cancelled_date, a.committed_through, g.status = 'active', a.purchase_item
+        a.effective_date, a.cancelled_date, coalesce(a.cancelled_date, g.end_date), g.status = 'active', a.purchase_item
     FROM agreements_addition a
     JOIN agreements_agreement g ON g.id = a.agreement_id
     LEFT JOIN agreements_agreement h ON h.id = g.parent_id

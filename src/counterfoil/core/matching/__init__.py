@@ -6,6 +6,7 @@ in words and dollars. :mod:`counterfoil.core.matching.catalogue` says what each 
 
 from __future__ import annotations
 
+from counterfoil.core.matching import said
 from counterfoil.core.matching.catalogue import CATALOGUE, Code, what_to_do
 from counterfoil.core.matching.legs import (
     AgreementLeg,
@@ -43,5 +44,6 @@ __all__ = [
     "Tolerances",
     "match_purchase",
     "match_quote_thread",
+    "said",
     "what_to_do",
 ]

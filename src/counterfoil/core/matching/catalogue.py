@@ -77,10 +77,6 @@ _CODES: Final = (
         "duplicate", "Duplicate", "The same line twice.", "pbi", "Remove one of the two, or reverse it.",
     ),
     Code(
-        "not_converted", "Not converted", "Accepted by the customer, and nothing has come of it.", "",
-        "Convert the line, or note why it is left.",
-    ),
-    Code(
         "missing_agreement", "Agreement missing", "The line was converted, but no addition bills it.", "",
         "Add it to the agreement again.",
     ),

@@ -49,11 +49,10 @@ class QuoteLeg(NamedTuple):
     currency: str
     action: str
     converted: str
-    accepted: bool
 
 
 class AgreementLeg(NamedTuple):
-    """An addition that descends from the line, with its agreement's billing cycle."""
+    """An addition that descends from the line, with its agreement's billing cycle. ``ends`` is its last day."""
 
     origin_id: int
     id: int
@@ -70,7 +69,7 @@ class AgreementLeg(NamedTuple):
     in_arrears: bool
     start: date
     cancelled: date | None
-    committed_through: date | None
+    ends: date | None
     active: bool
     purchase_item: bool
 

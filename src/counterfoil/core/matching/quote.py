@@ -209,10 +209,10 @@ def _agreements(look: _Look, thread: QuoteThread) -> None:
     _price(
         look, "agreement", line.label, line.id, quantity, look.quote.unit_price, unit_price, line.billing_cycle
     )  # fmt: skip
-    _agreement_terms(look, line)
+    _frequency(look, "agreement", line.label, line.id, line.billing_cycle, line.unit_price, line.quantity)
+    if not any(change.origin_id for change in thread.changes):  # a renewal has its own term and end
+        _agreement_term(look, line)
     _start(look, "agreement", line.label, line.id, line.start)
-    if look.quote.align_to and line.committed_through:
-        _agreement_end(look, line, look.quote.align_to - _DAY, line.committed_through)
     if len(thread.changes) > 1:
         _changes_by_hand(look, line, thread.changes)
 
@@ -240,13 +240,14 @@ def _billed(quote: QuoteLeg, line: AgreementLeg | ChangeLeg) -> Decimal:
     return line.quantity if quote.has_price_model else line.quantity - line.less_included
 
 
-def _agreement_terms(look: _Look, line: AgreementLeg) -> None:
+def _agreement_term(look: _Look, line: AgreementLeg) -> None:
     quote = look.quote
     if line.term and line.term != quote.term and not _same_length(line.term, quote):
         expected, actual = said.term(_term_code(quote)), said.term(line.term)
         text = f"{quote.label} quotes {quote.product} for {expected}; {line.label} has {actual}."
         look.add("term", "agreement", line.label, expected, actual, text, line_id=line.id)
-    _frequency(look, "agreement", line.label, line.id, line.billing_cycle, line.unit_price, line.quantity)
+    if quote.align_to and line.ends:
+        _agreement_end(look, line, quote.align_to - _DAY, line.ends)
 
 
 def _frequency(
@@ -370,17 +371,20 @@ def _orders(look: _Look, orders: Sequence[OrderLeg]) -> None:
 def _purchases(look: _Look, thread: QuoteThread) -> None:
     if not look.quote.is_usage:
         _bought(look, thread)
+    since = {change.start for change in thread.changes}
     for line in thread.purchases:
-        _bought_line(look, line)
+        # What was added since begins on its own day, and ends with what is there.
+        is_later = line.start in since and line.start != look.quote.start
+        _bought_line(look, line, is_later)
 
 
 def _bought(look: _Look, thread: QuoteThread) -> None:
     """How much was bought, against what was quoted and what was changed by hand since."""
     quote, lines = look.quote, thread.purchases
     total = lines[0].quantity if len(lines) == 1 else sum((line.quantity for line in lines), _NOTHING)
-    if total == quote.quantity:
+    if total == quote.quantity and len(thread.changes) < 2:
         return
-    low, high = _wanted(quote, thread)
+    low, high = _wanted(quote, thread.changes)
     if low <= total <= high:
         return
     if len(lines) > 1 and _bought_again(lines, low, high):
@@ -410,14 +414,23 @@ def _bought_again(lines: Sequence[PurchaseLeg], low: Decimal, high: Decimal) -> 
     return len(starts) > 1 and None not in starts and all(low <= each <= high for each in starts.values())
 
 
-def _wanted(quote: QuoteLeg, thread: QuoteThread) -> tuple[Decimal, Decimal]:
-    """The least and the most that may have been bought: the quoted quantity, and what it was changed to by hand."""
-    low = high = quantity = quote.quantity
-    for before, change in pairwise(thread.changes):
-        if change.addition_id == before.addition_id and change.origin_id is None:
-            quantity += change.quantity - before.quantity
+def _wanted(quote: QuoteLeg, changes: Sequence[ChangeLeg]) -> tuple[Decimal, Decimal]:
+    """The least and the most that may have been bought: as quoted, and as it was changed since.
+
+    More by a change quote is bought on that quote's thread; fewer may have been bought before.
+    """
+    high = quantity = quote.quantity
+    taken = _NOTHING
+    for before, change in pairwise(changes):
+        more = change.quantity - before.quantity
+        if change.addition_id != before.addition_id:
+            continue
+        if change.origin_id is None:
+            quantity += more
             high = max(high, quantity)
-    return min(low, quantity) if quantity < low else quantity, high
+        elif more < 0:
+            taken -= more
+    return quantity - taken, high
 
 
 def _cost_over_time(quote: QuoteLeg, line: PurchaseLeg, cost: Decimal) -> tuple[Decimal, Decimal]:
@@ -429,16 +442,16 @@ def _paid_every(line: PurchaseLeg) -> str:
     return line.billing_cycle or line.term
 
 
-def _bought_line(look: _Look, line: PurchaseLeg) -> None:
+def _bought_line(look: _Look, line: PurchaseLeg, is_later: bool) -> None:
     quote = look.quote
     if line.product_id != quote.product_id:
         text = f"{quote.label} quotes {quote.product}; {line.label} buys {line.product}."
         dollars = _cost_over_time(quote, line, line.quantity * line.unit_cost)
         look.add("product", "purchase", line.label, quote.product, line.product, text, dollars, line.id)
-    if line.unit_cost != quote.unit_cost or line.billing_cycle != quote.billing_cycle:
-        _cost(look, line)
+    if quote.unit_cost and (line.unit_cost != quote.unit_cost or line.billing_cycle != quote.billing_cycle):
+        _cost(look, line)  # what was quoted without a cost has none to be held against
     if quote.term or line.term or line.billing_cycle:
-        _bought_term(look, line)
+        _bought_term(look, line, is_later)
 
 
 def _cost(look: _Look, line: PurchaseLeg) -> None:
@@ -454,7 +467,7 @@ def _cost(look: _Look, line: PurchaseLeg) -> None:
     look.add("unit_cost", "purchase", line.label, said.price(expected), said.price(cost), text, dollars, line.id)
 
 
-def _bought_term(look: _Look, line: PurchaseLeg) -> None:
+def _bought_term(look: _Look, line: PurchaseLeg, is_later: bool) -> None:
     quote = look.quote
     term_differs = _term_of_purchase(look, line)
     wanted, paid = quoted_cycle(quote), _paid_every(line)
@@ -466,10 +479,14 @@ def _bought_term(look: _Look, line: PurchaseLeg) -> None:
         earlier = line.quantity * line.unit_cost - quote.quantity * quote.unit_cost
         dollars = ZERO, round_money(earlier)
         look.add("billing_frequency", "purchase", line.label, expected, actual, text, dollars, line.id)
+    if is_later:
+        return
     start_differs = False
     if quote.start and line.start and line.start != quote.start:
         start_differs = _start_of_purchase(look, line, quote.start, line.start)
-    if (quote.align_to or line.end) and not term_differs and not start_differs:
+    # More of what runs already ends with it, which the quote need not say.
+    is_new = quote.action == "new"
+    if (quote.align_to or (line.end and is_new)) and not term_differs and not start_differs:
         _end_of_purchase(look, line)
 
 
@@ -631,11 +648,9 @@ def _hand_made(look: _Look, line: InvoiceLeg) -> None:
 def _missing(look: _Look, thread: QuoteThread, on: date) -> None:
     quote = look.quote
     worth = over_time(quote.unit_price * quote.quantity, quote)
-    if not quote.converted:
-        if quote.accepted and quote.product_class != "Bundle" and not (thread.agreements or thread.orders):
-            text = f"{quote.label} was accepted with {quote.product}, and nothing has come of it."
-            look.add("not_converted", "agreement", quote.label, "converted", "nothing", text, worth)
-    elif quote.converted == "agreement" and not (thread.agreements or thread.quoted_changes):
+    if quote.product_class == "Bundle":
+        return  # its components are what is sold
+    if quote.converted == "agreement" and not (thread.agreements or thread.quoted_changes):
         if quote.action in ("new", "renew"):
             text = f"{quote.product} of {quote.label} was converted to an agreement, but no addition bills it."
             look.add("missing_agreement", "agreement", quote.label, "an addition", "none", text, worth)
