@@ -56,7 +56,7 @@ class Entry:
         to_do: what it asks for.
         monthly: what it is worth a month.
         addition_ids: what a renewal quote would renew.
-        quote: the number of the renewal quote under way, if there is one; ``version_id`` its active version.
+        quote: the number of the renewal quote under way, if there is one; ``quote_id`` its id.
     """
 
     day: date
@@ -69,7 +69,7 @@ class Entry:
     monthly: Decimal = ZERO
     addition_ids: tuple[int, ...] = ()
     quote: str = ""
-    version_id: int | None = None
+    quote_id: int | None = None
 
     @property
     def label(self) -> str:
@@ -149,7 +149,7 @@ def _entry(day: date, kind: str, group: list[Addition], renewals: dict[int, Quot
         monthly=sum_money(_monthly(addition, day) for addition in group),
         addition_ids=tuple(addition.pk for addition in group) if kind in (RENEWAL, COTERM, NOTICE) else (),
         quote=version.quote.number if version is not None and kind != WINDOW else "",
-        version_id=version.pk if version is not None and kind != WINDOW else None,
+        quote_id=version.quote_id if version is not None and kind != WINDOW else None,
     )
 
 
