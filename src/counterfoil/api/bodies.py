@@ -138,6 +138,8 @@ def taken_as(name: str, hint: Any) -> Any:
         return Union[known]  # noqa: UP007 - made while running
     if origin is Literal:
         return hint
+    if origin is Mapping:
+        return Annotated[dict[fields.Text, taken_as(name, arguments[1])], Field(max_length=MAX_ITEMS)]  # type: ignore[misc]
     if origin is not None:
         return Annotated[list[taken_as(name, arguments[0])], Field(max_length=MAX_ITEMS)]  # type: ignore[misc]
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):

@@ -144,7 +144,7 @@ def leaks_by(
             mended=_dollars(row, "mended"),
             overridden=_dollars(row, "overridden"),
         )
-        for row in rows[:limit]
+        for row in (rows if limit is None else rows[: max(limit, 0)])
     ]
 
 
