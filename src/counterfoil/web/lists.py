@@ -146,6 +146,7 @@ class ListSpec:
         url: a row's own page.
         placeholder: what can be searched for; empty for a list without a search.
         noun: what the rows are, for the foot (``12 sales orders``); the name in small letters when it is empty.
+        prepare: given all rows that are shown, looks up at once what columns need of each.
     """
 
     name: str
@@ -156,6 +157,7 @@ class ListSpec:
     placeholder: str = ""
     noun: str = ""
     per_page: int = PER_PAGE
+    prepare: Callable[[list[Any]], None] | None = None
 
 
 # -- what the template sees --------------------------------------------------------------------------------------------
@@ -247,7 +249,8 @@ def show_list(
     """
     export = request.GET.get("export", "")
     if export in EXPORTS:
-        return EXPORTS[export](spec, _ordered(spec, _filtered(request, spec, rows), *sorting_of(request, spec)))
+        ordered = _ordered(spec, _filtered(request, spec, rows), *sorting_of(request, spec))
+        return EXPORTS[export](spec, _prepared(spec, ordered))
     return render(request, template, {**(context or {}), "page": page_of(request, spec, rows)})
 
 
@@ -264,8 +267,16 @@ def page_of(request: HttpRequest, spec: ListSpec, rows: QuerySet[Any] | Sequence
         totals = {c.key: sum_money(c.of(row) or ZERO for row in chosen) for c in spec.columns if c.total}
         shown, previous, following = _slice(request, spec, _ordered(spec, chosen, column, descending))
     is_filtered = bool(search_of(request)) or any(request.GET.get(group.name) for group in spec.chips)
-    lines = [_line(spec, row) for row in shown]
+    lines = [_line(spec, row) for row in _prepared(spec, shown)]
     return ListPage(spec, lines, count, totals, chips, previous, following, is_filtered)
+
+
+def _prepared(spec: ListSpec, rows: Any) -> Any:
+    if spec.prepare is None:
+        return rows
+    found = list(rows)
+    spec.prepare(found)
+    return found
 
 
 def sorting_of(request: HttpRequest, spec: ListSpec) -> tuple[Column | None, bool]:

@@ -61,7 +61,11 @@ SECTIONS: Final = (
         "Sell",
         "target",
         "s",
-        (Item("Opportunities", "web:opportunities"), Item("Lease economics", "web:lease_economics")),
+        (
+            Item("Opportunities", "web:opportunities"),
+            Item("Quotes", "web:quotes", "quotes_in_approval"),
+            Item("Lease economics", "web:lease_economics"),
+        ),
     ),
     Section(
         "Agreements",
@@ -70,6 +74,7 @@ SECTIONS: Final = (
         (
             Item("Agreements", "web:agreements", "agreements_to_invoice"),
             Item("Limits and renewals", "web:agreement_status", "agreements_parked"),
+            Item("Renewal calendar", "web:renewals"),
             Item("Time and expenses", "web:usage"),
         ),
     ),
@@ -128,7 +133,13 @@ SECTIONS: Final = (
         (
             Item("Companies", "web:companies"),
             Item("Products", "web:products"),
+            Item("Offers", "web:offers"),
+            Item("Price lists", "web:price_lists"),
+            Item("Price models", "web:price_models"),
+            Item("Pricing schedules", "web:pricing_schedules"),
+            Item("Commitment rules", "web:commitment_rules"),
             Item("Agreement types", "web:agreement_types"),
+            Item("Conversion rules", "web:conversion_rules"),
             Item("Work roles", "web:work_roles"),
             Item("Work types", "web:work_types"),
             Item("Expense types", "web:expense_types"),
