@@ -15,6 +15,7 @@ from counterfoil.core.bills import quantity_text
 from counterfoil.core.errors import DomainError
 from counterfoil.platform.audit import trail_of
 from counterfoil.quotes.commands import (
+    Moved,
     NewLine,
     add_section,
     add_version_lines,
@@ -232,7 +233,7 @@ def test_lines_are_moved_within_and_between_sections(world: World, draft: QuoteV
     lease = add(draft, world.lease, section_id=a.pk)
     parts = [part.pk for part in kit.components.all()]
     reorder_version_lines(
-        actor=SALES, version_id=draft.pk, line_ids=[lease.pk, kit.pk, *parts], sections={kit.pk: b.pk}
+        actor=SALES, version_id=draft.pk, line_ids=[lease.pk, kit.pk, *parts], moved=[Moved(kit.pk, b.pk)]
     )
     rows = lines_of(fresh(draft))
     assert [(line.pk, line.section_id) for line in rows] == [(lease.pk, a.pk), *((pk, b.pk) for pk in (kit.pk, *parts))]
@@ -242,7 +243,7 @@ def test_lines_are_moved_within_and_between_sections(world: World, draft: QuoteV
     assert [section.title for section in draft.sections.all()] == ["B", "A"]
     with pytest.raises(DomainError, match="no such line or section"):
         reorder_version_lines(
-            actor=SALES, version_id=draft.pk, line_ids=[line.pk for line in rows], sections={lease.pk: 0}
+            actor=SALES, version_id=draft.pk, line_ids=[line.pk for line in rows], moved=[Moved(lease.pk, 0)]
         )
 
 

@@ -16,7 +16,7 @@ A discount by amount that is larger than what it would be taken off is refused, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final, Literal, NamedTuple
@@ -167,6 +167,37 @@ TaxOf = Callable[[Sequence[Due]], Decimal]
 # -- what comes out ----------------------------------------------------------------------------------------------------
 
 
+class Taken(NamedTuple):
+    """That a discount was taken off."""
+
+    kind: Kind
+    value: Decimal
+    whose: str
+
+    @property
+    def words(self) -> str:
+        """``less 10 % of the quote``."""
+        much = f"{quantity_text(self.value)} %" if self.kind == "percent" else format_money(self.value)
+        return f"less {much}{self.whose}"
+
+
+class Extended(NamedTuple):
+    """A quantity at a unit price, and what that comes to."""
+
+    quantity: Decimal
+    unit_price: Decimal
+    amount: Decimal
+
+    @property
+    def words(self) -> str:
+        """``10 × 22.00 = 220.00``."""
+        return f"{quantity_text(self.quantity)} × {price_text(self.unit_price)} = {format_money(self.amount)}"
+
+
+#: A step on the way to an amount; words where a tier model gives them.
+Step = str | Taken | Extended
+
+
 @dataclass(frozen=True, slots=True)
 class PricedLine:
     """A line and what it comes to; below zero where it takes away from what the customer has.
@@ -183,7 +214,7 @@ class PricedLine:
         cycles: how many cycles are billed; ``None`` for one-time and open-ended lines.
         first_amount: of the first period, where a co-term shortens it.
         first_cost: likewise.
-        explanation: how the amount came about, step by step.
+        steps: how the amount came about; ``explanation`` says it in words.
     """
 
     key: int
@@ -197,7 +228,12 @@ class PricedLine:
     cycles: int | None = None
     first_amount: Decimal | None = None
     first_cost: Decimal | None = None
-    explanation: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def explanation(self) -> tuple[str, ...]:
+        """How the amount came about, step by step."""
+        return tuple(step if isinstance(step, str) else step.words for step in self.steps)
 
     @property
     def discount_amount(self) -> Decimal:
@@ -373,6 +409,7 @@ def price_quote(
     picks: Picks | None = None,
     tax: TaxOf | None = None,
     deposit: Deposit | None = None,
+    options: bool = True,
 ) -> PricedQuote:
     """Price a quote as it was written, or as the customer picks.
 
@@ -383,6 +420,7 @@ def price_quote(
         picks: the customer's; without, selection and quantities are as quoted.
         tax: what the tax on given amounts is; asked for one-time and for recurring lines.
         deposit: what is asked for in advance.
+        options: whether the totals with all options taken are wanted.
 
     Raises:
         DomainError: ``invalid`` for a pick that is not offered or out of bounds, a choice group without exactly one
@@ -394,15 +432,14 @@ def price_quote(
     priced = _price_lines(lines, sections, discount, taken, quantities)
     totals = _totals(lines, priced)
     left = {line.key for line in lines if line.optional} - taken
-    options = None
-    if left:
-        everything = _price_lines(lines, sections, discount, taken | left, quantities)
-        options = _totals(lines, everything)
+    with_options = None
+    if left and options:
+        with_options = _totals(lines, _with_all(lines, sections, discount, taken | left, quantities, priced))
     return PricedQuote(
         lines=tuple(priced),
         totals=totals,
         sections=_section_totals(lines, sections, priced, totals),
-        with_options=options,
+        with_options=with_options,
         tax=None if tax is None else _tax(lines, priced, tax),
         deposit=_deposit(deposit or Deposit(), totals),
     )
@@ -511,7 +548,7 @@ class _Work:
     def __init__(self, line: QuotedLine, quantity: Decimal, counts: bool) -> None:
         self.line, self.quantity, self.counts = line, quantity, counts
         self.amount: Decimal | None = None
-        self.said: list[str] = []
+        self.said: list[Step] = []
         if line.model is None:
             self.list_price = line.list_price
         else:
@@ -520,9 +557,7 @@ class _Work:
             self.said.extend(found.explanation)
         self.unit = self.list_price
         self.list_amount = extend(quantity, self.list_price)
-        self.said.append(
-            f"{quantity_text(quantity)} × {price_text(self.list_price)} = {format_money(self.list_amount)}"
-        )
+        self.said.append(Extended(quantity, self.list_price, self.list_amount))
 
     def take(self, discount: Discount, whose: str) -> None:
         """Take off a discount in per cent, or an amount that is this line's alone."""
@@ -532,7 +567,7 @@ class _Work:
                 self.unit = multiply(self.unit, rest)
             else:
                 self.amount = multiply(self.amount, rest)
-            self.said.append(f"less {quantity_text(discount.value)} %{whose}")
+            self.said.append(Taken(discount.kind, discount.value, whose))
         else:
             self.take_amount(discount.value, whose)
 
@@ -543,7 +578,7 @@ class _Work:
             name = self.line.label or f"line {self.line.key}"
             raise _too_large(amount, there, f"what {name} comes to")
         self.amount = sum_money([there, -amount])
-        self.said.append(f"less {format_money(amount)}{whose}")
+        self.said.append(Taken("amount", amount, whose))
 
     def in_cents(self) -> Decimal:
         """What is left, to the cent."""
@@ -567,7 +602,7 @@ class _Work:
                 hint="Give the discount in per cent.",
             )
         if len(self.said) > 1 and amount != self.list_amount:
-            self.said.append(f"{quantity_text(self.quantity)} × {price_text(unit_price)} = {format_money(amount)}")
+            self.said.append(Extended(self.quantity, unit_price, amount))
         cost = extend(self.quantity, line.unit_cost)
         share = line.first_share
         return PricedLine(
@@ -582,7 +617,7 @@ class _Work:
             cycles=cycles_of(line),
             first_amount=None if share is None else sign * _part(self.quantity, unit_price, share),
             first_cost=None if share is None else sign * _part(self.quantity, line.unit_cost, share),
-            explanation=tuple(self.said),
+            steps=tuple(self.said),
         )
 
 
@@ -600,8 +635,7 @@ def _price_lines(
 ) -> list[PricedLine]:
     works = []
     for line in lines:
-        counts = line.key in taken and (line.bundle is None or line.bundle in taken)
-        work = _Work(line, quantities[line.key], counts)
+        work = _Work(line, quantities[line.key], _counts(line, taken))
         if line.discount:
             work.take(line.discount, "")
         works.append(work)
@@ -612,6 +646,27 @@ def _price_lines(
     if discount:
         _take_together(works, discount, " of the quote")
     return [work.done() for work in works]
+
+
+def _with_all(
+    lines: Sequence[QuotedLine],
+    sections: Sequence[QuotedSection],
+    discount: Discount,
+    taken: set[int],
+    quantities: Mapping[int, Decimal],
+    priced: Sequence[PricedLine],
+) -> list[PricedLine]:
+    """The lines with all options taken; prices are others only where an amount is shared out among what is taken."""
+    if any(shared.kind == "amount" for shared in (discount, *(section.discount for section in sections))):
+        return _price_lines(lines, sections, discount, taken, quantities)
+    return [
+        done if done.counts or not _counts(line, taken) else replace(done, counts=True)
+        for line, done in zip(lines, priced, strict=True)
+    ]
+
+
+def _counts(line: QuotedLine, taken: set[int]) -> bool:
+    return line.key in taken and (line.bundle is None or line.bundle in taken)
 
 
 def _take_together(works: Iterable[_Work], discount: Discount, whose: str) -> None:

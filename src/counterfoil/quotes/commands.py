@@ -10,6 +10,7 @@ from counterfoil.quotes.approvals import (
     update_approval_rule,
 )
 from counterfoil.quotes.lines import (
+    Moved,
     NewLine,
     add_version_lines,
     choose_offer,
@@ -50,6 +51,7 @@ from counterfoil.quotes.versions import (
 
 __all__ = [
     "SELLERS",
+    "Moved",
     "NewLine",
     "QuoteLineInput",
     "add_quote_line",

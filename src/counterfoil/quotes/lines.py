@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Final
@@ -69,7 +69,7 @@ class NewLine:
     description: str | None = None
     customer_text: str | None = None
     discount_kind: str = ""
-    discount_value: Decimal = field(default_factory=Decimal)
+    discount_value: Decimal = Decimal(0)
     price_model_id: int | None = None
     taxable: bool | None = None
     term: str | None = None
@@ -88,6 +88,14 @@ class NewLine:
     quantity_max: Decimal | None = None
     action: str = LineAction.NEW
     addition_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A line that is to stand in a section; in none without a ``section_id``."""
+
+    line_id: int
+    section_id: int | None = None
 
 
 # -- added -------------------------------------------------------------------------------------------------------------
@@ -526,15 +534,15 @@ def remove_version_line(*, actor: Actor, line_id: int) -> None:
 
 @command(roles=SELLERS)
 def reorder_version_lines(
-    *, actor: Actor, version_id: int, line_ids: Sequence[int], sections: Mapping[int, int | None] | None = None
-) -> None:
+    *, actor: Actor, version_id: int, line_ids: Sequence[int], moved: Sequence[Moved] = ()
+) -> QuoteVersion:
     """Put the lines of a draft in another order, and some of them into another section.
 
     Args:
         actor: who.
         version_id: the draft.
         line_ids: every line once, in the order they are to stand.
-        sections: line to section, for those that move to another; components go with their bundle.
+        moved: lines that go to another section; components go with their bundle.
 
     Raises:
         DomainError: ``quote_is_sent``; ``invalid`` unless every line is named once; ``not_found``.
@@ -544,10 +552,10 @@ def reorder_version_lines(
     if sorted(line_ids) != sorted(lines):
         raise DomainError("invalid", "Name every line of the version once.", field="line_ids")
     known = {None, *version.sections.values_list("pk", flat=True)}
-    for line_id, section_id in (sections or {}).items():
-        if line_id not in lines or section_id not in known:
-            raise DomainError("not_found", f"{version} has no such line or section.", field="sections")
-        lines[line_id].section_id = section_id
+    for one in moved:
+        if one.line_id not in lines or one.section_id not in known:
+            raise DomainError("not_found", f"{version} has no such line or section.", field="moved")
+        lines[one.line_id].section_id = one.section_id
     arranged = [lines[line_id] for line_id in line_ids]
     for line in arranged:
         if line.bundle_id is not None:
@@ -557,6 +565,7 @@ def reorder_version_lines(
     for place, line in enumerate(arranged, start=1):
         line.position = place
     finish(actor, version, "quotes.lines.reordered", "put the lines in another order", lines=arranged)
+    return version
 
 
 def _save_positions(lines: Iterable[QuoteLine]) -> None:

@@ -47,10 +47,11 @@ _KEPT: Final = ("quantity", "list_price", "unit_price", "first_amount", "cycles"
 
 
 def lines_of(version: QuoteVersion) -> list[QuoteLine]:
-    """The lines of a version in order, with products and price models: three queries, none when they are loaded."""
+    """The lines of a version in order, with products and price models: four queries, none when they are loaded."""
     if "lines" not in getattr(version, "_prefetched_objects_cache", {}):
-        rows = QuoteLine.objects.order_by("position").select_related("product")
-        prefetch_related_objects([version], Prefetch("lines", rows.prefetch_related("price_model__tiers")))
+        # Prefetched, not joined: many lines are of few products.
+        rows = QuoteLine.objects.order_by("position").prefetch_related("product", "price_model__tiers")
+        prefetch_related_objects([version], Prefetch("lines", rows))
     return list(version.lines.all())
 
 
@@ -77,10 +78,12 @@ def price_lines(
     *,
     on: date | None = None,
     shares: Mapping[int, Fraction] | None = None,
+    options: bool = True,
 ) -> PricedQuote:
     """As :func:`price_version`, for lines and sections as they stand in memory.
 
-    ``shares`` are those of shortened first periods, where they are not what the lines as they stand say.
+    ``shares`` are those of shortened first periods, where they are not what the lines as they stand say; ``options``
+    says whether the totals with all options taken are wanted.
     """
     models = _models(lines)
     joins = version.quote.agreement_id is not None
@@ -91,6 +94,7 @@ def price_lines(
         picks=picks,
         tax=None if on is None else _tax(version, lines, on),
         deposit=Deposit(cast(Kind, version.deposit_kind), version.deposit_value),
+        options=options,
     )
 
 
@@ -108,7 +112,7 @@ def recalculate(
         DomainError: as :func:`price_version`.
     """
     rows = lines_of(version) if lines is None else lines
-    priced = price_lines(version, rows, list(version.sections.all()), shares=shares)
+    priced = price_lines(version, rows, list(version.sections.all()), shares=shares, options=False)
     write_prices(rows, priced.lines)
     return priced
 

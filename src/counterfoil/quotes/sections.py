@@ -82,7 +82,7 @@ def remove_section(*, actor: Actor, section_id: int) -> None:
 
 
 @command(roles=SELLERS)
-def reorder_sections(*, actor: Actor, version_id: int, section_ids: Sequence[int]) -> None:
+def reorder_sections(*, actor: Actor, version_id: int, section_ids: Sequence[int]) -> QuoteVersion:
     """Put the sections of a draft in another order.
 
     Raises:
@@ -93,6 +93,7 @@ def reorder_sections(*, actor: Actor, version_id: int, section_ids: Sequence[int
         raise DomainError("invalid", "Name every section of the version once.", field="section_ids")
     update_rows(QuoteSection, ["position"], [(pk, place) for place, pk in enumerate(section_ids, start=1)])
     finish(actor, version, "quotes.sections.reordered", "put the sections in another order")
+    return version
 
 
 def _open_section(section_id: int) -> tuple[QuoteVersion, QuoteSection]:

@@ -135,13 +135,10 @@ def versions(*, quote_id: int | None = None, status: str = "") -> QuerySet[Quote
 
 def version(version_id: int) -> QuoteVersion | None:
     """A version with sections, lines, products and price models, in a fixed number of queries."""
-    lines = QuoteLine.objects.order_by("position").select_related("product__vendor", "offer", "addition")
-    return (
-        versions()
-        .prefetch_related("sections", Prefetch("lines", lines.prefetch_related("price_model__tiers")))
-        .filter(pk=version_id)
-        .first()
-    )
+    lines = QuoteLine.objects.order_by("position")
+    # Prefetched, not joined: many lines are of few products.
+    lines = lines.prefetch_related("product__vendor", "offer", "addition", "price_model__tiers")
+    return versions().prefetch_related("sections", Prefetch("lines", lines)).filter(pk=version_id).first()
 
 
 def newest_version(quote_id: int) -> QuoteVersion | None:
