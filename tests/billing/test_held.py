@@ -10,12 +10,15 @@ from django.test.utils import CaptureQueriesContext
 from tests.trade import D
 from tests.world import FINANCE, SALES, World, build_world
 
-from counterfoil.agreements.commands import AdditionInput, create_agreement
-from counterfoil.agreements.models import Agreement
+from counterfoil.agreements.commands import AdditionInput, create_agreement, unpark_agreement
+from counterfoil.agreements.lifecycle import attach_child
+from counterfoil.agreements.models import Agreement, BillingState
 from counterfoil.billing.closing import close_invoice, close_invoices
 from counterfoil.billing.commands import invoice_agreement
-from counterfoil.billing.models import Invoice
+from counterfoil.billing.models import BillingRun, Invoice, RunMode
 from counterfoil.core.errors import DomainError
+from counterfoil.flows.billing_run import start_billing_run
+from counterfoil.flows.billing_work import work
 from counterfoil.platform import holds
 from counterfoil.platform.holds import set_holds
 
@@ -81,4 +84,61 @@ def test_holds_of_many_drafts_are_looked_up_together(world: World) -> None:
     ids = [invoice.pk for invoice in drafts(world, 4)]
     with CaptureQueriesContext(connection) as queries:
         close_invoices(actor=FINANCE, invoice_ids=ids, now=NOW)
+    assert sum('FROM "platform_hold"' in query["sql"] for query in queries) == 1
+
+
+def run(mode: RunMode = RunMode.CLOSE) -> BillingRun:
+    made = start_billing_run(actor=FINANCE, through=JAN_31, mode=mode, now=NOW)
+    work(made.pk)
+    made.refresh_from_db()
+    return made
+
+
+@pytest.mark.parametrize("mode", RunMode)
+def test_a_run_parks_what_is_held_and_bills_it_after_release(world: World, mode: RunMode) -> None:
+    free, kept = lease_of(world, "Free"), lease_of(world, "Held")
+    hold(kept, price=WHY)
+
+    first = run(mode)
+
+    assert (first.status, first.invoice_count, first.parked_count) == ("finished", 1, 1)
+    assert Invoice.objects.get().agreement == free
+    state = BillingState.objects.get(agreement=kept)
+    assert (state.parked_code, state.parked_hint) == ("held", "Correct the price of the addition.")
+    assert "is held and cannot be billed: Quoted at 150.00, billed at 160.00." in state.parked_reason
+
+    assert run(mode).invoice_count == 0  # it is parked
+    hold(kept)
+    assert run(mode).invoice_count == 1
+    state.refresh_from_db()
+    assert (state.parked_at, state.parked_code) == (None, "")
+
+
+def test_let_go_on_by_hand_it_is_parked_again_while_it_is_held(world: World) -> None:
+    kept = lease_of(world, "Held")
+    hold(kept, price=WHY)
+    run()
+    unpark_agreement(actor=FINANCE, agreement_id=kept.pk)
+    assert run().parked_count == 1
+    with pytest.raises(DomainError, match="cannot be billed"):
+        invoice_agreement(actor=FINANCE, agreement_id=kept.pk, period_start=JAN_1)
+
+
+def test_a_held_child_holds_what_it_is_billed_with(world: World) -> None:
+    parent, child = lease_of(world, "Parent"), lease_of(world, "Child")
+    attach_child(actor=SALES, agreement_id=child.pk, parent_id=parent.pk)
+    hold(child, price=WHY)
+    assert run().parked_count == 1
+    assert BillingState.objects.get(agreement=parent).parked_code == "held"
+    assert run().invoice_count == 0
+    hold(child)
+    assert run().invoice_count == 1
+
+
+def test_holds_of_a_chunk_are_one_query(world: World) -> None:
+    for n in range(5):
+        lease_of(world, f"Lease {n}")
+    made = start_billing_run(actor=FINANCE, through=JAN_31, mode=RunMode.DRAFT, now=NOW)
+    with CaptureQueriesContext(connection) as queries:
+        work(made.pk)
     assert sum('FROM "platform_hold"' in query["sql"] for query in queries) == 1

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Final
+
+from django.db.models import Exists, OuterRef, Q
 
 from counterfoil.agreements.models import Agreement, BillingState
 from counterfoil.agreements.terms import head_of, terms_of
 from counterfoil.core.calendar import Period, billing_period, period_index
 from counterfoil.core.errors import DomainError
 from counterfoil.core.recurring import next_due
+from counterfoil.platform.models import Hold
+
+#: The label under which agreements are held; a billing run parks what is.
+HELD: Final = "agreements.agreement"
 
 
 def lock(agreement: Agreement) -> BillingState:
@@ -118,3 +125,13 @@ def invoiced_starts(agreement: Agreement) -> set[date]:
 def cancelled_starts(agreement: Agreement) -> set[date]:
     """First days of the periods that are cancelled or written off."""
     return set(agreement.cancelled_periods.order_by().values_list("period_start", flat=True))
+
+
+def let_go_released() -> int:
+    """Let what was parked because it was held be billed again, where nothing holds it any more; how many there are."""
+    family = Agreement.objects.filter(
+        Q(pk=OuterRef("object_id")) & (Q(pk=OuterRef(OuterRef("pk"))) | Q(parent=OuterRef(OuterRef("pk"))))
+    )
+    holds = Hold.objects.filter(Exists(family), label=HELD, released_at=None)
+    parked = BillingState.objects.filter(~Exists(holds), parked_code="held", parked_at__isnull=False)
+    return parked.update(parked_code="", parked_reason="", parked_hint="", parked_at=None)

@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, cast
 
+from counterfoil.agreements.billing_state import HELD
 from counterfoil.billing.asked import Asked, Reference
 from counterfoil.billing.charges import due_of, lines_of_charge
 from counterfoil.billing.columns import (
@@ -36,6 +37,8 @@ from counterfoil.core.money import ZERO, extend, format_money, sum_money
 from counterfoil.core.proration import ProrationMethod
 from counterfoil.core.recurring import bills_due, next_due
 from counterfoil.core.salestax import Kind
+from counterfoil.platform.holds import held, held_among
+from counterfoil.platform.models import Hold
 from counterfoil.platform.records import plain_number as plain
 from counterfoil.tax.queries import SoldLine
 from counterfoil.usage.models import Charge
@@ -66,8 +69,13 @@ def rate(
         with_overages=reference.has_overages(asked.through),
     )
     rating = Rating()
+    holds = {} if asked.claimed else _holds(loaded)  # what a run has claimed is billed
     for pk in agreement_ids:
         if pk not in loaded.agreements or not asked.takes(loaded.states[pk]):
+            continue
+        if pk in holds:
+            number = loaded.agreements[pk].number
+            rating.parked.append(Parked(pk, number, held(number, "billed", holds[pk])))
             continue
         engine = _Engine(loaded, reference, asked, pk)
         try:
@@ -83,6 +91,15 @@ def rate(
             rating.states.append(after)
     rating.last = loaded.last
     return rating
+
+
+def _holds(loaded: Loaded) -> dict[int, list[Hold]]:
+    """What holds the agreements; one that is billed with another holds that."""
+    head_of = {child.id: head for head, children in loaded.children.items() for child in children}
+    found: dict[int, list[Hold]] = {}
+    for pk, holds in held_among(HELD, [*loaded.agreements, *head_of]).items():
+        found.setdefault(head_of.get(pk, pk), []).extend(holds)
+    return found
 
 
 @lru_cache(maxsize=256)

@@ -20,6 +20,7 @@ from typing import Final
 
 from django.db import connection
 
+from counterfoil.agreements.billing_state import let_go_released
 from counterfoil.agreements.models import AgreementType, BillingState
 from counterfoil.billing.models import BillingRun, BillingRunChunk, RunMode, RunStatus
 from counterfoil.billing.recurring import refuse_beyond_the_books
@@ -79,6 +80,7 @@ def start_billing_run(
     kind = existing(AgreementType.objects.all(), agreement_type_id, "agreement_type_id") if agreement_type_id else None
     company = existing(Company.objects.all(), company_id, "company_id") if company_id else None
     _one_at_a_time()
+    let_go_released()
     ids = due_agreements(through=through, agreement_type_id=agreement_type_id, company_id=company_id)
     run = BillingRun.objects.create(
         number=take_number("billing_run"),
