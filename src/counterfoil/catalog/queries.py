@@ -162,6 +162,11 @@ def offers(*, product_id: int | None = None, active: bool | None = None, search:
     return rows if active is None else rows.filter(active=active)
 
 
+def offer_label(offer: Offer) -> str:
+    """An offer with its product, as one names it: ``M365-BP: 1 year, billed monthly``."""
+    return f"{offer.product.identifier}: {offer_name(offer)}"
+
+
 def offers_for(product: Product, on: date) -> QuerySet[Offer]:
     """The offers a product can be sold by on a day, shortest term first as the codes sort."""
     return in_effect(offers(product_id=product.pk, active=True), on)

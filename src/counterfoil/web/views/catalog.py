@@ -28,6 +28,7 @@ from counterfoil.web.forms import (
     run_deed,
 )
 from counterfoil.web.lists import Chips, Column, ListSpec, search_of, show_list
+from counterfoil.web.views.offers import selling_context
 
 PRODUCTS = ListSpec(
     name="Products",
@@ -144,7 +145,8 @@ def product(request: HttpRequest, pk: int) -> HttpResponse:
     here = reverse("web:product", args=[pk])
     can = may(request, edit=catalog_commands.update_product)
     if not can["edit"]:
-        return render(request, "web/setup/product.html", {"product": found, "trail": trail_of(found)[:12]})
+        shown = {"product": found, "trail": trail_of(found)[:12], **selling_context(request, found)}
+        return render(request, "web/setup/product.html", shown)
     form = ProductForm(posted(request), initial={name: getattr(found, name) for name in ProductForm.base_fields})
     form.offer()
     return form_page(
@@ -161,7 +163,7 @@ def product(request: HttpRequest, pk: int) -> HttpResponse:
             crumbs=(("Products", reverse("web:products")),),
         ),
         template="web/setup/product_form.html",
-        context={"product": found, "trail": trail_of(found)[:12]},
+        context={"product": found, "trail": trail_of(found)[:12], **selling_context(request, found)},
     )
 
 

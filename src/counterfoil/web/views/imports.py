@@ -78,7 +78,7 @@ def imports(request: HttpRequest) -> HttpResponse:
         return render(request, "web/setup/imports.html", context)
     require(request, chosen.run)
     try:
-        filename, content = _uploaded(request)
+        filename, content = uploaded(request)
         if "confirmed" in request.POST:
             result = chosen.run(actor=actor_of(request), content=content, filename=filename)
             said = f"{result.created} new, {result.updated} changed, {result.unchanged} unchanged"
@@ -94,7 +94,7 @@ def imports(request: HttpRequest) -> HttpResponse:
     return render(request, "web/setup/imports.html", context, status=422 if context["preview"].errors else 200)
 
 
-def _uploaded(request: HttpRequest) -> tuple[str, bytes]:
+def uploaded(request: HttpRequest) -> tuple[str, bytes]:
     """The file's name and bytes: uploaded, or carried along from its preview."""
     if "content" in request.POST:
         try:
@@ -103,7 +103,7 @@ def _uploaded(request: HttpRequest) -> tuple[str, bytes]:
             raise DomainError("invalid", "The file was damaged on its way.", hint="Upload it again.") from error
     file = request.FILES.get("file")
     if file is None:
-        raise DomainError("required", "Choose a CSV file.", field="file")
+        raise DomainError("required", "Choose a file.", field="file")
     if (file.size or 0) > LARGEST_FILE:
         raise DomainError("invalid", "The file is larger than 5 MB.", field="file", hint="Split it.")
     return file.name or "", file.read()

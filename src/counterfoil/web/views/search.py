@@ -139,6 +139,12 @@ def pick(request: HttpRequest, kind: str) -> JsonResponse:
             }
             for product in catalog.products(search=words, active=True)[:SHOWN]
         ]
+    elif kind == "offers":
+        found_offers = catalog.offers(search=words.partition(":")[0], active=True)[:SHOWN]
+        results = [
+            {"value": catalog.offer_label(each), "label": f"{each.vendor_sku} {plain_number(each.price)}".strip()}
+            for each in found_offers
+        ]
     elif kind == "agreements":
         results = [
             {"value": each.number, "label": f"{each.name} · {each.company.name}"}
