@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from tests.accepted import accepted, by, convert, m365, of
+from tests.trade import cable
 from tests.web import deal as deals
-from tests.world import OWNER, World
+from tests.world import OWNER, SALES, World
 
+from counterfoil.agreements.commands import AdditionInput, add_addition
+from counterfoil.flows.renewals import propose_renewal
 from counterfoil.flows.thread import follow, steps_of, thread_of
-from counterfoil.orders.commands import OrderLineInput, create_sales_order
+from counterfoil.orders.commands import OrderLineInput, add_order_line, create_sales_order
 from counterfoil.procurement import commands as procurement
 
 QUERIES = 25
@@ -145,3 +150,55 @@ def test_the_number_of_queries_does_not_grow(world: World, django_assert_max_num
     large = deals.capitalise(deals.whole(world, 2))
     with django_assert_max_num_queries(QUERIES):
         follow(large.asset)
+
+
+# -- quotes ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_signed_quote_is_the_head_of_the_thread_from_everywhere(world: World) -> None:
+    offers = m365(world)
+    version = accepted(world, [by(offers["three"], 25), of(cable(world), 40, "9")])
+    done = convert(version)
+    agreement, order = done.agreements[0], done.orders[0]
+    for document in (version.quote, version, version.quote.opportunity, agreement, order, agreement.additions.get()):
+        assert document is not None
+        events = thread_of(document)
+        assert [(event.kind, event.pk) for event in events] == [
+            ("quote", version.quote_id),
+            ("opportunity", version.quote.opportunity_id),
+            ("agreement", agreement.pk),
+            ("sales_order", order.pk),
+        ], document
+        assert (events[0].state, events[0].title) == ("accepted", f"{version.quote.number} version 1 Office move")
+    assert [event.current for event in thread_of(version.quote)] == [True, False, False, False]
+    assert [step.label for step in steps_of(agreement)][:3] == ["Accepted", "Agreed", "Ordered"]
+
+
+def test_a_draft_shows_itself_and_the_agreement_it_would_change(world: World) -> None:
+    (agreement,) = convert(accepted(world, [by(m365(world)["three"], 25)])).agreements
+    quote = propose_renewal(actor=SALES, agreement_id=agreement.pk, on=date(2028, 11, 1))
+    kinds = [(event.kind, event.pk, event.state) for event in thread_of(quote)]
+    assert kinds == [("quote", quote.pk, "draft"), ("agreement", agreement.pk, "active")]
+    assert steps_of(quote)[0].state == "current"
+
+
+def test_an_accepted_change_lies_on_the_thread_of_its_agreement(world: World) -> None:
+    offers = m365(world)
+    (agreement,) = convert(accepted(world, [by(offers["three"], 25)])).agreements
+    more = by(offers["three"], 5, action="increase", addition=agreement.additions.get())
+    change = accepted(world, [more], agreement=agreement)
+    convert(change, date(2026, 3, 1))
+    quotes = [event.pk for event in thread_of(agreement) if event.kind == "quote"]
+    assert quotes[-1] == change.quote_id
+    assert len(quotes) == 2
+    assert ("agreement", agreement.pk) in [(event.kind, event.pk) for event in thread_of(change.quote)]
+
+
+def test_what_was_entered_by_hand_beside_a_quote_says_so(world: World) -> None:
+    version = accepted(world, [by(m365(world)["three"], 25), of(cable(world), 40, "9")])
+    done = convert(version)
+    add_addition(actor=SALES, agreement_id=done.agreements[0].pk, addition=AdditionInput(world.lease.pk))
+    add_order_line(actor=SALES, order_id=done.orders[0].pk, line=OrderLineInput(world.server_noninventory.pk))
+    notes = {event.kind: event.note for event in thread_of(done.orders[0])}
+    assert "1 addition entered by hand" in notes["agreement"]
+    assert "1 line entered by hand" in notes["sales_order"]

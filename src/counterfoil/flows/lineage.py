@@ -15,7 +15,7 @@ from django.db import models
 from django.db.models import Count, Q, Sum
 
 from counterfoil.accounting.models import BatchItem
-from counterfoil.agreements.models import Addition, Agreement
+from counterfoil.agreements.models import Addition, AdditionChange, Agreement
 from counterfoil.agreements.queries import HISTORY, with_history
 from counterfoil.assets.models import Asset, BookName, DepreciationLine
 from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus
@@ -23,7 +23,7 @@ from counterfoil.inventory.models import Receipt, ReceiptLine, ShipmentLine
 from counterfoil.ledger.models import JournalEntry
 from counterfoil.orders.models import SalesOrderLine
 from counterfoil.procurement.models import PurchaseOrderLine, VendorBill, VendorBillLine
-from counterfoil.quotes.models import QuoteLine
+from counterfoil.quotes.models import Quote, QuoteLine, QuoteVersion
 
 #: How many invoices of an agreement a thread shows; older ones are counted.
 INVOICES_SHOWN: Final = 3
@@ -42,16 +42,34 @@ class _Seeds:
     agreements: set[int] = field(default_factory=set)
     invoices: set[int] = field(default_factory=set)
     assets: set[int] = field(default_factory=set)
+    versions: set[int] = field(default_factory=set)
 
 
 def _from_quote(rows: models.QuerySet[QuoteLine]) -> _Seeds:
     return _Seeds(origins=set(rows.values_list("pk", flat=True)))
 
 
+def _from_version(version: QuoteVersion) -> _Seeds:
+    """What was taken of it; of one that is not accepted the agreement it would change."""
+    taken = QuoteLine.objects.filter(version=version, opportunity__isnull=False)
+    seeds = _from_quote(taken)
+    seeds.versions.add(version.pk)
+    if version.quote.agreement_id:
+        seeds.agreements.add(version.quote.agreement_id)
+    return seeds
+
+
+def _from_quote_document(quote: Quote) -> _Seeds:
+    """The accepted version of a quote, or else its latest."""
+    latest = quote.versions.order_by(models.Case(models.When(status="accepted", then=0), default=1), "-number").first()
+    return _from_version(latest) if latest is not None else _Seeds()
+
+
 def _from_additions(rows: models.QuerySet[Addition], agreement_ids: Iterable[int] = ()) -> _Seeds:
     pairs = list(rows.values_list("pk", "origin", "agreement"))
+    changes = AdditionChange.objects.filter(addition__in=[pk for pk, _, _ in pairs], origin__isnull=False).order_by()
     return _Seeds(
-        origins={origin for _, origin, _ in pairs if origin},
+        origins={origin for _, origin, _ in pairs if origin} | set(changes.values_list("origin", flat=True)),
         additions={pk for pk, _, _ in pairs},
         agreements={*agreement_ids, *(agreement for _, _, agreement in pairs)},
     )
@@ -63,11 +81,13 @@ def _from_order_lines(rows: models.QuerySet[SalesOrderLine]) -> _Seeds:
 
 
 def _from_purchase_lines(rows: models.QuerySet[PurchaseOrderLine]) -> _Seeds:
-    found = list(rows.values_list("pk", "origin", "order_line"))
+    found = list(rows.values_list("pk", "origin", "order_line", "addition", "addition__agreement"))
     return _Seeds(
-        origins={origin for _, origin, _ in found if origin},
-        order_lines={line for _, _, line in found if line},
-        purchase_lines={pk for pk, _, _ in found},
+        origins={origin for _, origin, *_ in found if origin},
+        order_lines={line for _, _, line, _, _ in found if line},
+        purchase_lines={pk for pk, *_ in found},
+        additions={addition for _, _, _, addition, _ in found if addition},
+        agreements={agreement for *_, agreement in found if agreement},
     )
 
 
@@ -101,6 +121,8 @@ def _from_asset(asset: Asset) -> _Seeds:
 _PURCHASES = PurchaseOrderLine.objects
 _STARTS: Final[Mapping[str, Callable[[Any], _Seeds]]] = {
     "quotes.opportunity": lambda o: _from_quote(QuoteLine.objects.filter(opportunity=o)),
+    "quotes.quote": _from_quote_document,
+    "quotes.quoteversion": _from_version,
     "quotes.quoteline": lambda o: _Seeds(origins={o.pk}),
     "agreements.agreement": lambda o: _from_additions(Addition.objects.filter(agreement=o), [o.pk]),
     "agreements.addition": lambda o: _from_additions(Addition.objects.filter(pk=o.pk)),
@@ -173,10 +195,11 @@ class Lineage:
         self.assets: list[Asset] = []
         if seeds.origins:
             self.quote_lines += QuoteLine.objects.filter(pk__in=seeds.origins).select_related(
-                "opportunity", "product", "conversion"
+                "opportunity", "product", "conversion", "addition"
             )
+        self.versions = self._find_versions(seeds)
         self.agreements = self._find_agreements(seeds)
-        if seeds.origins or seeds.order_lines or seeds.purchase_lines:
+        if seeds.origins or seeds.order_lines or seeds.purchase_lines or seeds.additions:
             self._find_deliveries(seeds)
         ordered = [line.pk for line in self.order_lines]
         self._find_invoices(seeds, ordered)
@@ -185,11 +208,23 @@ class Lineage:
             self.assets += Asset.objects.filter(wanted).order_by("pk")
         self._find_books()
 
+    def _find_versions(self, seeds: _Seeds) -> list[QuoteVersion]:
+        """The versions of quotes that the lines stand on, with their acceptances (without what was signed)."""
+        ids = seeds.versions | {line.version_id for line in self.quote_lines if line.version_id}
+        if not ids:
+            return []
+        rows = QuoteVersion.objects.filter(pk__in=ids).select_related("quote", "acceptance")
+        return list(rows.defer("acceptance__record", "acceptance__pdf", "acceptance__signature").order_by("pk"))
+
     def _find_agreements(self, seeds: _Seeds) -> list[Agreement]:
         """With all that tells what they bill."""
         ids = set(seeds.agreements)
+        ids.update(line.addition.agreement_id for line in self.quote_lines if line.addition is not None)
         if seeds.origins:
-            ids.update(Addition.objects.filter(origin__in=seeds.origins).order_by().values_list("agreement", flat=True))
+            made = Addition.objects.filter(origin__in=seeds.origins).order_by().values_list("pk", "agreement")
+            for addition, agreement in made:
+                seeds.additions.add(addition)
+                ids.add(agreement)
         if isinstance(self.start, Agreement) and ids == {self.start.pk}:
             models.prefetch_related_objects([self.start], *HISTORY)
             return [self.start]
@@ -204,9 +239,10 @@ class Lineage:
         )
         ordered = [line.pk for line in self.order_lines]
         wanted = Q(origin__in=seeds.origins) | Q(order_line__in=ordered) | Q(pk__in=seeds.purchase_lines)
+        wanted |= Q(addition__in=seeds.additions)
         self.purchase_lines += (
             _PURCHASES.filter(wanted)
-            .select_related("purchase_order__vendor", "order_line")
+            .select_related("purchase_order__vendor", "order_line", "addition")
             .order_by("purchase_order_id", "position")
         )
         bought = [line.pk for line in self.purchase_lines]

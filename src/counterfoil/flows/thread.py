@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 
 from django.db import models
 
-from counterfoil.agreements.models import Agreement
+from counterfoil.agreements.models import Addition, Agreement
 from counterfoil.agreements.queries import period_amount
 from counterfoil.assets.models import Asset
 from counterfoil.billing.models import Invoice
@@ -32,12 +32,13 @@ from counterfoil.flows.lineage import Lineage, lineage_of
 from counterfoil.inventory.models import ReceiptLine, ShipmentLine
 from counterfoil.orders.models import SalesOrderLine
 from counterfoil.procurement.models import PurchaseOrderLine, VendorBillLine
-from counterfoil.quotes.models import Opportunity
+from counterfoil.quotes.models import Opportunity, QuoteVersion
 from counterfoil.quotes.queries import totals_of
 
 NOTHING: Final = Decimal(0)
 
 Kind = Literal[
+    "quote",
     "opportunity",
     "agreement",
     "sales_order",
@@ -115,8 +116,8 @@ def steps_of(obj: models.Model) -> list[Step]:
 def follow(obj: models.Model) -> Thread:
     """Thread and stations of a document (or one of its lines) at once; neither for what has no thread.
 
-    Knows opportunities, agreements, sales orders, purchase orders, receipts, shipments, vendor bills, invoices, journal
-    entries of those, assets, and the lines of all of them.
+    Knows quotes and their versions, opportunities, agreements, sales orders, purchase orders, receipts, shipments,
+    vendor bills, invoices, journal entries of those, assets, and the lines of all of them.
     """
     found = lineage_of(obj)
     if found is None:
@@ -128,6 +129,7 @@ def follow(obj: models.Model) -> Thread:
 
 
 def _events(found: Lineage) -> Iterable[ThreadEvent]:
+    yield from (_quote(found, version) for version in found.versions)
     yield from _opportunities(found)
     yield from (_agreement(found, agreement) for agreement in found.agreements)
     yield from (_order(found, lines) for lines in _grouped(found.order_lines, "order_id"))
@@ -175,6 +177,25 @@ def _event(
     )
 
 
+def _quote(found: Lineage, version: QuoteVersion) -> ThreadEvent:
+    """The version as it was signed, or as it stands."""
+    quote, signed = version.quote, getattr(version, "acceptance", None)
+    lines = [line for line in found.quote_lines if line.version_id == version.pk]
+    day = signed.accepted_at if signed is not None else version.sent_at or version.created_at
+    label = quote._meta.label_lower
+    return ThreadEvent(
+        "quote",
+        f"{quote.number} version {version.number} {quote.name}",
+        day.date(),
+        totals_of(lines).revenue if lines else None,
+        version.status,
+        f"accepted by {signed.name}" if signed is not None else quote.get_kind_display().lower(),
+        label,
+        quote.pk,
+        found.is_start(quote) or found.is_start(version),
+    )
+
+
 def _opportunities(found: Lineage) -> Iterable[ThreadEvent]:
     groups = _grouped(found.quote_lines, "opportunity_id")
     if not groups and isinstance(found.start, Opportunity):
@@ -205,7 +226,11 @@ def _agreement(found: Lineage, agreement: Agreement) -> ThreadEvent:
         amount=period_amount(agreement, nth_period(agreement.bill_start_date, cycle, 0)),
         state=agreement.status,
         note=", ".join(
-            [cycle.label.lower(), *([_invoices(found.agreement_invoices)] if found.agreement_invoices else [])]
+            [
+                cycle.label.lower(),
+                *([_invoices(found.agreement_invoices)] if found.agreement_invoices else []),
+                *_by_hand(found, agreement.additions.all(), "addition"),
+            ]
         ),
     )
 
@@ -222,17 +247,14 @@ def _order(found: Lineage, lines: list[SalesOrderLine]) -> ThreadEvent:
         on=order.order_date,
         amount=price,
         state=order.status,
-        note="" if price else f"cost {format_money(cost)}",
+        note=", ".join([*([] if price else [f"cost {format_money(cost)}"]), *_by_hand(found, lines, "line")]),
     )
 
 
 def _purchase(found: Lineage, lines: list[PurchaseOrderLine]) -> ThreadEvent:
     order = lines[0].purchase_order
     amount = sum_money(_cost(line.quantity - line.quantity_cancelled, line.unit_cost) for line in lines)
-    quoted = sum_money(
-        _cost(line.quantity - line.quantity_cancelled, line.order_line.unit_cost if line.order_line else line.unit_cost)
-        for line in lines
-    )
+    quoted = sum_money(_cost(line.quantity - line.quantity_cancelled, _sold_at_cost(line)) for line in lines)
     return _event(
         found,
         "purchase_order",
@@ -241,9 +263,23 @@ def _purchase(found: Lineage, lines: list[PurchaseOrderLine]) -> ThreadEvent:
         on=order.order_date,
         amount=amount,
         state=order.status,
-        note=order.vendor.name,
+        note=", ".join([order.vendor.name, *_by_hand(found, lines, "line")]),
         difference=_against("ordered by the customer at", quoted, amount),
     )
+
+
+def _sold_at_cost(line: PurchaseOrderLine) -> Decimal:
+    """What it was expected to cost when it was sold."""
+    sold: SalesOrderLine | Addition | None = line.order_line or line.addition
+    return line.unit_cost if sold is None else sold.unit_cost
+
+
+def _by_hand(found: Lineage, lines: Iterable[Any], noun: str) -> list[str]:
+    """How many stand beside a quote without having come from it."""
+    if not found.versions:
+        return []
+    count = sum(line.origin_id is None for line in lines)
+    return [f"{count} {noun}{'s' if count != 1 else ''} entered by hand"] if count else []
 
 
 def _receipt(found: Lineage, lines: list[ReceiptLine]) -> ThreadEvent:
@@ -394,7 +430,10 @@ def _stations(found: Lineage) -> Iterable[Station]:
     quote = found.quote_lines[0].opportunity if found.quote_lines else None
     if isinstance(found.start, Opportunity):
         quote = found.start
-    if quote is not None:
+    if found.versions:
+        accepted = any(version.status == "accepted" for version in found.versions)
+        yield "Accepted", Decimal(accepted), Decimal(1), found.versions[0].quote, ""
+    elif quote is not None:
         yield "Quoted", Decimal(1), Decimal(1), quote, ""
     yield from _promised(found)
     goods = [line for line in found.order_lines if line.product.product_class in GOODS]

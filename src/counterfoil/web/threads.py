@@ -29,10 +29,12 @@ ADDRESSES: Final[dict[str, str]] = {
     "procurement.purchaseorder": "web:purchase_order",
     "procurement.vendorbill": "web:vendor_bill",
     "quotes.opportunity": "web:opportunity",
+    "quotes.quote": "web:quote",
 }
 
 #: Icon of each kind of event.
 ICONS: Final[dict[str, str]] = {
+    "quote": "file-text",
     "opportunity": "target",
     "agreement": "contract",
     "sales_order": "checklist",
