@@ -140,6 +140,7 @@ class Loaded:
 
     ``first`` is the period from which on to look, where it is not the next one. ``site_tax_codes`` are keyed by site,
     and by company (negated) for its default site. ``earned`` is what covered work earns of what was billed ahead.
+    ``parents`` are those that agreements have or have had, in pairs.
     """
 
     agreements: dict[int, AgreementRow] = field(default_factory=dict)
@@ -150,6 +151,7 @@ class Loaded:
     changes: dict[int, list[tuple[date, Decimal, Decimal, Decimal, Decimal]]] = field(default_factory=dict)
     amounts: dict[int, list[tuple[date, Decimal]]] = field(default_factory=dict)
     cancelled: dict[int, set[date]] = field(default_factory=dict)
+    parents: set[tuple[int, int]] = field(default_factory=set)
     overages: dict[int, list[Charge]] = field(default_factory=dict)
     earned: dict[int, Decimal] = field(default_factory=dict)
     companies: dict[int, CompanyRow] = field(default_factory=dict)
@@ -195,7 +197,7 @@ def _agreements(found: Loaded, agreement_ids: Sequence[int]) -> dict[int, int]:
     return parents
 
 
-#: What holds from days on, of additions and of billing amounts, and periods that are cancelled.
+#: What holds from days on, of additions and of billing amounts; periods that are cancelled; parents they have had.
 _DATED: Final = """
     SELECT 1, c.addition_id, c.effective_date, c.quantity, c.less_included, c.unit_price, c.unit_cost
     FROM agreements_addition a JOIN agreements_additionchange c ON c.addition_id = a.id
@@ -206,6 +208,9 @@ _DATED: Final = """
     UNION ALL
     SELECT 3, agreement_id, period_start, 0, 0, 0, 0
     FROM agreements_cancelledperiod WHERE agreement_id = ANY(%(of)s)
+    UNION ALL
+    SELECT DISTINCT 4, pgh_obj_id, NULL::date, parent_id, 0, 0, 0
+    FROM agreements_agreementevent WHERE pgh_obj_id = ANY(%(of)s) AND parent_id IS NOT NULL
     ORDER BY 1, 2, 3
 """
 
@@ -225,6 +230,8 @@ def _charges(found: Loaded, family: dict[int, int]) -> None:
             found.changes.setdefault(pk, []).append((day, quantity, less_included, unit_price, unit_cost))
         elif what == 2:
             found.amounts.setdefault(pk, []).append((day, values[0]))
+        elif what == 4:
+            found.parents.add((pk, int(values[0])))
         elif pk in found.agreements:
             found.cancelled.setdefault(pk, set()).add(day)
 
@@ -333,12 +340,6 @@ _BOOKED: Final = """
     ORDER BY 12
 """
 
-#: Parents that agreements have had.
-_FORMER_PARENTS: Final = """
-    SELECT DISTINCT pgh_obj_id, parent_id FROM agreements_agreementevent
-    WHERE pgh_obj_id = ANY(%s::bigint[]) AND parent_id IS NOT NULL
-"""
-
 #: As :data:`_BOOKED`, what stands on the invoices of another agreement than the one that bills it now.
 _BOOKED_ELSEWHERE: Final = """
     SELECT t.head, l.agreement_id, l.addition_id, l.period_start, l.amount, l.cost, l.quantity, l.unit_price,
@@ -391,7 +392,7 @@ def _booked_elsewhere(found: Loaded, since: dict[int, date]) -> list[tuple[Any, 
     """What is billed of children that were billed by themselves before, and of those that had another parent."""
     heads = {member.id: pk for pk in since for member in (found.agreements[pk], *found.children.get(pk, ()))}
     billers = {(pk, pk) for pk, head in heads.items() if pk != head}
-    billers |= {(pk, parent) for pk, parent in _rows(_FORMER_PARENTS, [array_text(heads)]) if parent != heads[pk]}
+    billers |= {(pk, parent) for pk, parent in found.parents if parent != heads.get(pk, parent)}
     if not billers:
         return []
     ids, others = zip(*sorted(billers), strict=True)

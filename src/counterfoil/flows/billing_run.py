@@ -119,10 +119,9 @@ def _one_at_a_time() -> None:
 
 
 def _parts(ids: Sequence[int]) -> Iterator[list[int]]:
-    """Chunks; a run of two is one, since it is over before a second worker has looked up what it needs."""
-    size = CHUNK if len(ids) > 2 * CHUNK else max(len(ids), 1)
-    for start in range(0, len(ids), size):
-        yield list(ids[start : start + size])
+    """Chunks, the last of them shorter."""
+    for start in range(0, len(ids), CHUNK):
+        yield list(ids[start : start + CHUNK])
 
 
 @command(roles=FINANCE)

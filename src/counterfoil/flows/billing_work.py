@@ -52,8 +52,11 @@ _COURTESY: Final = 0.3  # not money
 #: What a worker reports after each chunk: how many invoices there were on it.
 Report = Callable[[int], None]
 
+#: Takes a chunk. What is rated need not be on the disk before work goes on: numbering, which relies on it, puts it
+#: there, and what a crash loses before that is rated again.
 _CLAIM: Final = """
-    SELECT c.id, c.position, c.agreement_ids, c.numbers
+    SELECT c.id, c.position, c.agreement_ids, c.numbers,
+        set_config('synchronous_commit', CASE WHEN %s THEN 'off' ELSE current_setting('synchronous_commit') END, true)
     FROM billing_billingrun r JOIN billing_billingrunchunk c ON c.run_id = r.id
     WHERE r.id = %s AND r.status = %s AND c.status = %s
     ORDER BY c.id = ANY(%s) DESC, c.position LIMIT 1
@@ -87,10 +90,11 @@ class Chunk:
 
 def work(run_id: int, report: Report | None = None) -> None:
     """Work on a run, if there is one, until nothing is left to do, it is paused, or it stops at a problem."""
-    if not BillingRun.objects.filter(pk=run_id).exists():
+    try:
+        worker = Worker(run_id, report)
+    except BillingRun.DoesNotExist:
         return
     with _patient_collector():
-        worker = Worker(run_id, report)
         while worker.step():
             pass
 
@@ -175,9 +179,11 @@ class Worker:
         return is_writing and chunk.pk not in self._kept and not self._has_waited
 
     def _claim(self) -> Chunk | None:
-        wanted = ChunkStatus.RATED if self.run.status == RunStatus.NUMBERED else ChunkStatus.WAITING
+        is_writing = self.run.status == RunStatus.NUMBERED
+        only_rates = not is_writing and self.run.mode != RunMode.DRAFT
+        wanted = ChunkStatus.RATED if is_writing else ChunkStatus.WAITING
         with connection.cursor() as cursor:
-            cursor.execute(_CLAIM, [self.run.pk, self.run.status, wanted.value, array_text(self._kept)])
+            cursor.execute(_CLAIM, [only_rates, self.run.pk, self.run.status, wanted.value, array_text(self._kept)])
             row = cursor.fetchone()
         if row is None:
             return None
