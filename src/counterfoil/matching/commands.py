@@ -13,9 +13,17 @@ from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
 from counterfoil.core.matching import CATALOGUE
 from counterfoil.core.states import check_transition
-from counterfoil.matching.holding import Documents, refresh_holds
+from counterfoil.matching.holding import PURCHASE_ORDER, Documents, refresh_holds
 from counterfoil.matching.loading import Span
-from counterfoil.matching.matching import Matched, drain, forget_changes_of, match_all, match_orders, match_origins
+from counterfoil.matching.matching import (
+    Matched,
+    drain,
+    forget_changes_of,
+    match_all,
+    match_orders,
+    match_origins,
+    origins_of,
+)
 from counterfoil.matching.models import (
     Bounds,
     ExceptionStatus,
@@ -29,6 +37,7 @@ from counterfoil.platform.commands import check_role, command
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.lookup import existing, locked
 from counterfoil.platform.records import plain_number, refuse_negative, save_checked
+from counterfoil.procurement.models import PurchaseOrder
 
 MATCHERS: Final = (Role.SALES, Role.PROCUREMENT, Role.FINANCE)
 RULERS: Final = (Role.FINANCE,)
@@ -74,6 +83,22 @@ def match_purchase_orders(*, actor: Actor, purchase_order_ids: Sequence[int], no
         raise DomainError("required", "Choose the purchase orders to match.", field="purchase_order_ids")
     matched = match_orders(purchase_order_ids, now=now, always_hold=True)
     forget_changes_of(purchase_order_ids=purchase_order_ids)
+    _say(actor, matched)
+    return matched
+
+
+@command(roles=MATCHERS)
+def match_order(*, actor: Actor, purchase_order_id: int, now: datetime) -> Matched:
+    """Match a purchase order with the quotes behind it, and with its receipts and bills.
+
+    Raises:
+        DomainError: ``not_found``.
+    """
+    existing(PurchaseOrder.objects.all(), purchase_order_id)
+    origins = origins_of(PURCHASE_ORDER, [purchase_order_id])
+    matched = match_origins(origins, now=now, always_hold=True)
+    matched.include(match_orders([purchase_order_id], now=now, always_hold=True))
+    forget_changes_of(origin_ids=origins, purchase_order_ids=[purchase_order_id])
     _say(actor, matched)
     return matched
 

@@ -42,8 +42,6 @@ CHUNK: Final = 4000
 #: So many are taken from the list of changed ones at a time, in a transaction of their own.
 DRAINED_AT_ONCE: Final = 500
 
-NOTHING_SETTLED: Final = Settled(0, 0, 0)
-
 #: Leg that differs -> the column of an exception that names its line.
 _LINE: Final = {
     "agreement": "addition_id",
@@ -69,6 +67,14 @@ class Matched:
         self.opened += settled.opened
         self.changed += settled.changed
         self.mended += settled.mended
+
+    def include(self, part: Matched) -> None:
+        """Count what was matched in part."""
+        self.threads += part.threads
+        self.purchase_lines += part.purchase_lines
+        self.opened += part.opened
+        self.changed += part.changed
+        self.mended += part.mended
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +218,9 @@ def match_all(*, now: datetime, span: Span | None = None, chunk: int = CHUNK) ->
     """Match every thread and purchase order, or those of which something is dated in a span; each chunk on its own."""
     rules, total = current_rules(), Matched()
     for ids in accepted_chunks(chunk, span):
-        _sum(total, match_origins(ids, now=now, rules=rules))
+        total.include(match_origins(ids, now=now, rules=rules))
     for ids in purchase_order_chunks(chunk, span):
-        _sum(total, match_orders(ids, now=now, rules=rules))
+        total.include(match_orders(ids, now=now, rules=rules))
     return total
 
 
@@ -230,9 +236,9 @@ def drain(*, now: datetime) -> Matched:
             if not origins and not orders:
                 return total
             if origins:
-                _sum(total, match_origins(origins, now=now))
+                total.include(match_origins(origins, now=now))
             if orders:
-                _sum(total, match_orders(orders, now=now))
+                total.include(match_orders(orders, now=now))
 
 
 _TAKE: Final = """
@@ -247,14 +253,6 @@ def _take() -> tuple[list[int], list[int]]:
         cursor.execute(_TAKE, [DRAINED_AT_ONCE])
         taken = cursor.fetchall()
     return sorted({o for o, _ in taken if o is not None}), sorted({p for _, p in taken if p is not None})
-
-
-def _sum(total: Matched, part: Matched) -> None:
-    total.threads += part.threads
-    total.purchase_lines += part.purchase_lines
-    total.opened += part.opened
-    total.changed += part.changed
-    total.mended += part.mended
 
 
 def forget_changes_of(*, origin_ids: Iterable[int] = (), purchase_order_ids: Iterable[int] = ()) -> None:
