@@ -10,7 +10,20 @@ import sys
 
 import typer
 
-from counterfoil.cli import billing, books, data, demo, development, exports, imports, running, setup
+from counterfoil.cli import (
+    billing,
+    books,
+    data,
+    demo,
+    development,
+    exports,
+    imports,
+    matching,
+    reconcile,
+    running,
+    setup,
+    verify,
+)
 from counterfoil.cli.output import complain
 
 app = typer.Typer(
@@ -26,8 +39,11 @@ setup.register(app)
 demo.register(app)
 running.register(app)
 imports.register(app)
+reconcile.register(app)
 billing.register(app)
+matching.register(app)
 books.register(app)
+verify.register(app)
 exports.register(app)
 data.register(app)
 development.register(app)

@@ -1,4 +1,4 @@
-"""``import``: companies, products and work from CSV, sales tax rates from the files of the SST states."""
+"""``import``: companies, products and work from CSV, vendors' price lists, sales tax rates from files of SST states."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from counterfoil.platform.imports import Column, ImportPreview
 
 imports = typer.Typer(
-    help="Bring in companies, products, work and sales tax rates from files, all rows or none.", no_args_is_help=True
+    help="Bring in companies, products, price lists, work and sales tax rates from files, all rows or none.",
+    no_args_is_help=True,
 )
 
 File = Annotated[Path | None, typer.Argument(help="The CSV file; '-' reads standard input. Without: list the columns.")]
@@ -31,6 +32,15 @@ def register(app: typer.Typer) -> None:
                 f"counterfoil import {kind.__name__} {kind.__name__}.csv",
             )
         )(kind)
+    imports.command(
+        "price-list",
+        epilog=examples(
+            "counterfoil import price-list",
+            "counterfoil import price-list july.xlsx --vendor Ingram --preview",
+            "counterfoil import price-list july.xlsx --vendor Ingram --end-missing",
+            "counterfoil import price-list july.csv --vendor Ingram --new-products SaaS --markup 25",
+        ),
+    )(price_list)
     imports.command(
         "sst-rates",
         epilog=examples(
@@ -71,6 +81,55 @@ def products(file: File = None, preview: Preview = False, acting_user: ActingUse
         columns=module.columns(),
         show=module.preview_products,
         write=module.import_products if not preview else None,
+        email=acting_user,
+        json=json,
+    )
+
+
+def price_list(
+    file: Annotated[
+        Path | None, typer.Argument(help="The CSV or XLSX file; '-' reads standard input. Without: list the columns.")
+    ] = None,
+    vendor: Annotated[str, typer.Option("--vendor", help="Identifier of the vendor whose list it is.")] = "",
+    new_products: Annotated[
+        str, typer.Option("--new-products", help="Make products that are not there, in this category.")
+    ] = "",
+    markup: Annotated[str, typer.Option("--markup", help="Per cent on cost, for new offers without a price.")] = "0",
+    end_missing: Annotated[
+        bool, typer.Option("--end-missing", help="End the vendor's offers that the list does not have.")
+    ] = False,
+    preview: Preview = False,
+    acting_user: ActingUser = None,
+    json: Json = False,
+) -> None:
+    """A vendor's price list: offers with their cost and price; every change is shown, old and new."""
+    from datetime import UTC, datetime
+    from functools import partial
+
+    from counterfoil.cli.django import set_up
+
+    set_up()
+    from counterfoil.catalog import price_lists as module
+    from counterfoil.catalog import queries
+    from counterfoil.companies.queries import company_named, local_date
+    from counterfoil.core.money import parse_decimal
+
+    if file is None:
+        _print_columns(module.columns(), json=json)
+        return
+    options = {
+        "vendor_id": company_named(vendor, field="vendor").pk,
+        "on": local_date(datetime.now(UTC)),
+        "create_products": bool(new_products),
+        "category_id": queries.category_named(new_products).pk if new_products else None,
+        "end_missing": end_missing,
+        "markup": parse_decimal(markup, "markup", places=4, digits=6),
+    }
+    _run(
+        file,
+        columns=module.columns(),
+        show=partial(module.preview_price_list, **options),
+        write=None if preview else partial(module.import_price_list, **options),
         email=acting_user,
         json=json,
     )
@@ -131,7 +190,7 @@ def _run(
 
     from counterfoil.cli.django import acting
 
-    content = _read(file)
+    content = read_file(file)
     if write is None:
         _print_preview(show(content=content), json=json)
         return
@@ -142,7 +201,8 @@ def _run(
         say(f"{result.created} created, {result.updated} updated, {result.unchanged} unchanged.", *result.also)
 
 
-def _read(file: Path) -> bytes:
+def read_file(file: Path) -> bytes:
+    """The content of a file, or of standard input for ``-``."""
     import sys
 
     from counterfoil.core.errors import DomainError
