@@ -1,4 +1,4 @@
-"""``report`` and ``verify``."""
+"""``report``, and what ``verify`` does with the books."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ def register(app: typer.Typer) -> None:
             "counterfoil report general-ledger --set account=1500 --json",
         )
     )(report)
-    app.command(epilog=examples("counterfoil verify", "counterfoil verify --json"))(verify)
 
 
 def report(

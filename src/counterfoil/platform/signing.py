@@ -345,6 +345,15 @@ def _words(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
+def certificate_of(pdf: bytes) -> bytes | None:
+    """The certificate that a PDF was signed with, as PEM; ``None`` when there is none to be read."""
+    try:
+        der = PdfFileReader(BytesIO(pdf)).embedded_regular_signatures[0].signer_cert.dump()
+        return certificates.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM)
+    except Exception:  # a damaged file
+        return None
+
+
 def attachment_of(pdf: bytes, name: str) -> bytes | None:
     """The file attached to a PDF under that name; ``None`` when there is none, or it cannot be read."""
     try:
