@@ -270,6 +270,10 @@ def origins_of(label: str, ids: Iterable[int]) -> list[int]:
 
 
 _ORIGINS: Final = {
+    "quotes.quote": """
+        SELECT l.id FROM quotes_quoteline l JOIN quotes_quoteversion v ON v.id = l.version_id
+        WHERE v.quote_id = ANY(%s) AND l.opportunity_id IS NOT NULL
+    """,
     "procurement.purchaseorder": """
         SELECT DISTINCT origin_id FROM procurement_purchaseorderline
         WHERE purchase_order_id = ANY(%s) AND origin_id IS NOT NULL

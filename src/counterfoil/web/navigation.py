@@ -115,6 +115,16 @@ SECTIONS: Final = (
         ),
     ),
     Section(
+        "Match",
+        "arrows-exchange",
+        "m",
+        (
+            Item("Exceptions", "web:match_exceptions", "match_exceptions"),
+            Item("Reconciliation", "web:vendor_statements"),
+            Item("Leak board", "web:leak_board"),
+        ),
+    ),
+    Section(
         "Books",
         "book",
         "l",

@@ -12,6 +12,7 @@ from django.urls import NoReverseMatch, reverse
 
 from counterfoil.flows.thread import Step, ThreadEvent, follow
 from counterfoil.platform.audit import trail_of
+from counterfoil.platform.holds import held_among
 
 #: Label of a model -> the URL name of its page.
 ADDRESSES: Final[dict[str, str]] = {
@@ -30,6 +31,16 @@ ADDRESSES: Final[dict[str, str]] = {
     "procurement.vendorbill": "web:vendor_bill",
     "quotes.opportunity": "web:opportunity",
     "quotes.quote": "web:quote",
+}
+
+#: Label of a model whose lines are held against each other -> its name in the address of the match.
+MATCHED: Final[dict[str, str]] = {
+    "agreements.agreement": "agreement",
+    "billing.invoice": "invoice",
+    "orders.salesorder": "order",
+    "procurement.purchaseorder": "purchase",
+    "procurement.vendorbill": "bill",
+    "quotes.quote": "quote",
 }
 
 #: Icon of each kind of event.
@@ -94,7 +105,7 @@ class StepView:
 
 
 def side_of(obj: models.Model, *related: models.Model) -> dict[str, Any]:
-    """Context of ``document.html``: ``events``, ``steps`` and ``trail`` of a document.
+    """Context of ``document.html``: ``events``, ``steps`` and ``trail`` of a document, its ``holds`` and its match.
 
     Args:
         obj: the document.
@@ -105,7 +116,14 @@ def side_of(obj: models.Model, *related: models.Model) -> dict[str, Any]:
         "events": [event_view(event) for event in thread.events],
         "steps": [step_view(step) for step in thread.steps],
         "trail": trail_of(obj, *related)[:TRAIL],
+        "holds": held_among(obj._meta.label_lower, [obj.pk]).get(obj.pk, ()),
+        "match_url": _match_url(obj),
     }
+
+
+def _match_url(obj: models.Model) -> str:
+    name = MATCHED.get(obj._meta.label_lower)
+    return reverse("web:document_match", args=[name, obj.pk]) if name else ""
 
 
 def event_view(event: ThreadEvent) -> EventView:

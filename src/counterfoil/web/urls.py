@@ -37,6 +37,7 @@ VIEWS = (
     "to_bill",
     "statements",
     "billing_runs",
+    "match",
     "books",
     "journal",
     "assets",

@@ -89,7 +89,7 @@ def _actions(request: HttpRequest, editor: Editor) -> dict[str, Any]:
         "can_send": can["send"] and is_draft and not missing and bool(lines_of(version)),
         "can_revise": can["edit"] and is_last and version.status != VersionStatus.ACCEPTED and not quote.is_template,
         "can_withdraw": can["edit"] and is_last and version.status in (*CHANGEABLE, *WITH_CUSTOMER),
-        "links": customer_links,
+        "links": [{"link": link, "url": request.build_absolute_uri(links.address_of(link))} for link in customer_links],
         "customer_url": _customer_url(customer_links, version),
     }
 
