@@ -40,7 +40,11 @@ class AdditionOn:
 
 
 def additions_on(
-    *, on: date, later: date, product_ids: Collection[int] | None = None, company_id: int | None = None
+    *,
+    on: date,
+    later: date,
+    product_ids: Collection[int] | None = None,
+    company_ids: Collection[int] | None = None,
 ) -> list[AdditionOn]:
     """The additions in effect on the day ``on`` or on the day ``later``, by agreement and position; one query.
 
@@ -48,7 +52,7 @@ def additions_on(
         on: the day.
         later: a day after it, on which what is entered already counts as ``later_quantity``.
         product_ids: of these products alone.
-        company_id: of this customer alone.
+        company_ids: of these customers alone.
     """
     rows = Addition.objects.filter(
         Q(cancelled_date=None) | Q(cancelled_date__gte=on),
@@ -57,8 +61,8 @@ def additions_on(
     )
     if product_ids is not None:
         rows = rows.filter(product__in=product_ids)
-    if company_id is not None:
-        rows = rows.filter(agreement__company=company_id)
+    if company_ids is not None:
+        rows = rows.filter(agreement__company__in=company_ids)
     rows = rows.annotate(
         quantity_then=_on("quantity", on),
         price_then=_on("unit_price", on),

@@ -67,7 +67,7 @@ def fix_line(
     exception = locked(MatchException.objects.filter(kind=MatchKind.RECONCILIATION), exception_id, "exception_id")
     row, statement = _line_of(exception)
     on_day = additions_on(
-        on=effective_date, later=effective_date, product_ids={row.product_id}, company_id=row.company_id
+        on=effective_date, later=effective_date, product_ids={row.product_id}, company_ids={row.company_id}
     )
     additions = [each for each in on_day if not row.term or each.term == row.term]
     reason = f"Reconciled with {statement.number}"
@@ -84,7 +84,7 @@ def fix_line(
             field="effective_date",
             hint="Choose a day within the statement's period.",
         )
-    compared = compared_of(statement, company_id=row.company_id, product_id=row.product_id)
+    compared = compared_of(statement, companies={row.company_id}, products={row.product_id})
     scope = Q(vendor=statement.vendor_id, company=row.company_id, product=row.product_id)
     settle(MatchKind.RECONCILIATION, scope, findings_of(statement, compared), now=now)
     exception.refresh_from_db()
@@ -104,7 +104,7 @@ def _line_of(exception: MatchException) -> tuple[Compared, VendorStatement]:
     statement = latest_reconciled(exception.vendor_id)
     term = exception.key.split(":", 4)[4]
     if statement is not None:
-        rows = compared_of(statement, company_id=exception.company_id, product_id=exception.product_id)
+        rows = compared_of(statement, companies={exception.company_id}, products={exception.product_id})
         for row in rows:
             if row.term == term and row.status != "exact":
                 return row, statement

@@ -281,10 +281,9 @@ def confirm_alias(
         vendor=vendor, kind=kind, text=key[:200],
         defaults={**target, "confirmed_by": actor.name, "confirmed_at": now},
     )  # fmt: skip
-    touched = _relink(vendor_id, AliasKind(kind), key)
+    touched = _relink(vendor_id, AliasKind(kind), key, now)
     said = f"confirmed that the {kind} “{text.strip()}” of {vendor.name} is {meant}, on {touched} lines"
     audit.record(actor, "matching.alias.confirmed", said, alias)
-    reconciliation.look_again(vendor_id, now=now)
     return alias
 
 
@@ -306,25 +305,30 @@ def remove_alias(*, actor: Actor, alias_id: int, now: datetime) -> None:
         actor, "matching.alias.removed", f"forgot the {alias.kind} name “{alias.text}” of {alias.vendor.name}", alias
     )
     alias.delete()
-    _relink(alias.vendor_id, AliasKind(alias.kind), alias.text)
-    reconciliation.look_again(alias.vendor_id, now=now)
+    _relink(alias.vendor_id, AliasKind(alias.kind), alias.text, now)
 
 
-def _relink(vendor_id: int, kind: AliasKind, key: str) -> int:
-    """Look up again the lines of a vendor that carry a name; how many do."""
+def _relink(vendor_id: int, kind: AliasKind, key: str, now: datetime) -> int:
+    """Look up again the lines of a vendor that carry a name, and compare what they meant and mean; how many do."""
     lines = VendorStatementLine.objects.filter(statement__vendor=vendor_id).order_by()
     if kind == AliasKind.CUSTOMER:
-        of_kind = ("customer_key", "customer_name", "company_id", "company_match")
+        code, name, pk, match = "customer_key", "customer_name", "company_id", "company_match"
         directory = customers_of(vendor_id)
     else:
-        of_kind = ("vendor_sku", "product_name", "product_id", "product_match")
+        code, name, pk, match = "vendor_sku", "product_name", "product_id", "product_match"
         directory = products_of(vendor_id)
-    code, name, pk, match = of_kind
-    touched = 0
+    touched, meant = 0, set()
     for given_code, given_name in lines.values_list(code, name).distinct():
         texts = product_texts(given_code, given_name) if kind == AliasKind.PRODUCT else (given_code, given_name)
         if key not in {fold(text) for text in texts}:
             continue
         meaning = _meaning(directory, texts, given_name)
-        touched += lines.filter(**{code: given_code, name: given_name}).update(**{pk: meaning.pk, match: meaning.match})
+        carrying = lines.filter(**{code: given_code, name: given_name})
+        meant |= {meaning.pk, *carrying.values_list(pk, flat=True).distinct()}
+        touched += carrying.update(**{pk: meaning.pk, match: meaning.match})
+    those = {each for each in meant if each is not None}
+    if kind == AliasKind.CUSTOMER:
+        reconciliation.look_again(vendor_id, companies=those, now=now)
+    else:
+        reconciliation.look_again(vendor_id, products=those, now=now)
     return touched

@@ -90,10 +90,18 @@ def reconcile_statement(*, actor: Actor, statement_id: int, now: datetime) -> Re
     return result
 
 
-def look_again(vendor_id: int, *, now: datetime) -> Reconciliation | None:
-    """Reconcile the vendor's latest reconciled statement once more, within another command."""
-    latest = latest_reconciled(vendor_id)
-    return _reconcile(latest, now=now) if latest else None
+def look_again(
+    vendor_id: int, *, companies: Collection[int] = (), products: Collection[int] = (), now: datetime
+) -> Settled | None:
+    """Compare these customers and these products of the vendor once more, and its names, within another command."""
+    statement = latest_reconciled(vendor_id)
+    if statement is None:
+        return None
+    compared = compared_of(statement, companies=companies) if companies else []
+    compared += compared_of(statement, products=products) if products else []
+    findings = [*findings_of(statement, compared), *_unknown_names(statement)]
+    looked_at = Q(company__in=companies) | Q(product__in=products) | Q(code__startswith="unknown_")
+    return settle(MatchKind.RECONCILIATION, Q(looked_at, vendor=vendor_id), findings, now=now)
 
 
 def latest_reconciled(vendor_id: int) -> VendorStatement | None:
@@ -153,7 +161,8 @@ def comparison(*, statement_id: int, status: str = "", company_id: int | None = 
         DomainError: ``not_found``.
     """
     statement = existing(VendorStatement.objects.select_related("vendor"), statement_id, "statement_id")
-    rows = [row for row in compared_of(statement, company_id=company_id) if status in ("", row.status)]
+    of = None if company_id is None else {company_id}
+    rows = [row for row in compared_of(statement, companies=of) if status in ("", row.status)]
     names = dict(Company.objects.filter(pk__in={row.company_id for row in rows}).values_list("pk", "name"))
     products = dict(Product.objects.filter(pk__in={row.product_id for row in rows}).values_list("pk", "description"))
     return [
@@ -169,26 +178,31 @@ def comparison(*, statement_id: int, status: str = "", company_id: int | None = 
 
 
 def compared_of(
-    statement: VendorStatement, *, company_id: int | None = None, product_id: int | None = None
+    statement: VendorStatement, *, companies: Collection[int] | None = None, products: Collection[int] | None = None
 ) -> list[Compared]:
-    """The statement's quantities against ours; of one customer or product alone where they are given."""
+    """The statement's quantities against ours; of these customers or products alone where they are given."""
     on = statement.period_end - _DAY
-    theirs = list(_theirs(statement, on, company_id, product_id))
-    products = {line.product_id for line in theirs} | _sold_by(statement.vendor_id)
-    ours = list(_ours(on, {product_id} if product_id is not None else products, company_id))
+    theirs = list(_theirs(statement, on, companies, products))
+    named = _sold_by(statement.vendor_id)
+    if companies is None:
+        named |= {line.product_id for line in theirs}
+    else:  # what others have of it tells that the vendor sells it
+        lines = in_effect(statement, on).filter(product_match__in=_UNDERSTOOD)
+        named |= set(lines.order_by().values_list("product_id", flat=True).distinct())
+    ours = list(_ours(on, named if products is None else named & set(products), companies))
     customers = frozenset(running_on(on).values_list("company", flat=True))
     return _priced(compare(theirs, ours, customers=customers), on)
 
 
 def _theirs(
-    statement: VendorStatement, on: date, company_id: int | None = None, product_id: int | None = None
+    statement: VendorStatement, on: date, companies: Collection[int] | None, products: Collection[int] | None
 ) -> Iterable[Theirs]:
     """The charges in effect on the day, of names that are understood."""
     lines = in_effect(statement, on).filter(company_match__in=_UNDERSTOOD, product_match__in=_UNDERSTOOD)
-    if company_id is not None:
-        lines = lines.filter(company=company_id)
-    if product_id is not None:
-        lines = lines.filter(product=product_id)
+    if companies is not None:
+        lines = lines.filter(company__in=companies)
+    if products is not None:
+        lines = lines.filter(product__in=products)
     for pk, company, product, term, quantity, cost, amount, kind, cycle, first, end in lines.values_list(
         "pk", "company_id", "product_id", "term", "quantity", "unit_cost", "amount", "charge_type", "billing_cycle",
         "charge_start", "charge_end",
@@ -222,8 +236,8 @@ def _sold_by(vendor_id: int) -> set[int]:
     return set(of_vendor.order_by().values_list("pk", flat=True))
 
 
-def _ours(on: date, products: Collection[int], company_id: int | None) -> Iterable[Ours]:
-    for row in additions_on(on=on, later=add_months(on, _MONTHS_AHEAD), product_ids=products, company_id=company_id):
+def _ours(on: date, products: Collection[int], companies: Collection[int] | None) -> Iterable[Ours]:
+    for row in additions_on(on=on, later=add_months(on, _MONTHS_AHEAD), product_ids=products, company_ids=companies):
         yield Ours(
             company_id=row.company_id,
             product_id=row.product_id,
