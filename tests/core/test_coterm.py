@@ -101,6 +101,13 @@ def test_nothing_is_aligned_beyond_its_agreement() -> None:
         align(start=date(2026, 3, 3), end=date(2026, 8, 1), cycle=MONTHLY, quantity=ONE, unit_price=ONE, terms=ending)
 
 
+def test_nobody_waits_for_an_anniversary_far_away() -> None:
+    with pytest.raises(DomainError, match="within 20 years"):
+        align(start=OCT_1, end=date(2045, 1, 1), cycle=MONTHLY, quantity=ONE, unit_price=ONE)
+    with pytest.raises(DomainError, match="before the first day"):
+        Target(date.min)
+
+
 def test_an_anniversary_on_a_31st_is_kept_through_shorter_months() -> None:
     terms = own_terms(date(2026, 3, 5), date(2026, 5, 31), MONTHLY)
     assert terms.anchor == date(2026, 1, 31)

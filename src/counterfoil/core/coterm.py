@@ -30,6 +30,8 @@ from counterfoil.core.proration import ProrationMethod, Share, prorate
 from counterfoil.core.recurring import bills_due
 
 _DAY: Final = timedelta(days=1)
+#: How far ahead an anniversary may lie.
+MOST_YEARS: Final = 20
 _TO_ANNIVERSARY: Final = (ProrationMethod.ANNIVERSARY_MONTHS, ProrationMethod.ANNIVERSARY_MONTHS_BEGUN)
 
 
@@ -49,6 +51,10 @@ class Target:
     end: date
     term: Cycle | None = None
     name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.end == date.min:
+            raise DomainError("invalid", "Nothing ends before the first day there is.", field="end")
 
 
 def check_alignment(
@@ -199,6 +205,8 @@ def align(
         DomainError: ``invalid`` for an end that is not after the start, or beyond the agreement's last day.
     """
     service = Period(start, end)
+    if end > add_months(start, 12 * MOST_YEARS):
+        raise DomainError("invalid", f"A term ends within {MOST_YEARS} years.", field="align_to")
     terms = terms or own_terms(start, end, cycle, method)
     if terms.last_day is not None and terms.last_day < service.inclusive_end:
         last = format_date(service.inclusive_end)
