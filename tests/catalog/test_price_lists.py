@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from datetime import date
 from decimal import Decimal as D
+from pathlib import Path
+from typing import Any
 
 import pytest
 from openpyxl import Workbook
 from tests.world import PROCUREMENT, World, build_world
+from typer.testing import CliRunner
 
 from counterfoil.catalog.commands import create_offer
 from counterfoil.catalog.models import Offer, Product
 from counterfoil.catalog.price_lists import PriceListPreview, columns, import_price_list, preview_price_list
+from counterfoil.cli import app
 from counterfoil.core.errors import DomainError
 from counterfoil.platform.audit import trail_of
+from counterfoil.platform.identity import SYSTEM, Role
 from counterfoil.platform.imports import sample_csv
+from counterfoil.platform.users import create_user
 
 pytestmark = pytest.mark.django_db
 
@@ -211,6 +218,29 @@ def test_a_workbook_reads_as_the_same_file_in_csv(msp: World, premium: Product) 
 def test_the_file_to_start_from_can_be_taken_over(msp: World, premium: Product) -> None:
     (line,) = look(msp, sample_csv(columns()).encode(), create_products=True, category_id=msp.lease.category_id).lines
     assert line.product == "M365-BP"
+
+
+def test_the_command_line_previews_and_takes_over(msp: World, premium: Product, tmp_path: Path) -> None:
+    create_user(
+        actor=SYSTEM, email="olivia@example.com", name="Olivia", password="correct horse battery staple",
+        roles=[Role.OWNER],
+    )  # fmt: skip
+    list_file = tmp_path / "july.csv"
+    list_file.write_bytes(file("sku,title,term,billing,cost", "CFQ7,,1 year,monthly,20", "NEW-1,New,P1Y,monthly,10"))
+    options = ["import", "price-list", str(list_file), "--vendor", "ingram", "--json", "--new-products", "saas"]
+
+    def run(*more: str) -> Any:
+        done = CliRunner().invoke(app, [*options, "--markup", "25", *more])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    assert [row["changes"] for row in run("--preview")["rows"]] == [
+        "cost 18.48 → 20.00 (+8.2 %)", "cost 10.00, price 12.50",
+    ]  # fmt: skip
+    assert run() == {"created": 1, "updated": 1, "unchanged": 0, "also": ["product NEW-1"]}
+    assert Offer.objects.get(product__identifier="NEW-1").price == D("12.50")
+    nobody = CliRunner().invoke(app, [*options[:3], "--vendor", "Nobody"])
+    assert nobody.exit_code == 1
 
 
 def test_ten_thousand_rows_take_seconds(msp: World) -> None:

@@ -209,6 +209,30 @@ def import_price_list(
     return result
 
 
+def vendor_named(identifier: str) -> Company:
+    """The company of that identifier.
+
+    Raises:
+        DomainError: ``not_found``.
+    """
+    found = Company.objects.filter(identifier__iexact=identifier.strip()).first()
+    if found is None:
+        raise DomainError("not_found", f"There is no company “{identifier}”.", field="vendor")
+    return found
+
+
+def category_named(name: str) -> Category:
+    """The category of that name.
+
+    Raises:
+        DomainError: ``not_found``.
+    """
+    found = Category.objects.filter(name__iexact=name.strip()).first()
+    if found is None:
+        raise DomainError("not_found", f"There is no category “{name}”.", field="category")
+    return found
+
+
 def _vendor(vendor_id: int) -> Company:
     vendor = fetch(Company, vendor_id, field="vendor_id")
     ensure_vendor(vendor)
@@ -412,7 +436,9 @@ def _known(vendor: Company, *, lock: bool) -> _Known:
 def _plan(content: bytes, wanted: _Wanted, *, lock: bool = False) -> _Plan:
     table, passed_over = _read(content)
     known = _known(wanted.vendor, lock=lock)
-    rows, first_row, met = [], {}, set()
+    rows: list[_Row] = []
+    first_row: dict[tuple[str, ...], int] = {}
+    met: set[int] = set()
     for cells in table:
         row = _read_row(cells, known, wanted)
         rows.append(row)

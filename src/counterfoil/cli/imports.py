@@ -110,18 +110,17 @@ def price_list(
 
     set_up()
     from counterfoil.catalog import price_lists as module
-    from counterfoil.catalog import queries
-    from counterfoil.companies.queries import company_named, local_date
+    from counterfoil.companies.queries import local_date
     from counterfoil.core.money import parse_decimal
 
     if file is None:
         _print_columns(module.columns(), json=json)
         return
     options = {
-        "vendor_id": company_named(vendor, field="vendor").pk,
+        "vendor_id": module.vendor_named(vendor).pk,
         "on": local_date(datetime.now(UTC)),
         "create_products": bool(new_products),
-        "category_id": queries.category_named(new_products).pk if new_products else None,
+        "category_id": module.category_named(new_products).pk if new_products else None,
         "end_missing": end_missing,
         "markup": parse_decimal(markup, "markup", places=4, digits=6),
     }
