@@ -97,7 +97,7 @@ Name = Annotated[str, BeforeValidator(str)]
 _QUANTITIES = re.compile(
     r"quantity|units|hours|included|on_hand|to_buy|to_ship|awaited|ordered|bought|shipped|received$|^up_to$|package_size"
 )
-_PRICES = re.compile(r"^unit_|rate$|_rate|^cost$|^price$|ratio$|^value$")
+_PRICES = re.compile(r"^unit_|rate$|_rate|^cost$|^price$|^list_price$|ratio$|^value$|_value$|^threshold$")
 
 
 def decimal_in(name: str) -> Any:
@@ -109,7 +109,7 @@ def decimal_in(name: str) -> Any:
 
 def decimal_out(name: str) -> Any:
     """The type of a computed number, by what it is called in a row. ``cost`` and ``price`` of a row are amounts."""
-    other = _QUANTITIES.search(name) or name.startswith("unit_") or name.endswith(("rate", "ratio"))
+    other = _QUANTITIES.search(name) or name.startswith(("unit_", "list_price")) or name.endswith(("rate", "ratio"))
     return Number if other else Money
 
 
