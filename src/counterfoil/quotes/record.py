@@ -81,7 +81,7 @@ def offer_of(version: QuoteVersion, view: CustomerQuote) -> Content:
             "introduction": view.introduction,
             "content_sha256": view.content_sha256,
         },
-        "sections": [_section(section) for section in view.sections],
+        "sections": [_section(section) for section in view.sections if section.lines],
         "totals": _totals(view.totals),
         "terms_and_conditions": view.terms_and_conditions,
     }
@@ -134,8 +134,6 @@ def _section(section: CustomerSection) -> Content:
     return {
         "title": section.title,
         "text": section.text,
-        "one_time": _money(section.one_time),
-        "monthly": _money(section.monthly),
         "lines": [_line(line) for line in section.lines],
     }
 

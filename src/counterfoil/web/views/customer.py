@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 
 from django.contrib.auth.decorators import login_not_required
@@ -72,8 +71,6 @@ class Part:
 
     title: str
     text: str
-    one_time: Decimal
-    monthly: Decimal
     blocks: tuple[Block, ...]
 
 
@@ -90,8 +87,7 @@ def _open(request: HttpRequest, token: str) -> tuple[QuoteLink, QuoteVersion]:
 
 def _parts(view: CustomerQuote) -> list[Part]:
     return [
-        Part(section.title, section.text, section.one_time, section.monthly, tuple(_blocks(section.lines)))
-        for section in view.sections
+        Part(section.title, section.text, tuple(_blocks(section.lines))) for section in view.sections if section.lines
     ]
 
 
