@@ -317,9 +317,9 @@ def _line(row: MappedRow, position: int) -> VendorStatementLine:
     """A row as a line; what is wrong in it is noted on the row."""
     quantity = row.amount("quantity", 6)
     cost, amount = row.amount("unit_cost", 8), row.amount("amount", 4)
-    if "unit_cost" not in row.values and quantity:
+    if not row.values.get("unit_cost") and quantity:
         cost = round_to(abs(Fraction(amount) / Fraction(quantity)), 8)
-    if "amount" not in row.values:
+    if not row.values.get("amount"):
         amount = extend(quantity, cost)
     start, end = row.day("charge_start"), row.day("charge_end")
     if start and end and end < start:
