@@ -18,6 +18,7 @@ from counterfoil.catalog.models import Category, Product
 from counterfoil.core.errors import DomainError
 from counterfoil.core.recurring import bills_due
 from counterfoil.flows.accepted import delivered_on, start_delivered, waiting_lines
+from counterfoil.flows.tasks import start_what_was_delivered
 from counterfoil.inventory.commands import ReceiveLine, ShipLine, receive_purchase_order, ship_order
 from counterfoil.orders.models import SalesOrder
 from counterfoil.platform.audit import broken_links, trail_of
@@ -362,3 +363,15 @@ def test_entered_by_hand_beside_a_quote_has_no_origin(world: World) -> None:
     (agreement,) = convert(accepted(world, [by(m365(world)["three"])])).agreements
     by_hand = add_addition(actor=SALES, agreement_id=agreement.pk, addition=AdditionInput(world.lease.pk))
     assert by_hand.origin is None
+
+
+def test_the_hourly_job_begins_what_was_delivered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    lease = of(world.lease, 1, "150", unit_cost=D(0), billing_cycle="month:1", start_policy="on_delivery")
+    version = accepted(world, [of(world.server_noninventory, 1), lease])
+    convert(version)
+    start_what_was_delivered(0)
+    assert not Agreement.objects.exists()
+    monkeypatch.setattr("counterfoil.flows.accepted.delivered_on", lambda pk: TODAY)
+    start_what_was_delivered(0)
+    agreement = Agreement.objects.get()
+    assert (agreement.start_date, trail_of(agreement)[0].actor_name) == (TODAY, "Counterfoil")

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from django.test import Client
 from django.utils import timezone
-from tests.accepted import accepted, by, convert, m365
+from tests.accepted import accepted, by, convert, m365, of
 from tests.web.pages import done, lines, post, sign_in, text_of
 from tests.world import World
 
@@ -88,6 +88,17 @@ def test_only_sellers_give_the_calendar_an_address(client: Client, running: Addi
     sign_in(client, Role.VIEWER)
     assert "Make an address" not in client.get("/renewals/").content.decode()
     assert post(client, "/renewals/address/").status_code == 403
+
+
+def test_what_waits_for_its_delivery_is_listed(client: Client, world: World) -> None:
+    lease = of(world.lease, 1, "150", billing_cycle="month:1", cycles=36, start_policy="on_delivery")
+    version = accepted(world, [of(world.server_inventory, 1), lease])
+    convert(version)
+    page = text_of(client.get("/renewals/"))
+    assert "Wait for their delivery" in page
+    assert version.quote.number in page
+    where = done(post(client, "/renewals/start-delivered/"))
+    assert "Nothing has been delivered since." in text_of(client.get(where))
 
 
 def test_one_anniversary_shows_its_cost_and_makes_the_quote(client: Client, world: World, running: Addition) -> None:

@@ -31,7 +31,7 @@ from counterfoil.orders.models import SalesOrder, SalesOrderLine
 from counterfoil.orders.queries import lines as order_lines
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command
-from counterfoil.platform.identity import Actor, Role
+from counterfoil.platform.identity import SYSTEM, Actor, Role
 from counterfoil.platform.records import fetch
 from counterfoil.quotes.commands import lock_for_conversion, record_conversion
 from counterfoil.quotes.models import (
@@ -71,6 +71,8 @@ class Converted:
 
 def on_behalf_of(actor: Actor) -> Actor:
     """Counterfoil, doing what follows from somebody's deed: an acceptance takes no role, its conversion takes them."""
+    if actor is SYSTEM:
+        return actor
     return Actor(user_id=None, name=f"Counterfoil, for {actor.name}"[:150], roles=_EVERY_ROLE, channel=actor.channel)
 
 
@@ -144,7 +146,7 @@ def _taken(version: QuoteVersion) -> list[QuoteLine]:
 def _loaded(rows: QuerySet[QuoteLine]) -> QuerySet[QuoteLine]:
     return rows.select_related(
         "product__vendor", "offer__commitment_rule", "offer__vendor", "price_model", "addition__agreement", "bundle",
-        "opportunity__company",
+        "opportunity__company", "version__quote",
     ).order_by("position")  # fmt: skip
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+from datetime import UTC, datetime
 from typing import Final
 
 from procrastinate.contrib.django import app
 from procrastinate.types import JSONValue
 
 from counterfoil.billing.models import BillingRun, RunStatus
+from counterfoil.companies.queries import local_date
+from counterfoil.core.errors import DomainError
+from counterfoil.platform.identity import SYSTEM
+
+logger = logging.getLogger(__name__)
 
 #: No more workers than this are called to a run; more may be working on other jobs.
 MOST_HELPERS: Final = 8
@@ -38,3 +45,17 @@ def look_after_billing_runs(timestamp: int) -> None:
     under_way = BillingRun.objects.filter(status__in=(RunStatus.RATING, RunStatus.NUMBERED))
     for run_id in list(under_way.values_list("pk", flat=True)):
         work(run_id)
+
+
+@app.periodic(cron="17 * * * *")
+@app.task(queueing_lock="start_what_was_delivered")
+def start_what_was_delivered(timestamp: int) -> None:
+    """Every hour, begin the recurring lines of quotes whose goods have been delivered meanwhile."""
+    from counterfoil.flows.accepted import start_delivered, waiting_lines
+
+    on = local_date(datetime.now(UTC))
+    for version_id in sorted({line.version_id for line in waiting_lines() if line.version_id is not None}):
+        try:
+            start_delivered(actor=SYSTEM, on=on, version_id=version_id)
+        except DomainError as refusal:  # the others go on; it stays among what waits
+            logger.warning("What waits for its delivery was not begun: %s", refusal.message)

@@ -20,6 +20,7 @@ from counterfoil.core.calendar import add_months, format_month, month_end, month
 from counterfoil.core.coterm import Proposal
 from counterfoil.core.errors import DomainError
 from counterfoil.flows import renewal_calendar
+from counterfoil.flows.accepted import start_delivered, waiting_lines
 from counterfoil.flows.renewal_calendar import KINDS, Entry, entries
 from counterfoil.flows.renewals import coterm_proposal, propose_coterm, propose_renewal
 from counterfoil.web.actions import actor_of, now, today
@@ -30,6 +31,8 @@ MONTHS: Final = 12
 FEED_MONTHS: Final = 24
 #: How many days back the feed goes: what has just passed stays in view.
 FEED_BACK: Final = timedelta(days=31)
+#: How many lines that wait for a delivery are listed.
+WAITING_SHOWN: Final = 50
 CALENDAR: Final = "text/calendar; charset=utf-8"
 
 
@@ -57,7 +60,7 @@ def renewals(request: HttpRequest) -> HttpResponse:
     by_month = {key: tuple(group) for key, group in groupby(found, key=lambda entry: month_start(entry.day))}
     days = [add_months(first, index) for index in range(MONTHS)]
     secret = renewal_calendar.calendar_secret()
-    can = may(request, renew=propose_renewal, address=renewal_calendar.renew_calendar_address)
+    can = may(request, renew=propose_renewal, address=renewal_calendar.renew_calendar_address, start=start_delivered)
     context: dict[str, Any] = {
         "months": [Month(day, format_month(day), by_month.get(day, ())) for day in days],
         "count": len(found),
@@ -67,8 +70,20 @@ def renewals(request: HttpRequest) -> HttpResponse:
         "may": can,
         "address": request.build_absolute_uri(reverse("web:renewal_feed", args=[secret])) if secret else "",
         "today": today(),
+        "waiting": list(waiting_lines()[:WAITING_SHOWN]),
     }
     return render(request, "web/renewals/calendar.html", context)
+
+
+@require_POST
+def start(request: HttpRequest) -> HttpResponse:
+    """Begin what waited for goods that have been delivered."""
+    return run_deed(
+        request,
+        lambda: start_delivered(actor=actor_of(request), on=today()),
+        then=reverse("web:renewals"),
+        said=lambda made: f"{len(made)} agreements were made." if made else "Nothing has been delivered since.",
+    )
 
 
 @require_POST
@@ -167,6 +182,7 @@ def renewal_feed(request: HttpRequest, secret: str) -> HttpResponse:
 
 urlpatterns = [
     path("renewals/", renewals, name="renewals"),
+    path("renewals/start-delivered/", start, name="start_delivered"),
     path("renewals/quote/", renewal_quote, name="renewal_quote"),
     path("renewals/one-anniversary/", coterm, name="coterm"),
     path("renewals/address/", address_renew, name="renewal_address"),
