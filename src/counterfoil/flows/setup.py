@@ -15,6 +15,7 @@ from counterfoil.core.errors import DomainError
 from counterfoil.core.posting import GlRole
 from counterfoil.ledger.commands import install_chart, open_periods
 from counterfoil.ledger.models import Account
+from counterfoil.matching.column_mappings import install_column_mappings
 from counterfoil.matching.commands import install_match_rules
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command
@@ -64,6 +65,7 @@ def set_up_msp(*, actor: Actor, name: str, identifier: str, on: date, currency: 
     _install_categories()
     _install_conversion_rules(actor)
     install_match_rules(actor=actor)
+    install_column_mappings(actor=actor)
     audit.record(actor, "setup.msp.set_up", f"set up {company.name} with its chart of accounts and periods", company)
     return company
 
