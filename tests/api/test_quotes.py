@@ -69,10 +69,10 @@ def test_approval_by_api(owner: Api, make_api: MakeApi, world: World) -> None:
     sales.patch(path, {"discount_kind": "percent", "discount_value": 20})
     (asked,) = sales.get(f"{path}/approvals-needed")
     assert asked == {"rule": "Deep discounts", "reason": "Discount of 20.0 %, more than 15 %"}
-    assert sales.act(f"{path}/send", {"on": "2026-03-02"}, status=409)["code"] == "approval_required"
+    assert sales.post(f"{path}/send", {"on": "2026-03-02"}, status=409)["code"] == "approval_required"
     (approval,) = sales.act(f"{path}/submit")["approvals"]
-    assert sales.act(f"/approvals/{approval['id']}/approve", status=403)["code"] == "role_required"
-    assert finance.act(f"/approvals/{approval['id']}/reject", {"comment": " "}, status=422)["field"] == "comment"
+    assert sales.post(f"/approvals/{approval['id']}/approve", status=403)["code"] == "role_required"
+    assert finance.post(f"/approvals/{approval['id']}/reject", {"comment": " "}, status=422)["field"] == "comment"
     assert finance.act(f"/approvals/{approval['id']}/approve", {"comment": "Fine"})["status"] == "approved"
     assert sales.act(f"{path}/send", {"on": "2026-03-02"})["status"] == "sent"
 

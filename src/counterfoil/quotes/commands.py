@@ -11,7 +11,7 @@ from counterfoil.quotes.approvals import (
 )
 from counterfoil.quotes.lines import (
     Moved,
-    NewLine,
+    NewQuoteLine,
     add_version_lines,
     choose_offer,
     remove_version_line,
@@ -54,6 +54,7 @@ __all__ = [
     "SELLERS",
     "Moved",
     "NewLine",
+    "NewQuoteLine",
     "QuoteLineInput",
     "add_quote_line",
     "add_section",
@@ -94,3 +95,6 @@ __all__ = [
     "win_opportunity",
     "withdraw_quote",
 ]
+
+#: Where no other new lines are about.
+NewLine = NewQuoteLine

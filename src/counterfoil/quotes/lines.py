@@ -35,7 +35,7 @@ _NO_PRICE: Final = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
-class NewLine:
+class NewQuoteLine:
     """A line as it is quoted; what is left empty comes from the offer, or from the product.
 
     Attributes:
@@ -102,7 +102,7 @@ class Moved:
 
 
 @command(roles=SELLERS)
-def add_version_lines(*, actor: Actor, version_id: int, lines: Sequence[NewLine], on: date) -> list[QuoteLine]:
+def add_version_lines(*, actor: Actor, version_id: int, lines: Sequence[NewQuoteLine], on: date) -> list[QuoteLine]:
     """Quote products on a draft; bundles come with their components.
 
     Args:
@@ -150,7 +150,7 @@ def add_version_lines(*, actor: Actor, version_id: int, lines: Sequence[NewLine]
     return [group[0] for group in made]
 
 
-def _made(version: QuoteVersion, given: Sequence[NewLine], on: date) -> list[list[QuoteLine]]:
+def _made(version: QuoteVersion, given: Sequence[NewQuoteLine], on: date) -> list[list[QuoteLine]]:
     """The lines, each with its components behind it; not saved yet."""
     products = products_for_lines(line.product_id for line in given)
     offers = _offers(given)
@@ -188,7 +188,9 @@ def _made(version: QuoteVersion, given: Sequence[NewLine], on: date) -> list[lis
     return made
 
 
-def _line(version: QuoteVersion, given: NewLine, product: Product, offer: Offer | None, found: PriceFound) -> QuoteLine:
+def _line(
+    version: QuoteVersion, given: NewQuoteLine, product: Product, offer: Offer | None, found: PriceFound
+) -> QuoteLine:
     model_id = given.price_model_id
     if model_id is None and given.list_price is None and found.tier_model is not None and offer is not None:
         model_id = offer.price_model_id
@@ -270,7 +272,7 @@ def _cycle_of(product: Product, offer: Offer | None) -> str:
     return product.billing_cycle if offer is None else offer.billing_cycle or product.billing_cycle
 
 
-def _offers(given: Sequence[NewLine]) -> dict[int, Offer]:
+def _offers(given: Sequence[NewQuoteLine]) -> dict[int, Offer]:
     wanted = {line.offer_id for line in given if line.offer_id is not None}
     found = Offer.objects.select_related("price_model").in_bulk(wanted) if wanted else {}
     for index, line in enumerate(given):
@@ -303,7 +305,9 @@ def _components(products: Mapping[int, Product]) -> dict[int, list[BundleCompone
     return found
 
 
-def _inserted(there: Sequence[QuoteLine], made: Sequence[list[QuoteLine]], given: Sequence[NewLine]) -> list[QuoteLine]:
+def _inserted(
+    there: Sequence[QuoteLine], made: Sequence[list[QuoteLine]], given: Sequence[NewQuoteLine]
+) -> list[QuoteLine]:
     """All lines in their order, the new ones behind those they name."""
     arranged = list(there)
     for group, line in zip(made, given, strict=True):

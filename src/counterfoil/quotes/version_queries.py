@@ -254,7 +254,7 @@ def _note(line: QuoteLine, done: PricedLine) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class VersionDifference:
     """A value of the first version and of the second, in words."""
 
     name: str
@@ -268,7 +268,7 @@ class ChangedLine:
 
     old: QuoteLine
     new: QuoteLine
-    differences: tuple[Difference, ...]
+    differences: tuple[VersionDifference, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,8 +289,8 @@ class Comparison:
     removed: tuple[QuoteLine, ...]
     changed: tuple[ChangedLine, ...]
     same: int
-    differences: tuple[Difference, ...]
-    totals: tuple[Difference, ...]
+    differences: tuple[VersionDifference, ...]
+    totals: tuple[VersionDifference, ...]
 
 
 #: What is compared of a line: name for people -> field.
@@ -321,7 +321,7 @@ def compare_versions(old: QuoteVersion, new: QuoteVersion) -> Comparison:
             changed.append(ChangedLine(before, after, found))
         else:
             same += 1
-    sections = Difference("Sections", _section_words(old), _section_words(new))
+    sections = VersionDifference("Sections", _section_words(old), _section_words(new))
     return Comparison(
         old=old,
         new=new,
@@ -363,7 +363,7 @@ _LIKENESS: Final[tuple[Callable[[QuoteLine], Any], ...]] = (
 )  # fmt: skip
 
 
-def _differences(old: Any, new: Any, names: dict[str, str]) -> tuple[Difference, ...]:
+def _differences(old: Any, new: Any, names: dict[str, str]) -> tuple[VersionDifference, ...]:
     found = []
     for name, attribute in names.items():
         before, after = getattr(old, attribute), getattr(new, attribute)
@@ -371,7 +371,7 @@ def _differences(old: Any, new: Any, names: dict[str, str]) -> tuple[Difference,
             kind = attribute.replace("value", "kind")
             before, after = _of_kind(getattr(old, kind), before), _of_kind(getattr(new, kind), after)
         if before != after:
-            found.append(Difference(name, _words(attribute, before), _words(attribute, after)))
+            found.append(VersionDifference(name, _words(attribute, before), _words(attribute, after)))
     return tuple(found)
 
 
@@ -400,7 +400,7 @@ def _section_words(found: QuoteVersion) -> str:
     return ", ".join(said) or "none"
 
 
-def _totals(old: Totals, new: Totals) -> tuple[Difference, ...]:
+def _totals(old: Totals, new: Totals) -> tuple[VersionDifference, ...]:
     rows: list[tuple[str, Callable[[Totals], Decimal]]] = [
         ("One-time", lambda totals: totals.one_time.price),
         ("Monthly", lambda totals: totals.monthly.price),
@@ -410,7 +410,7 @@ def _totals(old: Totals, new: Totals) -> tuple[Difference, ...]:
         ("Discount", lambda totals: totals.value.discount),
         ("Margin", lambda totals: totals.value.margin),
     ]
-    return tuple(Difference(name, format_money(of(old)), format_money(of(new))) for name, of in rows)
+    return tuple(VersionDifference(name, format_money(of(old)), format_money(of(new))) for name, of in rows)
 
 
 # -- approval ----------------------------------------------------------------------------------------------------------
