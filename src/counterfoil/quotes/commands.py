@@ -11,6 +11,7 @@ from counterfoil.quotes.approvals import (
 )
 from counterfoil.quotes.lines import (
     Moved,
+    NewLine,
     NewQuoteLine,
     add_version_lines,
     choose_offer,
@@ -95,6 +96,3 @@ __all__ = [
     "win_opportunity",
     "withdraw_quote",
 ]
-
-#: Where no other new lines are about.
-NewLine = NewQuoteLine

@@ -90,6 +90,10 @@ class NewQuoteLine:
     addition_id: int | None = None
 
 
+#: Its short name, where no other new lines are about.
+NewLine = NewQuoteLine
+
+
 @dataclass(frozen=True, slots=True)
 class Moved:
     """A line that is to stand in a section; in none without a ``section_id``."""
