@@ -98,3 +98,17 @@ def test_the_page_shows_how_far_each_line_has_come(client: Client, world: World)
     page = client.get(f"/sales-orders/{deal.order.pk}/").content.decode()
     assert f'class="btn btn-primary" href="/sales-orders/{deal.order.pk}/ship/"' in page
     assert "/demand/?order=" not in page  # nothing is left to buy
+
+
+def test_a_line_is_ordered_for_a_term(client: Client, world: World) -> None:
+    done(post(client, "/sales-orders/new/", lines({"product_id": "SRV-NI"}), company_id="Acme Corp", on="2026-01-05"))
+    home = f"/sales-orders/{SalesOrder.objects.get().pk}/"
+    added = {"product_id": "SRV-NI", "term": "year:1", "billing_cycle": "month:1", "start_date": "2026-03-01"}
+    done(post(client, home + "lines/new/", **added))
+    assert "1 year, billed monthly, from 1 Mar 2026" in text_of(client.get(home))
+    line = SalesOrder.objects.get().lines.get(position=2)
+    given = {"description": "Rack", "quantity": "1", "unit_cost": "10", "unit_price": "20"}
+    page = refused(post(client, home + f"lines/{line.pk}/", **given, term="a while"))
+    assert errors_beside(page, "term")
+    done(post(client, home + f"lines/{line.pk}/", **given, term="year:3", billing_cycle="year:3"))
+    assert "3 years, prepaid" in text_of(client.get(home))
