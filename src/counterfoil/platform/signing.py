@@ -111,7 +111,9 @@ def _self_signed(organization: str, now: datetime) -> bytes:
     owner = " ".join(organization.split())[:50]
     name = certificates.Name(
         [
-            certificates.NameAttribute(NameOID.COMMON_NAME, f"{owner} (accepted quotes)".strip()),
+            certificates.NameAttribute(
+                NameOID.COMMON_NAME, f"{owner} (accepted quotes)" if owner else "Accepted quotes"
+            ),
             *([certificates.NameAttribute(NameOID.ORGANIZATION_NAME, owner)] if owner else []),
         ]
     )
@@ -171,13 +173,13 @@ def _public(key: Any) -> bytes:
 
 
 @cache
-def current() -> Certificate:
-    """The certificate this process signs with, read once.
+def current(organization: str = "") -> Certificate:
+    """The certificate this process signs with, read once; made for ``organization`` if there is none yet.
 
     Raises:
         ConfigError: it cannot be used.
     """
-    return ensure_certificate(config.current())
+    return ensure_certificate(config.current(), organization)
 
 
 # -- signing -----------------------------------------------------------------------------------------------------------

@@ -255,7 +255,7 @@ def _keep(version: QuoteVersion, link: QuoteLink, signed: Signed, record: bytes)
         record_sha256=sha256_of(record),
     )
     content: dict[str, Any] = json.loads(record)
-    certificate = signing.current()
+    certificate = signing.current(content["seller"]["name"])
     row.pdf = signing.sign_pdf(
         accepted_pdf(content, record, timestamp=signed.accepted_at),
         certificate=certificate,

@@ -117,7 +117,7 @@ def _picks(sent: QueryDict, view: CustomerQuote) -> Picks:
         for line in section.lines:
             name = f"quantity-{line.key}"
             if line.quantity_min is not None and name in sent:
-                quantities[line.key] = parse_decimal(sent[name], name, places=6, digits=9)
+                quantities[line.key] = parse_decimal(str(sent[name]), name, places=6, digits=9)
     return Picks(frozenset(selected), quantities)
 
 
