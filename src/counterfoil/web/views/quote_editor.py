@@ -352,12 +352,17 @@ def order(request: HttpRequest, pk: int) -> HttpResponse:
         if not line.isdecimal() or (section and not section.isdecimal()):
             raise DomainError("invalid", "The order of the lines could not be read.", field="order")
         places[int(line)] = int(section) if section else None
-    commands.reorder_version_lines(
-        actor=actor_of(request),
-        version_id=version.pk,
-        line_ids=list(places),
-        moved=[commands.Moved(line_id, section_id) for line_id, section_id in places.items()],
-    )
+    try:
+        commands.reorder_version_lines(
+            actor=actor_of(request),
+            version_id=version.pk,
+            line_ids=list(places),
+            moved=[commands.Moved(line_id, section_id) for line_id, section_id in places.items()],
+        )
+    except DomainError as refusal:  # the lines go back to where they were, and it is said why
+        response = _all_lines(request, pk, then={"counterfoil:toast": {"text": refusal.message, "level": "error"}})
+        response["HX-Retarget"], response["HX-Reswap"] = "#quote-lines", "innerHTML"
+        return response
     return _changed(request, pk, "")
 
 
