@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from tests.api.client import Api, MakeApi
 from tests.world import World
@@ -10,14 +11,14 @@ from tests.world import World
 from counterfoil.platform.identity import Role
 
 
-def quote(api: Api, world: World) -> dict[str, object]:
+def quote(api: Api, world: World) -> Any:
     return api.post("/quotes", {"company_id": world.acme.pk, "name": "Office move", "on": "2026-03-02"})
 
 
 def test_a_quote_from_first_line_to_sent(owner: Api, world: World) -> None:
     made = quote(owner, world)
-    (version,) = made["versions"]  # type: ignore[misc]
-    path = f"/quote-versions/{version['id']}"  # type: ignore[index]
+    (version,) = made["versions"]
+    path = f"/quote-versions/{version['id']}"
     section = owner.post(f"{path}/sections", {"title": "Leases"})
     lines = owner.post(
         f"{path}/lines",
@@ -48,11 +49,12 @@ def test_a_quote_from_first_line_to_sent(owner: Api, world: World) -> None:
 
     second = owner.post(f"{path}/new-version", {"on": "2026-03-03"})
     owner.patch(f"/quote-version-lines/{second['lines'][0]['id']}", {"quantity": "12"})
-    compared = owner.get(f"/quote-versions/{second['id']}/comparison?other_id={version['id']}")  # type: ignore[index]
+    compared = owner.get(f"/quote-versions/{second['id']}/comparison?other_id={version['id']}")
     assert compared["changed"][0]["differences"] == [{"name": "Quantity", "old": "12", "new": "10"}]
     order = [line["id"] for line in second["lines"]]
     moved = {"line_ids": order[::-1], "moved": [{"line_id": order[1], "section_id": second["sections"][0]["id"]}]}
-    arranged = owner.put(f"/quote-versions/{second['id']}/line-order", moved)
+    path = f"/quote-versions/{second['id']}/line-order"
+    arranged = owner._checked("PUT", path, owner.send("PUT", path, moved), 200)
     assert sorted(line["position"] for line in arranged["lines"]) == [1, 2]
     owner.delete(f"/quote-version-lines/{order[1]}")
     owner.delete(f"/quote-versions/{second['id']}")
@@ -63,7 +65,7 @@ def test_approval_by_api(owner: Api, make_api: MakeApi, world: World) -> None:
     owner.post("/approval-rules", rule)
     sales, finance = make_api(Role.SALES), make_api(Role.FINANCE)
     assert sales.post("/approval-rules", {**rule, "name": "x"}, status=403)["code"] == "role_required"
-    version = quote(sales, world)["versions"][0]["id"]  # type: ignore[index]
+    version = quote(sales, world)["versions"][0]["id"]
     path = f"/quote-versions/{version}"
     sales.post(f"{path}/lines", {"lines": [{"product_id": world.lease.pk}]})
     sales.patch(path, {"discount_kind": "percent", "discount_value": 20})
@@ -78,7 +80,7 @@ def test_approval_by_api(owner: Api, make_api: MakeApi, world: World) -> None:
 
 
 def test_the_customers_view_has_no_cost_and_no_margin(owner: Api, world: World) -> None:
-    version = quote(owner, world)["versions"][0]["id"]  # type: ignore[index]
+    version = quote(owner, world)["versions"][0]["id"]
     line = {"product_id": world.server_noninventory.pk, "list_price": "3900", "unit_cost": "3611.17"}
     hidden = {"product_id": world.server_inventory.pk, "hidden": True, "list_price": "0", "description": "Spare part"}
     owner.post(f"/quote-versions/{version}/lines", {"lines": [line, hidden]})
@@ -93,4 +95,13 @@ def test_how_quotes_are_made_is_the_owners(owner: Api, make_api: MakeApi, world:
     assert owner.patch("/quote-settings", {"valid_days": 14})["valid_days"] == 14
     assert owner.patch("/quote-settings", {"valid_days": 0}, status=422)["field"] == "valid_days"
     assert make_api(Role.SALES).patch("/quote-settings", {"valid_days": 9}, status=403)["code"] == "role_required"
-    assert quote(owner, world)["versions"][0]["expires_on"] == "2026-03-16"  # type: ignore[index]
+    assert quote(owner, world)["versions"][0]["expires_on"] == "2026-03-16"
+
+
+def test_a_link_for_the_customer(owner: Api, world: World) -> None:
+    made = quote(owner, world)
+    link = owner.post(f"/quotes/{made['id']}/links", {"name": "Jane Doe", "email": "jane@acme.example"})
+    assert link["address"].startswith("/q/")
+    (listed,) = owner.get(f"/quote-links?quote_id={made['id']}")["items"]
+    assert (listed["name"], listed["revoked_at"]) == ("Jane Doe", None)
+    assert owner.act(f"/quote-links/{link['link']['id']}/revoke")["revoked_at"]

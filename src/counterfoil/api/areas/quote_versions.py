@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+from django.db.models import QuerySet
+
 from counterfoil.api.area import Area
 from counterfoil.api.areas.quotes import lines
 from counterfoil.api.fields import Instant, Money, Number
@@ -11,10 +13,18 @@ from counterfoil.api.shapes import answer, many, row, shape
 from counterfoil.companies.queries import local_date
 from counterfoil.core.quoting import PricedLine, PricedQuote, SectionTotals, Sums, TaxEstimate, Totals
 from counterfoil.platform.lookup import existing
-from counterfoil.quotes import commands, queries
+from counterfoil.quotes import commands, links, queries
 from counterfoil.quotes.approvals import Finding
 from counterfoil.quotes.customer import CustomerQuote, customer_view
-from counterfoil.quotes.models import Approval, ApprovalRule, Quote, QuoteSection, QuoteSettings, QuoteVersion
+from counterfoil.quotes.models import (
+    Approval,
+    ApprovalRule,
+    Quote,
+    QuoteLink,
+    QuoteSection,
+    QuoteSettings,
+    QuoteVersion,
+)
 from counterfoil.quotes.pricing import price_version
 
 area = Area("Quotes")
@@ -39,6 +49,8 @@ quotes = shape(
 templates = shape(Quote, name="QuoteTemplate", without=("opportunity", "agreement"))
 rules = shape(ApprovalRule)
 settings = shape(QuoteSettings, without=("calendar_secret",))
+quote_links = shape(QuoteLink)
+link_made = answer("QuoteLinkMade", links.create_link.__doc__, link=quote_links.head, address=str)
 
 row(Sums, discount=Money, discount_percent=Number | None, margin=Money, margin_percent=Number | None)
 priced_line = answer(
@@ -98,6 +110,17 @@ def approvals_needed(*, version_id: int) -> tuple[Finding, ...]:
     return found.asks
 
 
+def links_of(*, quote_id: int | None = None) -> QuerySet[QuoteLink]:
+    """The links by which customers come, of one quote or of all."""
+    rows = QuoteLink.objects.order_by("pk")
+    return rows if quote_id is None else rows.filter(quote_id=quote_id)
+
+
+def shown_link(link: QuoteLink) -> dict[str, object]:
+    """A link with its address, below the origin of the pages."""
+    return {"link": link, "address": links.address_of(link)}
+
+
 def our_quote_settings() -> QuoteSettings:
     """How quotes are made and accepted here."""
     return queries.quote_settings()
@@ -108,6 +131,11 @@ area.post("/quotes", commands.create_quote, quotes)
 area.detail("/quotes/{quote_id}", quotes)
 area.report("/quote-settings", settings.head, our_quote_settings)
 area.patch("/quote-settings", commands.update_quote_settings, settings)
+
+area.records("/quote-links", quote_links, links_of)
+area.post("/quotes/{quote_id}/links", links.create_link, link_made, show=shown_link)
+area.act("/quote-links/{link_id}/revoke", links.revoke_link, quote_links)
+area.act("/quote-links/{link_id}/send", links.send_link, quote_links)
 
 area.records("/quote-versions", versions, queries.versions)
 area.detail("/quote-versions/{version_id}", versions)
