@@ -25,6 +25,7 @@ from counterfoil.agreements.queries import period_amount
 from counterfoil.assets.models import Asset
 from counterfoil.billing.models import Invoice
 from counterfoil.catalog.policies import GOODS
+from counterfoil.companies.queries import local_date
 from counterfoil.core.calendar import Cycle, nth_period
 from counterfoil.core.money import ZERO, extend, format_money, multiply, round_money, sum_money
 from counterfoil.core.states import words
@@ -186,7 +187,7 @@ def _quote(found: Lineage, version: QuoteVersion) -> ThreadEvent:
     return ThreadEvent(
         "quote",
         f"{quote.number} version {version.number} {quote.name}",
-        day.date(),
+        local_date(day),
         totals_of(lines).revenue if lines else None,
         version.status,
         f"accepted by {signed.name}" if signed is not None else quote.get_kind_display().lower(),
@@ -208,7 +209,7 @@ def _opportunities(found: Lineage) -> Iterable[ThreadEvent]:
             "opportunity",
             record,
             title=f"{record.number} {record.name}",
-            on=record.created_at.date(),
+            on=local_date(record.created_at),
             amount=totals_of(lines).revenue if lines else None,
             state=record.status,
             note=f"{converted} of {len(lines)} lines converted" if lines else "no lines",
