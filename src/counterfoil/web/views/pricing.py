@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from django import forms
@@ -177,7 +178,7 @@ def _plots(model: PriceModel) -> dict[str, Any]:
     labels = [plain_number(quantity) for quantity, _ in points]
 
     def plot(label: str, values: list[str], colour: str) -> dict[str, Any]:
-        series = {"key": "price", "label": label, "values": values, "style": "area", "colour": colour}
+        series = {"key": "price", "label": label, "values": values, "style": "line", "colour": colour}
         return {"labels": labels, "kind": "line", "stacked": False, "series": [series]}
 
     return {
@@ -224,10 +225,12 @@ class ScheduleForm(PageForm):
     )
     active = forms.BooleanField(label="Active", required=False, initial=True)
 
-    def offer(self) -> None:
-        """Fill the choices."""
+    def offer(self, kept: Collection[int] = ()) -> None:
+        """Fill the choices: active customers, and whom the schedule is for already."""
         self.fields["company_ids"].choices = [  # type: ignore[attr-defined]
-            (company.pk, company.name) for company in companies(active=True) if company.is_customer
+            (company.pk, company.name)
+            for company in companies()
+            if company.pk in kept or (company.active and company.is_customer)
         ]
 
 
@@ -311,7 +314,7 @@ def pricing_schedule(request: HttpRequest, pk: int) -> HttpResponse:
     initial = {name: getattr(found, name) for name in ("name", "start_date", "end_date", "for_all_companies", "active")}
     initial["company_ids"] = [row.company_id for row in found.companies.all()]
     form, lines = ScheduleForm(posted(request), initial=initial), _break_lines(request, found)
-    form.offer()
+    form.offer(initial["company_ids"])
 
     def save() -> object:
         with as_lines("breaks"):
