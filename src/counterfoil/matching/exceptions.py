@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -74,10 +74,11 @@ def settle(kind: MatchKind, scope: Q, findings: Iterable[Finding], *, now: datet
         findings: by key; of two with one key the last counts.
         now: an aware instant.
     """
-    found = {finding.key: _clipped(asdict(finding)) for finding in findings}
+    found = {finding.key: _clipped(finding) for finding in findings}
     of_kind = MatchException.objects.filter(kind=kind).order_by("key")
-    there = {row["key"]: row for row in of_kind.filter(scope).values(*_FOUND, *_STANDING)}
-    gone = [key for key, row in there.items() if key not in found and row["status"] != ExceptionStatus.MENDED]
+    standing_now = of_kind.filter(scope).exclude(status=ExceptionStatus.MENDED)
+    there = {row["key"]: row for row in standing_now.values(*_FOUND, *_STANDING)}
+    gone = there.keys() - found.keys()
     if beyond := found.keys() - there.keys():
         there |= {row["key"]: row for row in of_kind.filter(key__in=beyond).values(*_FOUND, *_STANDING)}
     opened, rows = 0, []
@@ -100,8 +101,9 @@ def settle(kind: MatchKind, scope: Q, findings: Iterable[Finding], *, now: datet
     return Settled(opened, len(rows) - opened, len(gone))
 
 
-def _clipped(values: dict[str, Any]) -> dict[str, Any]:
-    """Words as long as their columns take: names that others wrote stand in them."""
+def _clipped(finding: Finding) -> dict[str, Any]:
+    """The columns, words as long as they take: names that others wrote stand in them."""
+    values = {name: getattr(finding, name) for name in _FOUND}
     for name, longest in _LENGTHS.items():
         if len(values[name]) > longest:
             values[name] = values[name][: longest - 1] + "…"

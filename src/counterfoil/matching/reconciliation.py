@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -258,6 +259,7 @@ def _price_of(row: AdditionOn) -> Fraction:
     return _monthly(row.unit_price, row.billing_cycle)
 
 
+@lru_cache(maxsize=8192)
 def _monthly(amount: Decimal, cycle: str) -> Fraction:
     return Fraction(amount) * (Cycle.parse(cycle).per_month if cycle else 1)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from counterfoil.core.errors import DomainError
@@ -38,6 +39,7 @@ _DAY: Final = re.compile(r"^(?:(\d{4}-\d\d-\d\d)|(\d{1,2}/\d{1,2}/\d{4})|(\d{1,2
 _DAY_FORMS: Final = ("%Y-%m-%d", "%m/%d/%Y", "%d %b %Y")
 
 
+@lru_cache(maxsize=8192)  # a file says the same few things in every row
 def term_of(text: str) -> str:
     """The code of a term: ``year:1`` for *One-Year commitment for monthly/yearly billing*, *1 year* or *P1Y*.
 
@@ -59,6 +61,7 @@ def term_of(text: str) -> str:
     return _code(1, found[2]) if found else ""
 
 
+@lru_cache(maxsize=8192)  # a file says the same few things in every row
 def cycle_of(text: str, frequency: str = "", days: int | None = None) -> str:
     """The code of a billing cycle.
 
@@ -107,9 +110,15 @@ def _days_of(code: str) -> int:
     return {"day": 1, "week": 7, "month": 30, "year": 365}[unit] * int(count)
 
 
+@lru_cache(maxsize=8192)  # a file says the same few things in every row
 def is_seats(charge_type: str) -> bool:
     """Whether a charge tells how many there are; credits, adjustments and taxes are money alone."""
     return plain_key(charge_type) not in _MONEY_ALONE
+
+
+@lru_cache(maxsize=8192)
+def _says_less(charge_type: str) -> bool:
+    return plain_key(charge_type).startswith(_TAKES_AWAY)
 
 
 def signed(quantity: Decimal, amount: Decimal, charge_type: str) -> Decimal:
@@ -119,10 +128,11 @@ def signed(quantity: Decimal, amount: Decimal, charge_type: str) -> Decimal:
     """
     if quantity < 0:
         return quantity
-    takes_away = amount < 0 or (not amount and plain_key(charge_type).startswith(_TAKES_AWAY))
+    takes_away = amount < 0 or (not amount and _says_less(charge_type))
     return -quantity if takes_away else quantity
 
 
+@lru_cache(maxsize=8192)  # a file says the same few things in every row
 def read_day(text: str, field: str) -> date | None:
     """A day, whatever time of day stands beside it: 2026-03-15T00:00:00Z, 3/15/2026 23:59, 15 Mar 2026.
 
@@ -142,6 +152,7 @@ def read_day(text: str, field: str) -> date | None:
     raise DomainError("invalid", f"“{text}” is not a date.", field=field, hint="Write 2026-03-15.")
 
 
+@lru_cache(maxsize=8192)  # a file says the same few things in every row
 def read_number(text: str, field: str, *, places: int) -> Decimal:
     """A number, zero when empty; a leading apostrophe or dollar sign and decimals beyond ``places`` do not matter.
 
