@@ -36,7 +36,6 @@ from counterfoil.quotes.opportunities import (
     win_opportunity,
 )
 from counterfoil.quotes.sections import add_section, remove_section, reorder_sections, update_section
-from counterfoil.quotes.settings import update_quote_settings
 from counterfoil.quotes.versions import (
     create_quote,
     decline_version,
@@ -89,7 +88,6 @@ __all__ = [
     "update_approval_rule",
     "update_opportunity",
     "update_quote_line",
-    "update_quote_settings",
     "update_section",
     "update_version",
     "update_version_line",

@@ -14,6 +14,7 @@ from counterfoil.companies.queries import local_date
 from counterfoil.core.quoting import PricedLine, PricedQuote, SectionTotals, Sums, TaxEstimate, Totals
 from counterfoil.platform.lookup import existing
 from counterfoil.quotes import commands, links, queries
+from counterfoil.quotes.acceptance import change_quote_settings
 from counterfoil.quotes.approvals import Finding
 from counterfoil.quotes.customer import CustomerQuote, customer_view
 from counterfoil.quotes.models import (
@@ -130,7 +131,7 @@ area.records("/quotes", quotes, queries.quotes)
 area.post("/quotes", commands.create_quote, quotes)
 area.detail("/quotes/{quote_id}", quotes)
 area.report("/quote-settings", settings.head, our_quote_settings)
-area.patch("/quote-settings", commands.update_quote_settings, settings)
+area.put("/quote-settings", change_quote_settings, settings)
 
 area.records("/quote-links", quote_links, links_of)
 area.post("/quotes/{quote_id}/links", links.create_link, link_made, show=shown_link)
