@@ -233,6 +233,12 @@ def test_we_29_three_years_prepaid_bought_for_a_year_billed_monthly() -> None:
     assert CATALOGUE["billing_frequency"].holds_invoice
 
 
+def test_a_prorated_part_of_a_period_has_its_own_price() -> None:
+    line = quote(term="year:1", billing_cycle="month:1", unit_price=D(22), start=date(2026, 3, 15))
+    part = invoiced(line, unit_price=D("12.06451613"), period_start=MARCH, whole=False)
+    assert found_in(thread_of(line, invoices=(part,))) == []
+
+
 def test_an_invoice_by_hand_is_held_against_the_quote_itself() -> None:
     line = quote()
     by_hand = invoiced(line, addition_id=None, billing_cycle="month:1", unit_price=D(22))

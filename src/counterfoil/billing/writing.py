@@ -20,6 +20,7 @@ from counterfoil.billing.rated import RatedInvoice, RatedLine, RatedTax, StateAf
 from counterfoil.core.money import ZERO
 from counterfoil.platform.anyof import array_text
 from counterfoil.platform.copying import Encoded, copy_encoded, copy_rows, encode_rows, take_ids, update_rows
+from counterfoil.platform.holds import inspect
 from counterfoil.usage import allocating
 from counterfoil.usage.models import Charge
 
@@ -48,10 +49,14 @@ _HOLD: Final = """
 
 
 def hold(agreement_ids: Sequence[int], through: date, *, with_overages: bool = True) -> None:
-    """Keep agreements and their children as they are while they are rated and written; their coverage is decided."""
+    """Keep agreements and their children as they are while they are rated and written; their coverage is decided.
+
+    Who may hold them back looks at them once more.
+    """
     ids = array_text(agreement_ids)
     with connection.cursor() as cursor:
         cursor.execute(_HOLD, [ids, ids])
+    inspect("agreements.agreement", agreement_ids)
     if not with_overages:
         return
     covering = overages_due(through).filter(agreement__any=agreement_ids).order_by()

@@ -595,8 +595,8 @@ def _steps(quote: QuoteLeg, line: AgreementLeg, changes: Sequence[ChangeLeg]) ->
 
 
 def _agreement_line(look: _Look, line: InvoiceLeg, steps: Sequence[_Step], cycle: str) -> None:
-    """A line of an agreement's invoice against what the agreement had at the time."""
-    if not line.regular:
+    """A line of an agreement's invoice against what the agreement had at the time; parts of periods are prorated."""
+    if not (line.regular and line.whole):
         return
     step = steps[0]
     for later in steps[1:]:
@@ -608,7 +608,7 @@ def _agreement_line(look: _Look, line: InvoiceLeg, steps: Sequence[_Step], cycle
             look, "invoice", line.label, line.id, line.quantity, expected, line.unit_price, line.billing_cycle or cycle,
             step.leg,
         )  # fmt: skip
-    if line.whole and not look.quote.is_usage and line.quantity != step.quantity:
+    if not look.quote.is_usage and line.quantity != step.quantity:
         _quantity(look, "invoice", line.label, line.id, step.quantity, line.quantity, step.leg)
     if line.billing_cycle and line.billing_cycle != cycle:
         _frequency(look, "invoice", line.label, line.id, line.billing_cycle, line.unit_price, line.quantity)
