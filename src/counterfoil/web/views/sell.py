@@ -176,6 +176,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         agree=convert_to_agreement,
         order=convert_to_sales_order,
         lose=commands.lose_opportunity,
+        quote=commands.create_quote,
     )
     totals = queries.totals_of([row.line for row in rows])
     # Without an end in sight, what counts is the month.
@@ -193,6 +194,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "value": value[1],
         "remaining": queries.totals_of([row.line for row in open_rows]),
         "open_count": len(open_rows),
+        "quotes": list(queries.quotes(opportunity_id=pk)),
         "can_agree": can["agree"] and not is_lost and any(_is_agreed(row.line) for row in open_rows),
         "can_order": can["order"] and not is_lost and any(_is_ordered(row.line) for row in open_rows),
         "may": can,
