@@ -188,6 +188,13 @@ def test_every_mistake_is_named_and_nothing_is_written(msp: World, premium: Prod
     }  # fmt: skip
 
 
+def test_a_list_has_one_price_for_each_offer(msp: World, premium: Product) -> None:
+    content = file(
+        "sku,term,billing,cost,effective from", "CFQ7,P1Y,Monthly,19,2026-07-01", "CFQ7,P1Y,Monthly,20,2026-10-01"
+    )
+    assert mistakes(msp, content) == [(3, "", "The same offer is in row 2 already.")]
+
+
 @pytest.mark.parametrize(
     ("content", "hint"),
     [

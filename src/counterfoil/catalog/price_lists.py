@@ -445,13 +445,7 @@ def _plan(content: bytes, wanted: _Wanted, *, lock: bool = False) -> _Plan:
         if row.offer is None:
             continue
         offer = row.offer
-        key = (
-            offer.product.identifier,
-            offer.term,
-            offer.billing_cycle,
-            offer.vendor_sku.casefold(),
-            offer.effective_from,
-        )
+        key = (offer.product.identifier, offer.term, offer.billing_cycle, offer.vendor_sku.casefold())
         if key in first_row:
             cells.wrong("", f"The same offer is in row {first_row[key]} already.", "Keep one of them.")
         first_row.setdefault(key, cells.row)

@@ -116,7 +116,7 @@ def price_list(
     if file is None:
         _print_columns(module.columns(), json=json)
         return
-    options = {
+    options: dict[str, Any] = {
         "vendor_id": module.vendor_named(vendor).pk,
         "on": local_date(datetime.now(UTC)),
         "create_products": bool(new_products),
