@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -20,12 +20,14 @@ from counterfoil.core.errors import DomainError
 from counterfoil.core.money import sum_money
 from counterfoil.flows.demo import LATE_MONTHS, LATE_PAYER, OWNER_EMAIL, DemoSummary, is_loaded, load_demo
 from counterfoil.flows.lease_books import lease_books, leases
+from counterfoil.flows.renewal_calendar import entries
 from counterfoil.ledger.models import JournalEntry
 from counterfoil.ledger.queries import trial_balance
+from counterfoil.matching.models import MatchException
 from counterfoil.orders.models import SalesOrder
 from counterfoil.platform.models import AuditEntry, User
 from counterfoil.procurement.models import PurchaseOrder
-from counterfoil.quotes.models import Opportunity
+from counterfoil.quotes.models import Acceptance, Opportunity, QuoteVersion
 from counterfoil.quotes.queries import unconverted_lines
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -44,6 +46,8 @@ def test_the_demo_is_whole(on: date) -> None:
     check_summary(found, on)
     check_books(on)
     check_work_waits(on)
+    check_selling()
+    check_renewal(on)
     assert len(steps) > 5
     assert is_loaded()
     owner = User.objects.get(email=OWNER_EMAIL)
@@ -125,3 +129,19 @@ def test_the_demo_is_not_loaded_beside_somebody_else(db: None) -> None:
 
     assert changed(before) == []
     assert not is_loaded()
+
+
+def check_selling() -> None:
+    """Quotes in every state, the deal that leaks with what the match says of it, and a renewal that is due."""
+    states = dict(QuoteVersion.objects.values_list("quote__name", "status"))
+    assert states == {
+        "New office": "draft", "Backup for the plant": "sent", "Microsoft 365 for three years": "accepted",
+    }  # fmt: skip
+    found = {(row.code, row.expected, row.actual) for row in MatchException.objects.filter(status="open")}
+    assert {("term", "3 years", "1 year"), ("billing_frequency", "prepaid", "monthly")} <= found
+    assert Acceptance.objects.get().pdf[:5] == b"%PDF-"
+
+
+def check_renewal(on: date) -> None:
+    ahead = entries(since=on, until=on + timedelta(days=60))
+    assert "renewal" in {entry.kind for entry in ahead if entry.company == "Acme Corp"}

@@ -24,6 +24,7 @@ from counterfoil.companies.models import BillingTerms, Company
 from counterfoil.core.calendar import add_months, month_end, month_start
 from counterfoil.core.errors import DomainError
 from counterfoil.flows.conversion import convert_to_sales_order
+from counterfoil.flows.demo_quotes import sell
 from counterfoil.flows.demo_work import Work, add_users, bill_work, start_work, work_month
 from counterfoil.flows.haas_lease import (
     Lease,
@@ -188,6 +189,8 @@ def load_demo(
         month = add_months(month, 1)
     progress("Work that waits")
     _leave_work(leases, cast, last, now)
+    progress("Quotes, a deal that leaks, a renewal")
+    sell(cast.people, cast.companies, cast.products, on=on, now=now)
     work_month(work, cast.people, last, on)
     return summary(on)
 

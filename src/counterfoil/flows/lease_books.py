@@ -58,7 +58,7 @@ class _Thread:
 
 def leases() -> QuerySet[Agreement]:
     """Agreements for which goods were bought or capitalised, newest first."""
-    bought = PurchaseOrderLine.objects.filter(origin__opportunity=OuterRef("opportunity"))
+    bought = PurchaseOrderLine.objects.filter(origin__opportunity=OuterRef("opportunity"), addition__isnull=True)
     capitalised = Asset.objects.filter(agreement=OuterRef("pk"))
     return (
         Agreement.objects.filter(Exists(bought) | Exists(capitalised)).select_related("company", "type").order_by("-pk")
