@@ -16,7 +16,7 @@ from counterfoil.companies.models import Company
 from counterfoil.core.errors import DomainError
 from counterfoil.platform.audit import trail_of
 from counterfoil.platform.identity import SYSTEM, Role
-from counterfoil.quotes import queries
+from counterfoil.quotes import queries, tasks
 from counterfoil.quotes.commands import (
     NewLine,
     add_section,
@@ -292,6 +292,14 @@ def test_quotes_expire_after_their_last_day(world: World, draft: QuoteVersion) -
     assert expire_quotes(actor=SYSTEM, on=last + timedelta(days=2), now=NOW) == []
 
 
+def test_the_hourly_job_closes_what_has_expired(draft: QuoteVersion) -> None:
+    sent(draft)
+    tasks.expire_quotes(0)  # the quote's last day is long over
+    draft.refresh_from_db()
+    assert draft.status == "expired"
+    assert trail_of(draft.quote)[0].actor_name == "Counterfoil"
+
+
 # -- approval ----------------------------------------------------------------------------------------------------------
 
 
@@ -416,6 +424,7 @@ def statements(version: QuoteVersion) -> int:
 
 def test_the_editor_takes_as_many_queries_for_forty_lines_as_for_one(world: World, draft: QuoteVersion) -> None:
     rule("discount", "5")
+    add(draft, world.server_inventory, "1", "9")
     few = statements(draft)
     for index in range(8):
         add_section(actor=SALES, version_id=draft.pk, title=f"Section {index}")

@@ -175,7 +175,7 @@ def duplicate_quote(
     former = source.quote
     if opportunity_id is None and company_id is None:
         opportunity_id = former.opportunity_id
-    same = _company_id(former, opportunity_id, company_id)
+    same = _same_customer(former, opportunity_id, company_id)
     if not same:
         _refuse_changes(source)
     keeps = same and former.agreement_id is not None
@@ -299,7 +299,7 @@ def _copy_content(source: QuoteVersion, version: QuoteVersion) -> None:
     QuoteLine.objects.bulk_create(copies)
 
 
-def _company_id(former: Quote, opportunity_id: int | None, company_id: int | None) -> bool:
+def _same_customer(former: Quote, opportunity_id: int | None, company_id: int | None) -> bool:
     """Whether a copy is for the customer of the former quote."""
     if former.opportunity is None:
         return False
@@ -492,7 +492,8 @@ def withdraw_quote(*, actor: Actor, version_id: int, now: datetime, reason: str 
         DomainError: ``wrong_state``.
     """
     version = hold_version(version_id)
-    void_approvals(version) if version.status in CHANGEABLE else None
+    if version.status in CHANGEABLE:
+        void_approvals(version)
     return _close(actor, version, VersionStatus.WITHDRAWN, "withdrew", now, reason)
 
 
