@@ -38,6 +38,7 @@ VIEWS = (
     "statements",
     "billing_runs",
     "match",
+    "reconciliation",
     "books",
     "journal",
     "assets",
