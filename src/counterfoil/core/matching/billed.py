@@ -26,6 +26,7 @@ class _Step(NamedTuple):
 
 
 def match_invoices(look: Look, thread: QuoteThread) -> None:
+    """Compare what has been billed, in drafts and closed invoices."""
     steps = {line.id: _steps(look.quote, line, thread.changes) for line in thread.agreements}
     cycles = {line.id: line.billing_cycle for line in thread.agreements}
     orders = {line.id: line for line in thread.orders}

@@ -29,6 +29,7 @@ _DAY: Final = timedelta(days=1)
 
 
 def match_purchases(look: Look, thread: QuoteThread) -> None:
+    """Compare how much was bought, and each purchase order line."""
     if not look.quote.is_usage:
         _bought(look, thread)
     since = {change.start for change in thread.changes}

@@ -27,6 +27,7 @@ class Look:
         self.found: list[Difference] = []
 
     def tolerance(self, measure: Measure, vendor_id: int | None = None) -> Tolerance:
+        """The tolerance of a measure that holds for the line."""
         return self.tolerances.of(measure, vendor_id, self.quote.category_id, self.quote.company_id)
 
     def add(
@@ -41,6 +42,7 @@ class Look:
         line_id: int | None = None,
         expected_leg: str = "quote",
     ) -> None:
+        """Note a difference on the document ``where``."""
         self.found.append(
             Difference(
                 code, expected_leg, leg, expected, actual, message, what_to_do(code, where), *dollars, line_id=line_id
@@ -49,6 +51,7 @@ class Look:
 
 
 def compare_product(look: Look, leg: str, line: AgreementLeg | OrderLeg | InvoiceLeg) -> None:
+    """Products are the same or they are not."""
     quote = look.quote
     if line.product_id != quote.product_id and line.product_id is not None:
         text = f"{quote.label} quotes {quote.product}; {line.label} has {line.product}."
@@ -107,7 +110,7 @@ def compare_start(look: Look, leg: str, label: str, line_id: int, actual: date |
 
 
 def days_match(look: Look, expected: date, actual: date, vendor_id: int | None = None) -> bool:
-    # A percentage of a date means nothing: of days, only the amount counts.
+    """Whether two days are as near as the tolerance allows; a percentage of a date means nothing."""
     tolerance = look.tolerance("days", vendor_id)
     return abs((actual - expected).days) <= (tolerance.amount or _NOTHING)
 
@@ -115,6 +118,7 @@ def days_match(look: Look, expected: date, actual: date, vendor_id: int | None =
 def compare_frequency(
     look: Look, leg: str, label: str, line_id: int, cycle: str, unit_price: Decimal, quantity: Decimal
 ) -> None:
+    """How often it is billed; the dollars are those of the first bill."""
     quote = look.quote
     wanted = quoted_cycle(quote)
     if not wanted or not cycle or cycle == wanted or months_of(cycle) == months_of(wanted):
@@ -128,11 +132,13 @@ def compare_frequency(
 
 
 def in_words(quote: QuoteLeg) -> str:
+    """Product, term and billing frequency as quoted."""
     term = f"{said.term(quote.term)} " if quote.term else ""
     return f"{quote.product} {term}{said.frequency(quote.term, quote.billing_cycle)}"
 
 
 def term_code(quote: QuoteLeg) -> str:
+    """The term; of a line that is quoted for a number of cycles, as long as these."""
     if quote.term or not (quote.cycles and quote.billing_cycle):
         return quote.term
     cycle = Cycle.parse(quote.billing_cycle)

@@ -29,6 +29,7 @@ _DAY: Final = timedelta(days=1)
 
 
 def match_agreements(look: Look, thread: QuoteThread) -> None:
+    """Compare the addition that the line became."""
     first, *others = thread.agreements
     for other in others:
         if other.active and first.active and _overlap(first, other):
@@ -137,6 +138,7 @@ def match_quoted_changes(look: Look, thread: QuoteThread) -> None:
 
 
 def match_orders(look: Look, orders: Sequence[OrderLeg]) -> None:
+    """Compare the sales order lines that the line became."""
     quote, first = look.quote, orders[0]
     if len(orders) > 1:
         if all(line.quantity == quote.quantity for line in orders):
