@@ -16,6 +16,7 @@ from tests.offers import NOW, TODAY, VISITOR, Offer, make_offer, signature
 from tests.world import SALES, VIEWER, World, actor_of
 from typer.testing import CliRunner
 
+from counterfoil.accounting.verification import acceptances_hold
 from counterfoil.agreements.models import Agreement
 from counterfoil.core.canonical import canonical_json, sha256_of
 from counterfoil.core.errors import DomainError
@@ -391,6 +392,7 @@ def test_verification_finds_what_was_tampered_with_in_the_database(offer: Offer)
         with pgtrigger.ignore(*guards), connection.cursor() as cursor:
             cursor.execute(statement, values)
         found = verify_acceptance(Acceptance.objects.get(pk=made.pk))
+        assert found.ok == acceptances_hold().ok
         transaction.savepoint_rollback(point)
         return {check.what for check in found.checks if not check.ok}
 

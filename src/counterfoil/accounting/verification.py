@@ -54,6 +54,8 @@ from counterfoil.platform.database.snapshot import snapshot
 from counterfoil.platform.models import AuditEntry, NumberSequence
 from counterfoil.platform.numbering import number_text
 from counterfoil.procurement.models import PurchaseOrderLine, VendorBill, VendorBillLine, VendorPayment
+from counterfoil.quotes.models import Acceptance
+from counterfoil.quotes.verification import broken_acceptances
 from counterfoil.tax.models import TaxRemittance
 
 NET: Final = Coalesce(Sum("debit") - Sum("credit"), ZERO)
@@ -95,6 +97,7 @@ def _run_all() -> list[Check]:
         serials_match_stock(),
         numbers_have_no_gaps(),
         audit_trail_is_whole(),
+        acceptances_hold(),
     ]
 
 
@@ -560,3 +563,8 @@ def numbers_have_no_gaps() -> Check:
 def audit_trail_is_whole() -> Check:
     """The chain of hashes of the audit trail holds."""
     return no_faults("audit", "The audit trail is whole", AuditEntry.objects.count(), broken_links())
+
+
+def acceptances_hold() -> Check:
+    """The records and signed PDFs of accepted quotes are those that the audit trail knows."""
+    return no_faults("acceptances", "Accepted quotes are as signed", Acceptance.objects.count(), broken_acceptances())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -90,6 +91,14 @@ def verify_acceptance(made: Acceptance) -> Verification:
         accepted_by=made.name,
         audit_entry=entry.seq if entry else None,
     )
+
+
+def broken_acceptances() -> Iterator[str]:
+    """Every acceptance whose record, PDF or place in the audit trail does not hold; signatures are not checked anew."""
+    for made in Acceptance.objects.select_related("version__quote").order_by("pk").iterator(chunk_size=100):
+        record = bytes(made.record)
+        checks = (_record(made, record), _pdf(made, bytes(made.pdf)), *_chain(made, record, _entry_of(made)))
+        yield from (f"{made.version}: {check.says}" for check in checks if not check.ok)
 
 
 def _record(made: Acceptance, record: bytes) -> Check:
