@@ -349,11 +349,11 @@ def propose(candidates: Sequence[Candidate], target: Target) -> Proposal:
 
 
 def _part(aligned: Alignment) -> str:
-    """``17 of 31 days``; with whole periods after the first: ``17 of 31 days and 4 months``."""
-    rest = Period(aligned.first.end, aligned.service.end) if aligned.first.end < aligned.service.end else None
-    if rest is None:
+    """``17 of 31 days``; with whole periods after the first: ``17 of 31 days and 4 months``; else ``5 months``."""
+    if aligned.first.end == aligned.service.end:
         return aligned.share.words
-    months = months_between(rest.start, rest.end)
-    left = (rest.end - add_months(rest.start, months)).days
+    begin = aligned.first.end if aligned.is_shortened else aligned.service.start
+    months = months_between(begin, aligned.service.end)
+    left = (aligned.service.end - add_months(begin, months)).days
     counted = [f"{n} {unit}{'' if n == 1 else 's'}" for n, unit in ((months, "month"), (left, "day")) if n]
-    return f"{aligned.share.words} and {' '.join(counted)}"
+    return " and ".join([*([aligned.share.words] if aligned.is_shortened else []), " ".join(counted)])

@@ -147,7 +147,7 @@ def _entry(day: date, kind: str, group: list[Addition], renewals: dict[int, Quot
         what=_named(group, day),
         to_do=_to_do(kind, day, version.status if version is not None else ""),
         monthly=sum_money(_monthly(addition, day) for addition in group),
-        addition_ids=tuple(addition.pk for addition in group) if kind in (RENEWAL, COTERM, NOTICE) else (),
+        addition_ids=tuple(addition.pk for addition in group) if kind in (RENEWAL, COTERM) else (),
         quote=version.quote.number if version is not None and kind != WINDOW else "",
         quote_id=version.quote_id if version is not None and kind != WINDOW else None,
     )

@@ -313,6 +313,20 @@ def coterm_proposal(
     return propose(candidates, Target(end or common_anniversary(candidates, month, day)))
 
 
+def may_end_together(addition_ids: Sequence[int]) -> list[Addition]:
+    """What the customer of these additions has for a term, on all its agreements: what could end with them.
+
+    Raises:
+        DomainError: as :func:`coterm_proposal`.
+    """
+    company = _additions(addition_ids)[0].agreement.company_id
+    rows = Addition.objects.filter(agreement__company=company, agreement__status=AgreementStatus.ACTIVE)
+    committed = rows.exclude(committed_through=None).select_related("agreement").prefetch_related("changes")
+    chosen = rows.filter(pk__in=addition_ids).select_related("agreement").prefetch_related("changes")
+    found = {addition.pk: addition for addition in [*committed, *chosen] if renewal_day(addition) is not None}
+    return sorted(found.values(), key=lambda addition: (_end_of(addition), addition.pk))
+
+
 @command(roles=SELLERS)
 def propose_coterm(
     *,

@@ -21,8 +21,9 @@ from counterfoil.core.coterm import Proposal
 from counterfoil.core.errors import DomainError
 from counterfoil.flows import renewal_calendar
 from counterfoil.flows.accepted import start_delivered, waiting_lines
+from counterfoil.flows.changes import renewal_day
 from counterfoil.flows.renewal_calendar import KINDS, Entry, entries
-from counterfoil.flows.renewals import coterm_proposal, propose_coterm, propose_renewal
+from counterfoil.flows.renewals import coterm_proposal, may_end_together, propose_coterm, propose_renewal
 from counterfoil.web.actions import actor_of, now, today
 from counterfoil.web.forms import DayField, asked_id, may, parse_day, run_deed
 
@@ -118,7 +119,9 @@ def coterm(request: HttpRequest) -> HttpResponse:
     end = form.cleaned_data["end"] if form.is_bound and form.is_valid() else None
     proposal: Proposal | None = None
     refusal: DomainError | None = None
+    choices: list[Any] = []
     try:
+        choices = [(addition, renewal_day(addition), addition.pk in ids) for addition in may_end_together(ids)]
         proposal = coterm_proposal(addition_ids=ids, end=end)
         if request.method == "POST" and form.is_valid():
             quote = propose_coterm(actor=actor_of(request), on=today(), addition_ids=ids, end=proposal.end)
@@ -128,6 +131,7 @@ def coterm(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "ids": ids,
+        "choices": choices,
         "proposal": proposal,
         "last": proposal.end - timedelta(days=1) if proposal else None,
         "refusal": refusal,
