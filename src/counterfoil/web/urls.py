@@ -39,6 +39,7 @@ VIEWS = (
     "billing_runs",
     "match",
     "reconciliation",
+    "vendor_files",
     "books",
     "journal",
     "assets",

@@ -96,7 +96,7 @@ def imports(request: HttpRequest) -> HttpResponse:
 
 def uploaded(request: HttpRequest) -> tuple[str, bytes]:
     """The file's name and bytes: uploaded, or carried along from its preview."""
-    if "content" in request.POST:
+    if "content" in request.POST and "file" not in request.FILES:
         try:
             return request.POST.get("filename", "")[:200], base64.b64decode(request.POST["content"], validate=True)
         except binascii.Error as error:
