@@ -76,6 +76,7 @@ def test_picking_drawing_and_accepting(page: Page, offer: Offer) -> None:
     page.get_by_label("Premium support").check()
     page.get_by_label("Quantity of Seats").fill("12")
     expect(totals).to_contain_text("640.00")
+    expect(page.locator("#glance")).to_contain_text("640.00")
     expect(page.locator(f"#amount-{offer.lines['seats'].pk}")).to_have_text("240.00")
     page.get_by_label("Quantity of Seats").fill("99")
     expect(totals).to_contain_text("may lie between 5 and 20")
