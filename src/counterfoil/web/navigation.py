@@ -159,6 +159,8 @@ SECTIONS: Final = (
             Item("Accounting periods", "web:periods"),
             Item("Tax codes", "web:tax_codes"),
             Item("Quotes", "web:quote_settings", roles=SALES),
+            Item("Approval rules", "web:approval_rules"),
+            Item("Match rules", "web:match_rules"),
             Item("Billing", "web:billing_settings", roles=FINANCE),
             Item("Documents", "web:document_settings", roles=FINANCE),
             Item("People", "web:users", roles=OWNER),

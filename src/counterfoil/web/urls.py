@@ -40,6 +40,7 @@ VIEWS = (
     "match",
     "reconciliation",
     "vendor_files",
+    "match_rules",
     "books",
     "journal",
     "assets",
@@ -60,6 +61,7 @@ VIEWS = (
     "customer",
     "verify",
     "quote_settings",
+    "approval_rules",
 )
 
 urlpatterns: list[URLPattern] = [
