@@ -7,8 +7,9 @@ from decimal import Decimal
 
 import pytest
 from tests.accepted import TODAY, accepted, bundle, by, convert, m365, of
+from tests.offers import NOW
 from tests.trade import cable
-from tests.world import PROCUREMENT, SALES, World
+from tests.world import FINANCE, PROCUREMENT, SALES, World
 
 from counterfoil.agreements.commands import AdditionInput, add_addition, create_agreement
 from counterfoil.agreements.models import Addition, Agreement, AgreementType
@@ -20,6 +21,7 @@ from counterfoil.core.recurring import bills_due
 from counterfoil.flows.accepted import delivered_on, start_delivered, waiting_lines
 from counterfoil.flows.tasks import start_what_was_delivered
 from counterfoil.inventory.commands import ReceiveLine, ShipLine, receive_purchase_order, ship_order
+from counterfoil.matching.commands import match_everything
 from counterfoil.orders.models import SalesOrder
 from counterfoil.platform.audit import broken_links, trail_of
 from counterfoil.procurement.commands import PurchaseLine, create_purchase_order, send_purchase_order
@@ -315,6 +317,7 @@ def test_a_price_of_the_bundle_itself_is_shared_out_to_the_cent(world: World) ->
     (order,) = convert(version).orders
     amounts = [line.quantity * line.unit_price for line in order.lines.order_by("position")]
     assert [round(amount, 2) for amount in amounts] == [D("30.00"), D("70.00")]
+    assert match_everything(actor=FINANCE, now=NOW).opened == 0, "what was shared out is what was sold"
 
 
 # -- on delivery -------------------------------------------------------------------------------------------------------

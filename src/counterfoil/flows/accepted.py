@@ -292,6 +292,7 @@ def _order(actor: Actor, version: QuoteVersion, lines: Sequence[QuoteLine], on: 
         target=ConversionTarget.SALES_ORDER,
         target_id=order.pk,
         target_number=order.number,
+        converted=lines,
     )
     return order
 

@@ -247,4 +247,5 @@ def record(actor: Actor, agreement: Agreement, lines: Sequence[QuoteLine]) -> No
         target=ConversionTarget.AGREEMENT,
         target_id=agreement.pk,
         target_number=agreement.number,
+        converted=lines,
     )

@@ -26,7 +26,8 @@ from counterfoil.platform.anyof import array_text
 #: Lines that the customer has accepted: of an accepted version, or converted from an opportunity.
 _QUOTES: Final = """
     SELECT q.id, coalesce(k.number, o.number), q.product_id, p.identifier, p.product_class, p.category_id,
-        o.company_id, q.quantity, q.unit_price, q.unit_cost, q.term, q.billing_cycle, q.cycles, q.is_usage,
+        o.company_id, q.quantity, coalesce(c.unit_price, q.unit_price), coalesce(c.unit_cost, q.unit_cost),
+        q.term, q.billing_cycle, q.cycles, q.is_usage,
         q.price_model_id IS NOT NULL, CASE WHEN q.start_policy <> 'on_delivery' THEN q.start_date END, q.align_to,
         coalesce(v.currency, %(currency)s), q.action, coalesce(c.target, '')
     FROM quotes_quoteline q

@@ -643,12 +643,18 @@ class ConversionTarget(models.TextChoices):
 
 
 class LineConversion(models.Model):
-    """That a quote line was converted, once, and to what. A converted line is locked."""
+    """That a quote line was converted, once, and to what. A converted line is locked.
+
+    A component of a bundle takes its share of the bundle's own price and cost along: ``unit_price`` and ``unit_cost``
+    are then what it was converted at; they are empty where it is the line's own.
+    """
 
     line = models.OneToOneField(QuoteLine, on_delete=models.PROTECT, related_name="conversion")
     target = models.CharField(max_length=12, choices=ConversionTarget.choices)
     target_id = models.BigIntegerField()
     target_number = models.CharField(max_length=15)
+    unit_price = price_field(null=True, blank=True)
+    unit_cost = price_field(null=True, blank=True)
     converted_at = models.DateTimeField()
     converted_by = models.CharField(max_length=200)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -429,20 +429,31 @@ def _refuse_converted(lines: Sequence[QuoteLine]) -> None:
 
 @command(roles=SELLERS)
 def record_conversion(
-    *, actor: Actor, opportunity_id: int, line_ids: Sequence[int], target: str, target_id: int, target_number: str
+    *,
+    actor: Actor,
+    opportunity_id: int,
+    line_ids: Sequence[int],
+    target: str,
+    target_id: int,
+    target_number: str,
+    converted: Iterable[QuoteLine] = (),
 ) -> list[LineConversion]:
     """Note what quote lines became, which locks them; an open opportunity is won by it.
+
+    ``converted`` are the lines as they were converted, where price or cost was not the signed line's own.
 
     Raises:
         DomainError: as :func:`lock_for_conversion`.
     """
     opportunity, lines = lock_for_conversion(opportunity_id, line_ids)
+    at = {line.pk: (line.unit_price, line.unit_cost) for line in converted}
     conversions = LineConversion.objects.bulk_create(
         LineConversion(
             line=line,
             target=target,
             target_id=target_id,
             target_number=target_number,
+            **_converted_at(line, *at.get(line.pk, (line.unit_price, line.unit_cost))),
             converted_at=Now(),
             converted_by=actor.name,
         )
@@ -456,3 +467,9 @@ def record_conversion(
     if opportunity.status == OpportunityStatus.OPEN:
         _set_status(actor, opportunity, OpportunityStatus.WON, "won")
     return conversions
+
+
+def _converted_at(line: QuoteLine, unit_price: Decimal, unit_cost: Decimal) -> dict[str, Decimal]:
+    """Price and cost a line was converted at, as far as they are not its own."""
+    given = {"unit_price": unit_price, "unit_cost": unit_cost}
+    return {name: value for name, value in given.items() if value != getattr(line, name)}
