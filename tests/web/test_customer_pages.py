@@ -153,6 +153,10 @@ def test_pressing_twice_shows_the_receipt_and_accepts_once(client: Client, offer
         ({"email": "nobody"}, "valid email"),
         ({"seen": "1.00 1.00 1.00"}, "not those you saw"),
         ({"seen": ""}, "not those you saw"),
+        ({"seen": "sNaN 1 1"}, "not those you saw"),
+        ({"take": "9" * 5000, "seen": ""}, "not those you saw"),
+        ({"version": "9" * 5000, "seen": ""}, "not those you saw"),
+        ({"name": "J" * 100_000}, "At most 100 characters"),
         ({"choose-Support": ""}, "Choose one of"),
     ],
 )

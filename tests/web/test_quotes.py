@@ -10,9 +10,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from tests.web.pages import sign_in
-from tests.world import World
+from tests.world import SALES, World
 
 from counterfoil.platform.identity import Role
+from counterfoil.quotes.commands import update_version
 from counterfoil.quotes.models import ApprovalRule, Quote, QuoteLine, QuoteSection, QuoteVersion
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +59,21 @@ def test_a_line_is_added_changed_and_its_figures_come_back(seller: Client, world
     assert 'id="quote-totals"' in said
     status, _ = cell(seller, line, discount="")
     assert (status, line.unit_price) == (200, D(150))
+
+
+def test_a_change_sends_the_lines_whose_figures_it_moves_and_no_others(seller: Client, world: World) -> None:
+    quote = new_quote(seller)
+    first, second, lease = (add(seller, quote, each.pk) for each in (*(world.server_noninventory,) * 2, world.lease))
+    for line in (first, second):
+        cell(seller, line, list_price="1000")
+
+    _, said = cell(seller, first, description="Server in the cellar")
+    assert [f"sums-{line.pk}" in said for line in (first, second, lease)] == [True, False, False]
+    version = quote.versions.get()
+    update_version(actor=SALES, version_id=version.pk, discount_kind="amount", discount_value=D(100))
+    _, said = cell(seller, first, quantity="3")  # a larger part of the discount by amount falls on it
+    assert [f"sums-{line.pk}" in said for line in (first, second, lease)] == [True, True, False]
+    assert seller.post(reverse("web:quote_line_cell", args=[quote.pk, 0]), {"quantity": "1"}).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from counterfoil.core.canonical import sha256_of
 from counterfoil.core.errors import DomainError
@@ -94,7 +94,8 @@ class Seen:
             one_time, monthly, whole_term = (Decimal(part) for part in text.split())
         except (ValueError, ArithmeticError):
             return None
-        return cls(one_time, monthly, whole_term)
+        finite = one_time.is_finite() and monthly.is_finite() and whole_term.is_finite()
+        return cls(one_time, monthly, whole_term) if finite else None
 
     def __str__(self) -> str:
         return f"{self.one_time} {self.monthly} {self.whole_term}"
@@ -206,6 +207,11 @@ def _check(signature: Signature) -> None:
     for field, words_for in (("name", "your name"), ("title", "your title"), ("email", "your e-mail address")):
         if not getattr(signature, field).strip():
             raise DomainError("required", f"Enter {words_for}.", field=field)
+    for field, value in (
+        ("name", signature.name), ("title", signature.title), ("email", signature.email),
+        ("customer_po", signature.customer_po), ("signature", signature.value),
+    ):  # fmt: skip
+        _refuse_too_long(field, value.strip())
     if not signature.consent:
         raise DomainError("required", "Tick that you accept the quote.", field="consent")
     if signature.kind not in SignatureKind.values:
@@ -215,6 +221,13 @@ def _check(signature: Signature) -> None:
         raise DomainError("required", "Type your name as signature.", field="signature")
     if signature.kind == SignatureKind.DRAWN and not STROKES.fullmatch(value):
         raise DomainError("required", "Draw your signature.", field="signature")
+
+
+def _refuse_too_long(field: str, value: str) -> None:
+    """Before all of it is set on paper."""
+    most = cast(int, cast(Any, Acceptance._meta.get_field(field)).max_length)
+    if len(value) > most:
+        raise DomainError("invalid", f"At most {most:,} characters may stand here.", field=field)
 
 
 def _signed(link: QuoteLink, signature: Signature, visitor: Visitor, verified: bool, now: datetime) -> Signed:

@@ -147,6 +147,25 @@ def newest_version(quote_id: int) -> QuoteVersion | None:
     return None if pk is None else version(pk)
 
 
+#: What the figures of a line follow from: quantity, price before and after discounts, the shortened first period.
+Figures = tuple[Decimal, Decimal, Decimal, Decimal | None]
+
+
+def newest_figures(quote_id: int) -> dict[int, Figures]:
+    """Those of the lines of the newest version, by the line's id: to tell afterwards which of them a change moved."""
+    newest = QuoteVersion.objects.filter(quote_id=quote_id).order_by("-number").values("pk")[:1]
+    rows = QuoteLine.objects.filter(version=newest)
+    return {pk: tuple(rest) for pk, *rest in rows.values_list("pk", *_FIGURES)}  # type: ignore[misc]
+
+
+def figures_of(line: QuoteLine) -> Figures:
+    """Those of one line as it stands."""
+    return line.quantity, line.list_price, line.unit_price, line.first_amount
+
+
+_FIGURES: Final = ("quantity", "list_price", "unit_price", "first_amount")
+
+
 @dataclass(frozen=True, slots=True)
 class EditorRow:
     """A line in the editor: what was entered, what it comes to, and what staff alone see.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -111,14 +111,19 @@ def _picks(sent: QueryDict, view: CustomerQuote) -> Picks:
         DomainError: ``invalid``, ``required`` for a quantity that is no number.
     """
     options = [name for name in sent if name == "take" or name.startswith("choose-")]
-    selected = {int(value) for name in options for value in sent.getlist(name) if value.isdecimal()}
+    selected = {_key(value) for name in options for value in sent.getlist(name)} - {None}
     quantities = {}
     for section in view.sections:
         for line in section.lines:
             name = f"quantity-{line.key}"
             if line.quantity_min is not None and name in sent:
                 quantities[line.key] = parse_decimal(str(sent[name]), name, places=6, digits=9)
-    return Picks(frozenset(selected), quantities)
+    return Picks(frozenset(cast(set[int], selected)), quantities)
+
+
+def _key(text: str) -> int | None:
+    """The key of a record, out of what a form says."""
+    return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
 def _base(request: HttpRequest) -> str:
@@ -210,7 +215,7 @@ def accept(request: HttpRequest, token: str) -> HttpResponse:
     """Accept what is on the page. Refused, it is shown again as it was filled in; repeated, its receipt."""
     link, version = _open(request, token)
     sent, actor = request.POST, customer_of(link, request.POST.get("name", ""))
-    version_id = int(sent["version"]) if sent.get("version", "").isdecimal() else version.pk
+    version_id = _key(sent.get("version", "")) or version.pk
     picks = None
     try:
         if version.status in WITH_CUSTOMER:

@@ -34,7 +34,7 @@ from counterfoil.quotes.models import (
     VersionStatus,
 )
 from counterfoil.quotes.pricing import lines_of, price_version
-from counterfoil.quotes.queries import Editor, editor_of, newest_version
+from counterfoil.quotes.queries import Editor, Figures, editor_of, figures_of, newest_figures, newest_version
 from counterfoil.web.actions import actor_of, today
 from counterfoil.web.forms import ChoiceOf, DayField, PageForm, PriceField, QuantityField, may, posted
 from counterfoil.web.quote_rows import section_views
@@ -122,10 +122,18 @@ def _all_lines(request: HttpRequest, pk: int, *, then: dict[str, Any] | None = N
     return response
 
 
-def _changed(request: HttpRequest, pk: int, cleared: str) -> HttpResponse:
-    """What a changed value leads to: sums and words of lines, sums of sections, totals."""
+def _changed(
+    request: HttpRequest, pk: int, cleared: str, before: dict[int, Figures], line_id: int | None = None
+) -> HttpResponse:
+    """What a changed value leads to: sums and words of the line and of those with other figures than before, sums of
+    sections, totals."""
     context = editor_context(request, _version(pk))
-    rows = [row for section in context["sections"] for row in section.lines]
+    rows = [
+        row
+        for section in context["sections"]
+        for row in section.lines
+        if row.line.pk == line_id or before.get(row.line.pk) != figures_of(row.line)
+    ]
     return render(request, "web/quotes/includes/changed.html", {**context, "rows": rows, "cleared": cleared})
 
 
@@ -139,14 +147,16 @@ def _refused(request: HttpRequest, place: str, refusal: DomainError) -> HttpResp
 @require_GET
 def catalog(request: HttpRequest, pk: int) -> HttpResponse:
     """Products and their offers for what was typed."""
-    rows = list(products(search=request.GET.get("q", ""), active=True)[:MOST_FOUND])
+    typed = request.GET.get("q", "")
+    rows = list(products(search=typed, active=True)[:MOST_FOUND])
     sold_by: dict[int, list[dict[str, Any]]] = {}
     for offer in in_effect(offers(active=True), today()).filter(product__in=rows):
         shown = {"offer": offer, "words": offer_words(offer.term, offer.billing_cycle)}
         sold_by.setdefault(offer.product_id, []).append(shown)
     found = [(row, sold_by.get(row.pk, [])) for row in rows]
     add_url = reverse("web:quote_line_add", args=[pk])
-    return render(request, "web/quotes/includes/catalog.html", {"found": found, "add_url": add_url})
+    context = {"found": found, "add_url": add_url, "typed": typed}
+    return render(request, "web/quotes/includes/catalog.html", context)
 
 
 @require_POST
@@ -179,18 +189,21 @@ def _optional_id(request: HttpRequest, name: str) -> int | None:
 
 def line_cell(request: HttpRequest, pk: int, line_id: int) -> HttpResponse:
     """GET: everything about a line, to be changed. POST: one or more values of it."""
-    version = _version(pk)
-    line = _line(version, line_id)
     if request.method != "POST":
+        version = _version(pk)
+        line = _line(version, line_id)
         form = DetailsForm(initial=_initial(line))
         form.suit(version, line)
         return _details(request, version, line, form)
+    before = newest_figures(pk)
+    if line_id not in before:
+        raise Http404
     place = f"error-{line_id}"
     try:
         commands.update_version_line(actor=actor_of(request), line_id=line_id, **_values(request))
     except DomainError as refusal:
         return _refused(request, place, refusal)
-    return _changed(request, pk, place)
+    return _changed(request, pk, place, before, line_id)
 
 
 def _values(request: HttpRequest) -> dict[str, Any]:
@@ -345,7 +358,7 @@ def line_remove(request: HttpRequest, pk: int, line_id: int) -> HttpResponse:
 @require_POST
 def order(request: HttpRequest, pk: int) -> HttpResponse:
     """Put the lines in the order sent, ``5:2,7:2,6:``: each with its section."""
-    version = _version(pk)
+    version, before = _version(pk), newest_figures(pk)
     places: dict[int, int | None] = {}
     for part in request.POST.get("order", "").split(","):
         line, _, section = part.partition(":")
@@ -363,7 +376,7 @@ def order(request: HttpRequest, pk: int) -> HttpResponse:
         response = _all_lines(request, pk, then={"counterfoil:toast": {"text": refusal.message, "level": "error"}})
         response["HX-Retarget"], response["HX-Reswap"] = "#quote-lines", "innerHTML"
         return response
-    return _changed(request, pk, "")
+    return _changed(request, pk, "", before)
 
 
 # -- sections ----------------------------------------------------------------------------------------------------------
@@ -383,7 +396,7 @@ def section(request: HttpRequest, pk: int, section_id: int) -> HttpResponse:
     version, sent = _version(pk), request.POST
     if not version.sections.filter(pk=section_id).exists():
         raise Http404
-    place = f"section-error-{section_id}"
+    before, place = newest_figures(pk), f"section-error-{section_id}"
     values: dict[str, Any] = {}
     try:
         if "title" in sent:
@@ -393,7 +406,7 @@ def section(request: HttpRequest, pk: int, section_id: int) -> HttpResponse:
         commands.update_section(actor=actor_of(request), section_id=section_id, **values)
     except DomainError as refusal:
         return _refused(request, place, refusal)
-    return _changed(request, pk, place)
+    return _changed(request, pk, place, before)
 
 
 @require_POST

@@ -88,8 +88,27 @@
       (choices[at - 1] ?? $("input", box)).focus();
     } else if (event.key === "Enter" && event.target.matches("input")) {
       event.preventDefault();
-      choices[0]?.click();
+      wanted = event.target.value;
+      addWanted();
     }
+  });
+
+  /* Enter adds the first of what is found for the text as it stands; pressed sooner, it waits for the answer. */
+  let wanted = null;
+
+  function addWanted() {
+    const found = $("#catalog-results [data-typed]");
+    if (wanted === null || found?.dataset.typed !== wanted) return;
+    wanted = null;
+    $("[data-add]", found)?.click();
+  }
+
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.detail.target?.id === "catalog-results") addWanted();
+  });
+
+  document.addEventListener("input", (event) => {
+    if (event.target.id === "catalog-search") wanted = null;
   });
 
   /* Which section a line is added to: the one worked on last. */
