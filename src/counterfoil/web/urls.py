@@ -20,6 +20,7 @@ VIEWS = (
     "agreement_status",
     "renewals",
     "agreement_changes",
+    "agreement_quotes",
     "agreements",
     "coverage",
     "usage",
