@@ -106,3 +106,14 @@ def test_a_reconciliation_stands_on_the_board_until_it_is_mended(world: World) -
     mended = datetime(2026, 4, 3, tzinfo=UTC)
     fix_line(actor=SALES, exception_id=exception.pk, effective_date=date(2026, 3, 1), now=mended)
     assert (leak_totals().open, leak_totals().mended) == (of(0, 0, 0), of(1, 44, 44))
+
+
+def test_what_is_found_in_the_evening_counts_on_that_day(world: World) -> None:
+    """Half past nine in New York on the last of March is April in UTC."""
+    evening = datetime(2026, 4, 1, 1, 30, tzinfo=UTC)
+    MatchException.objects.create(
+        key="evening", kind="quote", code="term", monthly=10, over_term=120, message="-", found_at=evening
+    )
+    (march,) = leaks_over_months(through=date(2026, 3, 31), months=1)
+    assert march.found == march.open == of(1, 10, 120)
+    assert leak_totals(since=date(2026, 4, 1)).found == of(0, 0, 0)

@@ -101,5 +101,9 @@ def currency() -> str:
 
 def local_date(now: datetime) -> date:
     """What day it is for the MSP at the instant ``now`` (aware)."""
-    settings = msp_settings()
-    return now.astimezone(ZoneInfo(settings.time_zone)).date()
+    return now.astimezone(time_zone()).date()
+
+
+def time_zone() -> ZoneInfo:
+    """The MSP's, which decides what day it is."""
+    return ZoneInfo(msp_settings().time_zone)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 from django.db.models import Count, Q, QuerySet, Sum
 from django.db.models.functions import TruncMonth
 
+from counterfoil.companies.queries import time_zone
 from counterfoil.core.calendar import add_months, month_start
 from counterfoil.core.money import ZERO
 from counterfoil.matching.models import ExceptionStatus, MatchException
@@ -153,7 +154,7 @@ def leaks_over_months(
 ) -> list[LeakMonth]:
     """The last ``months`` months with that of the day ``through``, oldest first; a month without any is all zeros.
 
-    Months are those of UTC. What is open at a month's end was found by then and not settled by then.
+    Months are those of the MSP's time zone. What is open at a month's end was found by then and not settled by then.
     """
     first = add_months(month_start(through), 1 - months)
     rows = _exceptions(None, through, kind, company_id, vendor_id).filter(AT_STAKE)
@@ -185,9 +186,9 @@ def _exceptions(
 ) -> QuerySet[MatchException]:
     rows = MatchException.objects.all()
     if since is not None:
-        rows = rows.filter(found_at__gte=datetime.combine(since, time.min, UTC))
+        rows = rows.filter(found_at__gte=datetime.combine(since, time.min, time_zone()))
     if through is not None:
-        rows = rows.filter(found_at__lte=datetime.combine(through, time.max, UTC))
+        rows = rows.filter(found_at__lte=datetime.combine(through, time.max, time_zone()))
     for name, value in (("kind", kind), ("company", company_id), ("vendor", vendor_id)):
         if value:
             rows = rows.filter(**{name: value})
@@ -213,7 +214,7 @@ def _by_status() -> dict[str, Any]:
 
 def _in_months(rows: QuerySet[MatchException], when: str) -> dict[date, Dollars]:
     """Count and dollars by the month of an instant."""
-    by_month = rows.order_by().annotate(month=TruncMonth(when, tzinfo=UTC)).values("month")
+    by_month = rows.order_by().annotate(month=TruncMonth(when, tzinfo=time_zone())).values("month")
     return {row["month"].date(): _dollars(row, "all") for row in by_month.annotate(**_sums("all", Q()))}
 
 
