@@ -351,7 +351,7 @@ def delete_column_mapping(*, actor: Actor, column_mapping_id: int) -> None:
     mapping.delete()
 
 
-@command(roles=())
+@command(roles=(Role.OWNER,))
 def install_column_mappings(*, actor: Actor) -> list[ColumnMapping]:
     """Save the ready mappings that are not there yet, and bring those that are up to date."""
     rows = [

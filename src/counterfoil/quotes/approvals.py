@@ -34,6 +34,8 @@ from counterfoil.quotes.pricing import price_version
 
 SELLERS: Final = (Role.SALES,)
 OWNERS: Final = (Role.OWNER,)
+#: Who can be named by a rule; a viewer reads and decides nothing.
+APPROVERS: Final = (Role.SALES, Role.PROCUREMENT, Role.FINANCE)
 
 refuse_as("approval_asked_once_for_a_content", "conflict", "Somebody else has just asked for approval.")
 
@@ -215,7 +217,7 @@ def _asked(version: QuoteVersion, found: Finding, digest: str, actor: Actor, now
     )
 
 
-@command(roles=STAFF)
+@command(roles=APPROVERS)
 def approve_quote(*, actor: Actor, approval_id: int, now: datetime, comment: str = "") -> Approval:
     """Approve what one rule asks for. Nobody approves what they asked for themselves, but the owner.
 
@@ -226,7 +228,7 @@ def approve_quote(*, actor: Actor, approval_id: int, now: datetime, comment: str
     return _answer(actor, approval_id, ApprovalStatus.APPROVED, "approved", now, comment)
 
 
-@command(roles=STAFF)
+@command(roles=APPROVERS)
 def reject_quote(*, actor: Actor, approval_id: int, now: datetime, comment: str) -> Approval:
     """Say no, and why: the version is a draft again.
 
