@@ -163,6 +163,18 @@ def test_we_29_holds_the_purchase_and_the_invoice(world: World) -> None:
     assert reasons(thread.addition.agreement) == [billed_wrong]
     assert "3 years prepaid" in billed_wrong
     assert "bills monthly" in billed_wrong
+    assert bought_wrong.endswith("(12,000.00 over the term).")  # the two years nobody has promised: 25 x 480
+    assert "over the term)." in billed_wrong
+
+
+def test_what_is_held_for_follows_the_exception(world: World) -> None:
+    thread = the_example(world)
+    match(thread.quote)
+    PurchaseOrderLine.objects.filter(pk=thread.purchase.pk).update(term="month:1", billing_cycle="month:1")
+    match(thread.quote)
+    said = " ".join(reasons(thread.order))
+    assert "buys 1 month" in said
+    assert "buys 1 year" not in said
 
 
 def test_a_thread_beside_each_other_shows_where_it_differs(world: World) -> None:

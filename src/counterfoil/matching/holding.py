@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
 
 from counterfoil.core.matching import CATALOGUE
+from counterfoil.core.money import format_money
 from counterfoil.matching.models import HoldRule
 from counterfoil.platform.anyof import array_text
 from counterfoil.platform.holds import set_holds
@@ -54,13 +56,13 @@ def hold_codes() -> HoldCodes:
     )
 
 
-#: Open exceptions of documents, by the label of the document: its id, the exception's key, words, hint and id.
+#: Open exceptions of documents, by the label of the document: its id, the exception's key, words, hint, dollars and id.
 #: A purchase order and an invoice are held as drafts. A bill is held by what it bills otherwise than was ordered or has
 #: arrived, and by what was ordered otherwise than quoted; a draft invoice by its own lines, and by the agreements and
 #: orders that it bills; an agreement with the one that it is billed with.
 _HOLDING: Final = {
     PURCHASE_ORDER: """
-        SELECT o.id, e.key, e.message, e.what_to_do, e.id
+        SELECT o.id, e.key, e.message, e.what_to_do, e.monthly, e.over_term, e.id
         FROM procurement_purchaseorder o
         JOIN procurement_purchaseorderline l ON l.purchase_order_id = o.id
         JOIN matching_matchexception e ON e.purchase_order_line_id = l.id
@@ -68,7 +70,7 @@ _HOLDING: Final = {
             AND e.actual_leg = 'purchase'
     """,
     VENDOR_BILL: """
-        SELECT DISTINCT b.bill_id, e.key, e.message, e.what_to_do, e.id
+        SELECT DISTINCT b.bill_id, e.key, e.message, e.what_to_do, e.monthly, e.over_term, e.id
         FROM procurement_vendorbillline b
         JOIN matching_matchexception e ON (
             e.bill_line_id = b.id OR (e.bill_line_id IS NULL AND e.purchase_order_line_id = b.purchase_order_line_id)
@@ -76,7 +78,7 @@ _HOLDING: Final = {
         WHERE b.bill_id = ANY(%s) AND e.code = ANY(%s) AND e.status = 'open' AND e.kind IN ('quote', 'purchase')
     """,
     INVOICE: """
-        SELECT DISTINCT i.id, e.key, e.message, e.what_to_do, e.id
+        SELECT DISTINCT i.id, e.key, e.message, e.what_to_do, e.monthly, e.over_term, e.id
         FROM billing_invoice i
         JOIN billing_invoiceline l ON l.invoice_id = i.id
         JOIN matching_matchexception e
@@ -86,7 +88,7 @@ _HOLDING: Final = {
             AND e.actual_leg IN ('agreement', 'order', 'invoice')
     """,
     AGREEMENT: """
-        SELECT DISTINCT t.id, e.key, e.message, e.what_to_do, e.id
+        SELECT DISTINCT t.id, e.key, e.message, e.what_to_do, e.monthly, e.over_term, e.id
         FROM agreements_agreement t
         JOIN agreements_agreement g ON g.id = t.id OR g.parent_id = t.id
         JOIN agreements_addition a ON a.agreement_id = g.id
@@ -145,5 +147,12 @@ def _refresh(label: str, ids: set[int], codes: tuple[str, ...]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_HOLDING[label], [array_text(ids), list(codes)])
         rows = sorted(cursor.fetchall(), key=lambda row: row[-1])
-    wanted = {(row[0], row[1]): {"reason": row[2], "hint": row[3]} for row in rows}
+    wanted = {(row[0], row[1]): {"reason": with_dollars(row[2], row[4], row[5]), "hint": row[3]} for row in rows}
     set_holds(label, SOURCE, wanted, ids)
+
+
+def with_dollars(message: str, monthly: Decimal, over_term: Decimal) -> str:
+    """The words of a difference, and what it costs as long as nobody mends it."""
+    dollars = [f"{format_money(monthly)} a month"] if monthly else []
+    dollars += [f"{format_money(over_term)} over the term"] if over_term else []
+    return f"{message.rstrip('.')} ({', '.join(dollars)})." if dollars else message

@@ -89,6 +89,10 @@ def set_holds(label: str, source: str, wanted: dict[tuple[int, str], dict[str, A
     gone = [hold.pk for key, hold in there.items() if key not in wanted]
     if gone:
         Hold.objects.filter(pk__in=gone).update(released_at=timezone.now())
+    for key, hold in there.items():
+        words = wanted.get(key, {})
+        if any(getattr(hold, name) != value for name, value in words.items()):
+            Hold.objects.filter(pk=hold.pk).update(**words)  # still for that reason, in other words or dollars
     Hold.objects.bulk_create(
         [
             Hold(label=label, object_id=pk, source=source, key=key, placed_at=timezone.now(), **words)
