@@ -50,7 +50,7 @@ def test_literals_and_nesting_as_in_section_3_2_4() -> None:
 
 @pytest.mark.parametrize("value", [0.1, 1e30, Decimal("1.50"), date(2026, 1, 1), {1: "x"}, b"x", LARGEST + 1, "\ud800"])
 def test_what_has_no_one_form_is_refused(value: Any) -> None:
-    with pytest.raises(ValueError, match="form|text|exactly|surrogate"):
+    with pytest.raises(ValueError, match=r"form|text|exactly|surrogate"):
         canonical_json({"amount": [value]})
 
 

@@ -272,7 +272,8 @@ def _purchase(found: Lineage, lines: list[PurchaseOrderLine]) -> ThreadEvent:
 def _sold_at_cost(line: PurchaseOrderLine) -> Decimal:
     """What it was expected to cost when it was sold."""
     sold: SalesOrderLine | Addition | None = line.order_line or line.addition
-    return line.unit_cost if sold is None else sold.unit_cost
+    cost: Decimal = line.unit_cost if sold is None else sold.unit_cost
+    return cost
 
 
 def _by_hand(found: Lineage, lines: Iterable[Any], noun: str) -> list[str]:

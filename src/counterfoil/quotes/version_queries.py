@@ -155,7 +155,7 @@ def newest_figures(quote_id: int) -> dict[int, Figures]:
     """Those of the lines of the newest version, by the line's id: to tell afterwards which of them a change moved."""
     newest = QuoteVersion.objects.filter(quote_id=quote_id).order_by("-number").values("pk")[:1]
     rows = QuoteLine.objects.filter(version=newest)
-    return {pk: tuple(rest) for pk, *rest in rows.values_list("pk", *_FIGURES)}  # type: ignore[misc]
+    return {pk: tuple(rest) for pk, *rest in rows.values_list("pk", *_FIGURES)}
 
 
 def figures_of(line: QuoteLine) -> Figures:
