@@ -19,6 +19,7 @@ from counterfoil.catalog.models import Category, Product
 from counterfoil.core.errors import DomainError
 from counterfoil.core.recurring import bills_due
 from counterfoil.flows.accepted import delivered_on, start_delivered, waiting_lines
+from counterfoil.flows.conversion import convert_to_sales_order
 from counterfoil.flows.tasks import start_what_was_delivered
 from counterfoil.inventory.commands import ReceiveLine, ShipLine, receive_purchase_order, ship_order
 from counterfoil.matching.commands import match_everything
@@ -352,6 +353,53 @@ def test_what_begins_on_delivery_waits_for_the_goods(world: World) -> None:
     assert agreement.type == world.haas
     assert agreement.additions.get().origin == lines_of(version)[1]
     assert start_delivered(actor=SALES, on=date(2026, 3, 1)) == []
+
+
+def test_converting_again_begins_nothing_before_its_delivery(world: World) -> None:
+    lease = of(world.lease, 1, "150", unit_cost=D(0), billing_cycle="month:1", cycles=36, start_policy="on_delivery")
+    version = accepted(world, [of(world.server_inventory, 1), lease])
+    assert convert(version).waiting == convert(version).waiting == (lines_of(version)[1],)
+    assert not Agreement.objects.exists()
+
+
+def test_a_component_that_begins_on_delivery_has_its_share_of_the_bundles_price(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monthly = {"billing_cycle": "month:1", "cycles": 36}
+    lease = of(world.lease, 1, "0", unit_cost=D(0), start_policy="on_delivery", **monthly)
+    version = accepted(
+        world,
+        [of(world.server_inventory, 1), of(bundle(world, world.lease), 1, "99", **monthly), lease],
+        components=[(1, 2)],
+    )
+    assert convert(version).agreements == ()
+    monkeypatch.setattr("counterfoil.flows.accepted.delivered_on", lambda _: date(2026, 1, 20))
+    (agreement,) = start_delivered(actor=SALES, on=date(2026, 2, 1))
+    assert agreement.additions.get().unit_price == D(99)
+    assert not quotes.unconverted_lines(version.quote.opportunity_id or 0).exists()
+
+
+def test_a_component_kept_for_later_has_its_share_when_it_is_ordered(world: World) -> None:
+    cables, work = cable(world), service(world)
+    version = accepted(
+        world,
+        [of(bundle(world, cables, work), 1, "100"), of(cables, 1, "300"), of(work, 1, "100")],
+        components=[(0, 1), (0, 2)],
+    )
+    done = convert(version)
+    assert done.orders[0].lines.get().unit_price == D(375)
+    order = convert_to_sales_order(
+        actor=SALES, opportunity_id=version.quote.opportunity_id or 0, line_ids=[done.kept[0].pk], on=TODAY
+    )
+    assert order.lines.get().unit_price == D(125)
+    assert match_everything(actor=FINANCE, now=NOW).opened == 0
+
+
+def test_a_price_that_no_component_can_take_is_kept(world: World) -> None:
+    cables = cable(world)
+    kit = of(bundle(world, cables), 1, "20", billing_cycle="month:1")
+    version = accepted(world, [kit, of(cables, 1, "9")], components=[(0, 1)])
+    assert convert(version).kept == (lines_of(version)[0],)
 
 
 def test_without_goods_there_is_nothing_to_wait_for(world: World) -> None:

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from fractions import Fraction
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from django.db.models import QuerySet
 
@@ -22,12 +21,13 @@ from counterfoil.billing.special import NewLine, create_invoice
 from counterfoil.catalog.models import ProductClass
 from counterfoil.catalog.policies import GOODS
 from counterfoil.core.errors import DomainError
-from counterfoil.core.money import allocate, extend, round_to
 from counterfoil.core.states import words
+from counterfoil.flows.bundles import bundles_of, record_bundles, share_out
 from counterfoil.flows.changes import apply_change
 from counterfoil.flows.recurring_lines import Recurring, convert_recurring, customer_po, when
 from counterfoil.orders.commands import OrderLineInput, create_sales_order
 from counterfoil.orders.models import SalesOrder, SalesOrderLine
+from counterfoil.orders.queries import Progress
 from counterfoil.orders.queries import lines as order_lines
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command
@@ -46,8 +46,10 @@ from counterfoil.quotes.models import (
 from counterfoil.quotes.pricing import price_version
 from counterfoil.quotes.routing import AGREEMENT, SALES_ORDER, conversion_rules, rule_for
 
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
 _EVERY_ROLE: Final = frozenset({Role.OWNER})
-_PRICE_PLACES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +107,18 @@ def convert_version(*, actor: Actor, version_id: int, on: date) -> Converted:
         return Converted()
     lock_for_conversion(lines[0].opportunity_id or 0, [line.pk for line in lines])
     rules = list(conversion_rules())
-    lines, bundles = _without_bundles(lines)
+    share_out(lines)
+    bundles = {bundle.head.pk: bundle for bundle in bundles_of([version_id])}
+    unsold = [line for line in lines if line.pk in bundles and not bundles[line.pk].is_sold_in_parts]
+    lines = [line for line in lines if line.pk not in bundles]
     changes = [line for line in lines if line.action != LineAction.NEW]
     new = [line for line in lines if line.action == LineAction.NEW]
     routed = [(line, rule_for(line, rules)) for line in new]
     ordered = [line for line, rule in routed if rule is not None and rule.target == SALES_ORDER]
     recurring = [(line, rule) for line, rule in routed if rule is not None and rule.target == AGREEMENT]
-    waiting = [line for line, _ in recurring if _waits(line, ordered)]
-    kept = [line for line, rule in routed if rule is None or rule.target not in (AGREEMENT, SALES_ORDER)]
+    goods = any(line.product.product_class in GOODS for line in ordered) or _goods_of(version_id).exists()
+    waiting = [line for line, _ in recurring if goods and line.start_policy == StartPolicy.ON_DELIVERY]
+    kept = unsold + [line for line, rule in routed if rule is None or rule.target not in (AGREEMENT, SALES_ORDER)]
 
     agreements: dict[int, Agreement] = {}
     for line in changes:
@@ -122,7 +128,7 @@ def convert_version(*, actor: Actor, version_id: int, on: date) -> Converted:
     for agreement in convert_recurring(actor, version, begun, on):
         agreements[agreement.pk] = agreement
     order = _order(actor, version, ordered, on) if ordered else None
-    _record_bundles(actor, bundles)
+    record_bundles(actor, [version_id])
     deposit = _deposit(actor, version, order, next(iter(agreements.values()), None), on)
     _say(actor, version, agreements.values(), order, deposit, waiting, kept)
     return Converted(tuple(agreements.values()), (order,) if order else (), deposit, tuple(waiting), tuple(kept))
@@ -176,12 +182,6 @@ def _recurring(line: QuoteLine, rule: ConversionRule, on: date) -> Recurring:
     return Recurring(line, *when(line, on), rule)
 
 
-def _waits(line: QuoteLine, ordered: Sequence[QuoteLine]) -> bool:
-    """Whether a line begins when something is delivered that has not been."""
-    is_goods = any(other.product.product_class in GOODS for other in ordered)
-    return line.start_policy == StartPolicy.ON_DELIVERY and is_goods
-
-
 def waiting_lines(version_id: int | None = None) -> QuerySet[QuoteLine]:
     """Accepted recurring lines that begin when the goods of their quote are delivered, and have not begun."""
     rows = QuoteLine.objects.filter(
@@ -200,13 +200,16 @@ def delivered_on(version_id: int) -> date | None:
     Stock is delivered when it is shipped; what is not kept in stock when it is received.
     """
     days: list[date] = []
-    goods = order_lines().filter(origin__version=version_id, product__product_class__in=list(GOODS))
-    for line in goods.exclude(order__status="cancelled"):
+    for line in _goods_of(version_id).exclude(order__status="cancelled"):
         is_stocked = line.product.product_class == ProductClass.INVENTORY
         if (line.shipped if is_stocked else max(line.received, line.shipped)) < line.quantity:
             return None
         days += _delivery_days(line)
     return max(days, default=None)
+
+
+def _goods_of(version_id: int) -> QuerySet[WithAnnotations[SalesOrderLine, Progress]]:
+    return order_lines().filter(origin__version=version_id, product__product_class__in=list(GOODS))
 
 
 def _delivery_days(line: SalesOrderLine) -> list[date]:
@@ -242,6 +245,7 @@ def start_delivered(*, actor: Actor, on: date, version_id: int | None = None) ->
         if day is None or day > on:
             continue
         lock_for_conversion(lines[0].opportunity_id or 0, [line.pk for line in lines])
+        share_out(lines)
         begun = [
             _recurring(line, rule, day)
             for line in lines
@@ -249,6 +253,7 @@ def start_delivered(*, actor: Actor, on: date, version_id: int | None = None) ->
         ]
         version = fetch(QuoteVersion, pk)
         made += convert_recurring(on_behalf_of(actor), version, begun, day)
+        record_bundles(on_behalf_of(actor), [pk])
     names = ", ".join(agreement.number for agreement in made) or "nothing"
     audit.record(actor, "quotes.delivered.started", f"began what waited for its goods: {names}")
     return made
@@ -327,60 +332,3 @@ def _deposit(
 
 def _deposit_of(version: QuoteVersion) -> str:
     return f"{version.quote.number} version {version.number}"
-
-
-# -- bundles -----------------------------------------------------------------------------------------------------------
-
-
-def _without_bundles(lines: Sequence[QuoteLine]) -> tuple[list[QuoteLine], list[tuple[QuoteLine, list[QuoteLine]]]]:
-    """The lines without the heads of bundles, which are sold as what they are made of; and the heads with those.
-
-    A price of the bundle's own is shared out to its components that are billed as often, by what these come to. A
-    bundle that has none such is kept: there is nothing to bill it with.
-    """
-    rest: list[QuoteLine] = []
-    heads: list[tuple[QuoteLine, list[QuoteLine]]] = []
-    for line in lines:
-        components = [other for other in lines if other.bundle_id == line.pk]
-        if line.product.product_class != ProductClass.BUNDLE or not components:
-            rest.append(line)
-            continue
-        alike = [other for other in components if other.billing_cycle == line.billing_cycle]
-        if (line.unit_price or line.unit_cost) and not alike:
-            continue
-        _share_out(line, alike)
-        heads.append((line, components))
-    return rest, heads
-
-
-def _share_out(head: QuoteLine, components: Sequence[QuoteLine]) -> None:
-    """Add what the bundle sells for and costs by itself to its components, in proportion to what they do, to the cent.
-
-    The lines in memory change; the signed ones stay.
-    """
-    for name in ("unit_price", "unit_cost"):
-        if not getattr(head, name):
-            continue
-        own = [extend(component.quantity, getattr(component, name)) for component in components]
-        costs = [extend(component.quantity, component.unit_cost) for component in components]
-        shares = allocate(extend(head.quantity, getattr(head, name)), own if any(own) else costs)
-        for component, amount, share in zip(components, own, shares, strict=True):
-            exact = Fraction(amount + share) / Fraction(component.quantity)
-            setattr(component, name, round_to(exact, _PRICE_PLACES))
-
-
-def _record_bundles(actor: Actor, heads: Iterable[tuple[QuoteLine, list[QuoteLine]]]) -> None:
-    """A bundle became what the first of its components became."""
-    for head, components in heads:
-        ids = [component.pk for component in components]
-        found = QuoteLine.objects.filter(pk__in=ids, conversion__isnull=False).select_related("conversion")
-        first = found.order_by("position").first()
-        if first is not None and head.opportunity_id is not None:
-            record_conversion(
-                actor=actor,
-                opportunity_id=head.opportunity_id,
-                line_ids=[head.pk],
-                target=first.conversion.target,
-                target_id=first.conversion.target_id,
-                target_number=first.conversion.target_number,
-            )

@@ -14,6 +14,7 @@ from counterfoil.agreements.models import Agreement
 from counterfoil.catalog.models import ProductClass
 from counterfoil.core.calendar import Cycle
 from counterfoil.core.errors import DomainError
+from counterfoil.flows.bundles import share_out
 from counterfoil.orders.commands import OrderLineInput, create_sales_order
 from counterfoil.orders.models import SalesOrder
 from counterfoil.platform.commands import command
@@ -63,6 +64,7 @@ def convert_to_agreement(
             ``my_company_not_billable``, ``price_on_internal_company``, ``not_found``.
     """
     opportunity, lines = lock_for_conversion(opportunity_id, line_ids)
+    share_out(lines)
     _refuse_other_classes(lines, (ProductClass.AGREEMENT,), "an agreement", "Convert it to a sales order.")
     cycle = _shared_cycle(lines)
     start = start_date or min((line.start_date for line in lines if line.start_date), default=on)
@@ -107,6 +109,7 @@ def convert_to_agreement(
         target=ConversionTarget.AGREEMENT,
         target_id=agreement.pk,
         target_number=agreement.number,
+        converted=lines,
     )
     return agreement
 
@@ -132,6 +135,7 @@ def convert_to_sales_order(
             ``price_on_internal_company``, ``not_found``.
     """
     opportunity, lines = lock_for_conversion(opportunity_id, line_ids)
+    share_out(lines)
     _refuse_other_classes(
         lines, ORDERED, "a sales order", "Convert agreement products to an agreement; order what a bundle is made of."
     )
@@ -165,6 +169,7 @@ def convert_to_sales_order(
         target=ConversionTarget.SALES_ORDER,
         target_id=order.pk,
         target_number=order.number,
+        converted=lines,
     )
     return order
 
