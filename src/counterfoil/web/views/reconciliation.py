@@ -43,6 +43,8 @@ from counterfoil.web.lists import Chips, Column, ListSpec, page_of, search_of, s
 from counterfoil.web.templatetags.counterfoil import period
 from counterfoil.web.threads import TRAIL
 
+#: So many names are asked for at once.
+NAMES_SHOWN: Final = 50
 #: Status of a compared line -> what it is called.
 STATUSES: Final = (
     ("unbilled", "Unbilled"),
@@ -216,7 +218,9 @@ def statement(request: HttpRequest, pk: int) -> HttpResponse:
         "period": _period(found),
         "page": page_of(request, ROWS, rows),
         "figures": _figures(compared),
-        "unknown": [_to_confirm(pk, name) for name in unknown],
+        "unknown": [_to_confirm(pk, name) for name in unknown[:NAMES_SHOWN]],
+        "unknown_count": len(unknown),
+        "more_unknown": max(len(unknown) - NAMES_SHOWN, 0),
         "is_latest": is_latest,
         "may": able,
         "trail": trail_of(found)[:TRAIL],
@@ -259,11 +263,11 @@ def _find(pk: int) -> VendorStatement:
 LINES: Final = ListSpec(
     name="Lines of the statement",
     columns=(
-        Column("position", "Line", kind="quantity", sort="position"),
         Column("customer", "Customer there", "customer_name", sort="customer_name", card="title"),
         Column("company", "Here", "company.name", sort="company__name", note="company_match", card="note"),
         Column("product", "Product there", "product_name", sort="product_name", note="vendor_sku", card="note"),
         Column("means", "Here", "product.description", sort="product__description", note="product_match"),
+        Column("position", "Line", kind="quantity", sort="position"),
         Column("quantity", "Quantity", kind="quantity", sort="quantity", card="figure"),
         Column("unit_cost", "Unit cost", kind="price", sort="unit_cost"),
         Column("amount", "Amount", kind="money", sort="amount", total="amount", card="figure"),
@@ -439,7 +443,7 @@ def fix(request: HttpRequest, pk: int, exception_id: int) -> HttpResponse:
         form,
         lambda: fix_line(actor=actor_of(request), exception_id=exception_id, now=now(), **form.given()),
         Deed(
-            title=f"Bill {plain_number(Decimal(exception.expected))} of {exception.product}",
+            title=_mending(exception),
             button="Fix it",
             back=here,
             then=lambda _: here,
@@ -450,6 +454,13 @@ def fix(request: HttpRequest, pk: int, exception_id: int) -> HttpResponse:
         template="web/match/fix.html",
         context={"exception": exception},
     )
+
+
+def _mending(exception: MatchException) -> str:
+    """What is going to be done."""
+    product = exception.product.description if exception.product else ""
+    wanted = Decimal(exception.expected)
+    return f"Bill {plain_number(wanted)} {product}" if wanted else f"Bill no more {product}"
 
 
 # -- the vendor's bill -------------------------------------------------------------------------------------------------
