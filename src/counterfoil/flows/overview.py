@@ -19,12 +19,16 @@ from counterfoil.companies.queries import my_company
 from counterfoil.core.calendar import add_months, month_end, month_start
 from counterfoil.core.money import ZERO, sum_money
 from counterfoil.ledger.queries import profit_and_loss
+from counterfoil.matching.leaks import leak_totals
 from counterfoil.quotes.models import Opportunity, OpportunityStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """The month so far. ``billed`` and ``unbilled`` are before tax; ``collected`` and ``overdue`` with it."""
+    """The month so far. ``billed`` and ``unbilled`` are before tax; ``collected`` and ``overdue`` with it.
+
+    ``leaking`` is what open exceptions of the match cost over the terms, ``leaking_monthly`` a month of it.
+    """
 
     billed: Decimal
     invoices: int
@@ -35,6 +39,9 @@ class Money:
     late_customers: int
     unbilled: Decimal
     unbilled_agreements: int
+    leaking: Decimal
+    leaking_monthly: Decimal
+    leaks: int
 
 
 def money_this_month(on: date) -> Money:
@@ -46,6 +53,7 @@ def money_this_month(on: date) -> Money:
     collected = Payment.objects.filter(this_month).aggregate(n=Count("pk"), sum=Sum("amount"))
     late = list(open_invoices().filter(due_date__lt=on).values_list("bill_to_id", "balance"))
     waiting = unbilled(through=on)
+    leaks = leak_totals().open
     return Money(
         billed=billed["sum"] or ZERO,
         invoices=billed["n"],
@@ -56,6 +64,9 @@ def money_this_month(on: date) -> Money:
         late_customers=len({customer for customer, _ in late}),
         unbilled=waiting.amount,
         unbilled_agreements=waiting.agreements,
+        leaking=leaks.over_term,
+        leaking_monthly=leaks.monthly,
+        leaks=leaks.count,
     )
 
 
