@@ -31,7 +31,7 @@ from counterfoil.matching.matching import match_all
 from counterfoil.matching.models import HoldRule, MatchException, MatchTolerance, ThreadToMatch
 from counterfoil.matching.queries import exception_totals, exceptions, match_codes, thread_views
 from counterfoil.platform.holds import ensure_not_held, held_among
-from counterfoil.procurement.commands import PurchaseLine
+from counterfoil.procurement.commands import PurchaseLine, send_purchase_order
 from counterfoil.procurement.models import PurchaseOrderLine, VendorBill, VendorBillLine
 from counterfoil.quotes.models import QuoteLine
 
@@ -261,6 +261,15 @@ def test_an_inspection_decides_by_what_is_there_now(world: World) -> None:
         ensure_not_held(thread.invoice, "closed")
     PurchaseOrderLine.objects.update(term="year:3", billing_cycle="year:3", unit_cost=D(720))
     ensure_not_held(thread.order, "sent")
+
+
+def test_what_refuses_a_step_is_seen_afterwards_without_any_job(world: World) -> None:
+    """The refusal undoes the step with what the inspection wrote; it is written once more."""
+    thread = the_example(world)
+    with pytest.raises(DomainError, match="is held and cannot be sent"):
+        send_purchase_order(actor=PROCUREMENT, purchase_order_id=thread.order.pk)
+    assert ("term", "purchase") in open_codes()
+    assert reasons(thread.order)
 
 
 def test_a_rule_decides_what_is_held(example: Thread) -> None:

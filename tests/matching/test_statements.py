@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zipfile
 from datetime import date
 from decimal import Decimal
+from io import BytesIO
 
 import pytest
 from tests.matching.licences import DATED, MARCH, NOW, SIMPLE, csv_of, imported, licence, xlsx_of
@@ -137,6 +139,16 @@ def test_a_file_that_cannot_be_read_is_refused(world: World, content: bytes, mes
     with pytest.raises(DomainError, match=message) as refused:
         imported(world, content)
     assert refused.value.code == "import_rows_invalid"
+
+
+def test_a_workbook_that_swells_is_not_unpacked(world: World) -> None:
+    swollen = BytesIO()
+    with zipfile.ZipFile(swollen, "w", zipfile.ZIP_DEFLATED) as parts, parts.open("xl/sharedStrings.xml", "w") as part:
+        for _ in range(600):
+            part.write(bytes(1_000_000))
+    assert swollen.tell() < 1_000_000
+    with pytest.raises(DomainError, match="too large when it is unpacked"):
+        preview_statement(vendor_id=world.ingram.pk, content=swollen.getvalue())
 
 
 def test_a_file_without_days_needs_its_period(world: World) -> None:

@@ -20,6 +20,7 @@ from django.http import HttpRequest, HttpResponse
 
 from counterfoil.api.auth import actor_of
 from counterfoil.core.errors import DomainError
+from counterfoil.platform.holds import Held
 from counterfoil.platform.models import RememberedAnswer
 
 HEADER = "Idempotency-Key"
@@ -52,13 +53,17 @@ def once(request: HttpRequest, run: Callable[[], HttpResponse]) -> HttpResponse:
         raise DomainError("invalid", f"The key must be 1 to {MAX_LENGTH} printable ASCII characters.", field=HEADER)
     user_id, fingerprint = actor_of(request).user_id, _fingerprint(request)
     assert user_id is not None  # a token is somebody's
-    with transaction.atomic():
-        claim = _claim(user_id, key, fingerprint)
-        if claim is None:
-            return _replay(user_id, key, fingerprint)
-        response = run()
-        claim.status, claim.body = response.status_code, _to_remember(response)
-        claim.save(update_fields=["status", "body"])
+    try:
+        with transaction.atomic():
+            claim = _claim(user_id, key, fingerprint)
+            if claim is None:
+                return _replay(user_id, key, fingerprint)
+            response = run()
+            claim.status, claim.body = response.status_code, _to_remember(response)
+            claim.save(update_fields=["status", "body"])
+    except Held as refusal:
+        refusal.keep()  # what the command kept of it went with the key
+        raise
     return response
 
 

@@ -19,6 +19,7 @@ from django.db import DatabaseError, DataError, IntegrityError, transaction
 
 from counterfoil.core.errors import DomainError
 from counterfoil.platform import audit
+from counterfoil.platform.holds import Held
 from counterfoil.platform.identity import Actor, Role
 
 P = ParamSpec("P")
@@ -56,6 +57,10 @@ def command(*, roles: Iterable[Role]) -> Callable[[Callable[P, R]], Callable[P, 
             check_role(cast(Actor, kwargs["actor"]), allowed, function.__name__)
             try:
                 return _run_in_transaction(name, functools.partial(function, *args, **kwargs))
+            except Held as refusal:
+                if audit._open_notebook.get() is None:  # the outermost
+                    refusal.keep()
+                raise
             except DatabaseError as error:
                 raise refusal_of(error) from error
 

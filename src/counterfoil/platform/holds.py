@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 from counterfoil.core.errors import DomainError
@@ -55,13 +55,27 @@ def ensure_not_held(record: models.Model, deed: str) -> None:
         raise held(str(record), deed, found)
 
 
-def held(name: str, deed: str, holds: Sequence[Hold]) -> DomainError:
+class Held(DomainError):
     """The refusal of a document's deciding step, with every reason it is held for."""
-    return DomainError(
-        "held",
-        f"{name} is held and cannot be {deed}: {' '.join(hold.reason for hold in holds)}",
-        hint=holds[0].hint or "Mend what differs, or release the hold with a reason.",
-    )
+
+    def __init__(self, name: str, deed: str, holds: Sequence[Hold]) -> None:
+        super().__init__(
+            "held",
+            f"{name} is held and cannot be {deed}: {' '.join(hold.reason for hold in holds)}",
+            hint=holds[0].hint or "Mend what differs, or release the hold with a reason.",
+        )
+        self._looked_at = (holds[0].label, holds[0].object_id)
+
+    def keep(self) -> None:
+        """Look again, once the refused step is undone: what the inspectors wrote went with it, and is to be seen."""
+        label, pk = self._looked_at
+        with transaction.atomic():
+            inspect(label, [pk])
+
+
+def held(name: str, deed: str, holds: Sequence[Hold]) -> Held:
+    """The refusal of a document's deciding step."""
+    return Held(name, deed, holds)
 
 
 def held_among(label: str, ids: Iterable[int]) -> dict[int, list[Hold]]:

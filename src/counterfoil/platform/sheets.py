@@ -23,6 +23,8 @@ from counterfoil.platform.records import plain_number
 
 #: More rows than any statement has; what is beyond is no table.
 _MOST_ROWS: Final = 500_000
+#: A workbook that comes to more bytes than this is not unpacked: some bytes can stand for any number.
+_MOST_UNPACKED: Final = 500_000_000
 _ZIP: Final = b"PK\x03\x04"
 
 
@@ -78,6 +80,9 @@ def _csv(content: bytes) -> list[list[str]]:
 
 def _xlsx(content: bytes) -> list[list[str]]:
     try:
+        with zipfile.ZipFile(io.BytesIO(content)) as parts:
+            if sum(part.file_size for part in parts.infolist()) > _MOST_UNPACKED:
+                raise _refused("The workbook is too large when it is unpacked.", "Save its first sheet as CSV.")
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         sheet = book.worksheets[0]
         rows = _texts(sheet.iter_rows(max_row=_MOST_ROWS, values_only=True))

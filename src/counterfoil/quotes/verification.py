@@ -112,7 +112,7 @@ def _record(made: Acceptance, record: bytes) -> Check:
 def _canonical(record: bytes) -> bytes | None:
     try:
         return canonical_json(json.loads(record))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
