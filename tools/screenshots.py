@@ -5,6 +5,7 @@ Run in the development environment: ``.venv/bin/python tools/screenshots.py``. N
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from counterfoil.core.calendar import add_months, month_start
 
@@ -30,10 +31,19 @@ PICTURES = (
     ("home", "/", "h1"),
     ("lease-economics", "/lease-economics/", "canvas"),
     ("sales-order", "/sales-orders/2/", "h1"),
+    ("match", "/match/exceptions/1/", "text=side by side"),
+    ("leaks", "/match/leaks/", "canvas"),
     ("agreement", "/agreements/8/", "text=Next invoices"),
     ("batch", "/batches/1/", "h1"),
     ("balance-sheet", "/reports/balance-sheet/?first=2026-01-01&last=2026-10-31", "table"),
 )
+
+#: How phones stand side by side.
+SIDE_BY_SIDE = """
+    body { margin: 0; height: 100vh; display: flex; gap: 60px; align-items: center; justify-content: center;
+           background: #e9ecf3 }
+    img { width: 390px; height: 800px; border-radius: 28px; box-shadow: 0 8px 32px rgb(30 35 60 / 25%) }
+"""
 
 
 def main() -> None:
@@ -92,6 +102,8 @@ def take_pictures(address: str) -> None:
             page.wait_for_timeout(700)  # plots are drawn with a short movement
             page.screenshot(path=IMAGES / f"{name}.png")
         preview_a_run(page, address)
+        edit_a_quote(page, address)
+        accept_on_a_phone(browser, send_the_draft(page, address))
         browser.close()
 
 
@@ -105,6 +117,45 @@ def preview_a_run(page: Page, address: str) -> None:
     page.wait_for_selector("#preview table")
     page.wait_for_timeout(700)
     page.screenshot(path=IMAGES / "billing-run.png")
+
+
+def edit_a_quote(page: Page, address: str) -> None:
+    """The demo's draft, with what the catalog has by a word."""
+    page.goto(f"{address}/quotes/1/")
+    page.get_by_placeholder("Type a product").press_sequentially("M365", delay=40)
+    page.wait_for_timeout(1200)
+    page.screenshot(path=IMAGES / "quote.png")
+
+
+def send_the_draft(page: Page, address: str) -> str:
+    """Send the demo's draft to its customer; the address of their link."""
+    page.goto(f"{address}/quotes/1/send/")
+    page.locator("[name=by_mail]").set_checked(False)
+    page.locator("main form").get_by_role("button", name="Send").click()
+    page.wait_for_url(f"{address}/quotes/1/")
+    return page.get_by_label("Address of the link").first.input_value()
+
+
+def accept_on_a_phone(browser: Browser, link: str) -> None:
+    """The customer's page on a phone, side by side: what is offered, what is picked, and the signature."""
+    phone = browser.new_page(
+        viewport={"width": 390, "height": 800}, device_scale_factor=2, is_mobile=True, color_scheme="light"
+    )
+    phone.goto(link)
+    parts = [phone.screenshot()]
+    phone.get_by_label("Add Backup, per TB").check()
+    phone.locator("[name=take]").scroll_into_view_if_needed()
+    phone.wait_for_timeout(700)  # the totals come back
+    parts.append(phone.screenshot())
+    phone.get_by_label("Your title").fill("Office manager")
+    phone.get_by_label("Type your name").fill(phone.locator("[name=name]").input_value())
+    phone.locator("[name=consent]").check()
+    phone.get_by_role("button", name="Accept quote").scroll_into_view_if_needed()
+    parts.append(phone.screenshot())
+    pictures = "".join(f'<img src="data:image/png;base64,{base64.b64encode(part).decode()}">' for part in parts)
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_content(f"<style>{SIDE_BY_SIDE}</style>{pictures}")
+    page.screenshot(path=IMAGES / "acceptance.png")
 
 
 def sign_in(page: Page, address: str) -> None:
