@@ -309,7 +309,7 @@ def _deposit(
     actor: Actor, version: QuoteVersion, order: SalesOrder | None, agreement: Agreement | None, on: date
 ) -> Invoice | None:
     """A draft of a down payment for the sales order, or for the agreement where nothing is sold once."""
-    amount = price_version(version).deposit
+    amount = price_version(version, on=on).deposit
     if not amount or Invoice.objects.filter(type=InvoiceType.DOWN_PAYMENT, reference=_deposit_of(version)).exists():
         return None
     opportunity = version.quote.opportunity

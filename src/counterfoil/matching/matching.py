@@ -13,6 +13,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 from django.db.models import Q
 
+from counterfoil.companies.queries import local_date
 from counterfoil.core.matching import (
     Difference,
     PurchaseThread,
@@ -107,14 +108,14 @@ def match_origins(
 
     Args:
         origin_ids: the quoted lines; those that nobody has accepted have no thread.
-        now: an aware instant; its day decides what is overdue.
+        now: an aware instant; its day where the MSP is decides what is overdue.
         rules: as they were when a larger match began.
         always_hold: look at the holds even where no exception has changed.
     """
     rules = rules or current_rules()
     matched, documents = Matched(), Documents()
     findings: list[Finding] = []
-    today = now.date()
+    today = local_date(now)
     tolerances, currency = rules.tolerances, rules.currency
     for thread in load_threads(origin_ids, currency):
         matched.threads += 1
