@@ -28,6 +28,7 @@ VIEWS = (
     "routing",
     "orders",
     "buy",
+    "vendor_bills",
     "stock",
     "documents",
     "invoices",
