@@ -18,6 +18,7 @@ from counterfoil.core.matching import CATALOGUE
 from counterfoil.core.money import sum_money
 from counterfoil.matching import commands, leaks, queries
 from counterfoil.matching.models import ExceptionStatus, MatchException, MatchKind
+from counterfoil.matching.reconciliation import latest_reconciled
 from counterfoil.platform.audit import trail_of
 from counterfoil.web import navigation
 from counterfoil.web.actions import actor_of, now, today
@@ -50,7 +51,7 @@ def _document(exception: MatchException) -> str:
 EXCEPTIONS = ListSpec(
     name="Exceptions",
     columns=(
-        Column("code", "What", lambda each: queries.label_of(each.code), sort="code", card="note"),
+        Column("code", "What", lambda each: queries.label_of(each.code), kind="key", sort="code", card="note"),
         Column("message", "Difference", card="title"),
         Column("company", "Customer", "company.name", sort="company__name", card="note"),
         Column("vendor", "Vendor", "vendor.name", sort="vendor__name"),
@@ -164,6 +165,7 @@ def exception(request: HttpRequest, pk: int) -> HttpResponse:
         "meaning": known.meaning if known else "",
         "document": _document(found),
         "document_url": _document_url(found),
+        "fix_url": _fix_url(found),
         "quote_url": reverse("web:quote", args=[found.origin.version.quote_id])
         if found.origin and found.origin.version
         else "",
@@ -172,6 +174,18 @@ def exception(request: HttpRequest, pk: int) -> HttpResponse:
         "trail": trail_of(found)[:TRAIL],
     }
     return render(request, "web/match/exception.html", context)
+
+
+def _fix_url(found: MatchException) -> str:
+    """Where a vendor's quantity is made ours in one step, or a name of theirs is confirmed."""
+    if found.kind != MatchKind.RECONCILIATION or found.status != ExceptionStatus.OPEN:
+        return ""
+    latest = latest_reconciled(found.vendor_id) if found.vendor_id else None
+    if latest is None:
+        return ""
+    if found.code.startswith("unknown_"):
+        return reverse("web:vendor_statement", args=[latest.pk]) + "#names"
+    return reverse("web:vendor_statement_fix", args=[latest.pk, found.pk])
 
 
 def _document_url(found: MatchException) -> str:
