@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 REPORT_NAMES = (
     "trial-balance, profit-and-loss, balance-sheet, general-ledger, inventory-valuation, fixed-assets, "
-    "depreciation-schedules, unposted, receivables"
+    "depreciation-schedules, unposted, receivables, sales-tax, agreement-profit, work-value"
 )
 
 
