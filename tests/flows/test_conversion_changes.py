@@ -107,6 +107,13 @@ def test_we_14_a_cancelled_year_gives_back_the_days_that_are_left(world: World, 
     assert due(agreement, date(2026, 2, 1)) == [(addition.description, "-1", "-1190.14")]
 
 
+def test_more_than_there_is_cannot_be_taken_away(world: World, running: Addition) -> None:
+    with pytest.raises(DomainError, match=r"there are 10 on 3 Jan 2026; 50 cannot be taken away"):
+        change(world, running, "decrease", 50, date(2026, 1, 3))
+    running.refresh_from_db()
+    assert (running.quantity, running.cancelled_date) == (10, None)
+
+
 def test_all_taken_away_is_a_cancellation(world: World, running: Addition) -> None:
     change(world, running, "decrease", 10, date(2026, 1, 4))
     assert (running.quantity, running.cancelled_date) == (10, date(2026, 1, 3))

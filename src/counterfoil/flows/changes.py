@@ -15,8 +15,9 @@ from counterfoil.agreements.commands import (
     renew_addition,
 )
 from counterfoil.agreements.models import Addition, Agreement
-from counterfoil.agreements.queries import last_day, values_on
-from counterfoil.core.calendar import Cycle
+from counterfoil.agreements.queries import last_day, quantity_on, values_on
+from counterfoil.core.calendar import Cycle, format_date
+from counterfoil.core.errors import DomainError
 from counterfoil.flows.recurring_lines import (
     Recurring,
     addition_of,
@@ -79,7 +80,15 @@ def _increase(actor: Actor, line: QuoteLine, addition: Addition, start: date) ->
 
 def _take_away(actor: Actor, line: QuoteLine, addition: Addition, start: date) -> None:
     """Fewer of it from a day on; none left is a cancellation with the day before as its last."""
-    there = values_on(addition, start).quantity
+    there = quantity_on(addition, start)
+    if line.action == LineAction.DECREASE and line.quantity > there:
+        raise DomainError(
+            "invalid",
+            f"Of {addition.description} there are {there.normalize():f} on {format_date(start)};"
+            f" {line.quantity.normalize():f} cannot be taken away.",
+            field="quantity",
+            hint="Ask for a new quote.",
+        )
     reason = f"Quote {line.version.quote if line.version else ''}"[:200]
     if line.quantity < there:
         change_addition(

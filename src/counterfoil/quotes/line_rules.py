@@ -80,6 +80,12 @@ def _check_start(line: QuoteLine, prefix: str) -> None:
             "invalid", f"It begins on {format_date(line.start_date)}; its anniversary comes after that.",
             field=f"{prefix}align_to",
         )  # fmt: skip
+    rule = line.offer.commitment_rule if line.offer is not None else None
+    if line.align_to is not None and line.action == LineAction.NEW and rule is not None and not rule.may_coterm:
+        raise DomainError(
+            "invalid", "Its commitment rule does not allow a co-term.", field=f"{prefix}align_to",
+            hint="Let it run for its own term, or choose an offer whose rule allows it.",
+        )  # fmt: skip
     if line.proration and line.proration not in list(ProrationMethod):
         raise DomainError("invalid", f"There is no proration method {line.proration}.", field=f"{prefix}proration")
 
@@ -186,7 +192,7 @@ def ensure_addition(version: QuoteVersion, line: QuoteLine, prefix: str = "") ->
         return
     opportunity = version.quote.opportunity
     rows = cast(Any, QuoteLine._meta.get_field("addition")).related_model.objects.filter(pk=line.addition_id)
-    found: Mapping[str, Any] | None = rows.values("product_id", "agreement__company_id").first()
+    found: Mapping[str, Any] | None = rows.values("product_id", "quantity", "agreement__company_id").first()
     if opportunity is None or found is None or found["agreement__company_id"] != opportunity.company_id:
         raise DomainError(
             "not_found", f"The customer has no addition with the id {line.addition_id}.", field=f"{prefix}addition_id"
@@ -196,3 +202,7 @@ def ensure_addition(version: QuoteVersion, line: QuoteLine, prefix: str = "") ->
             "invalid", f"That addition is of another product than {line.product}.", field=f"{prefix}addition_id",
             hint="Cancel it with one line and quote the other product with another.",
         )  # fmt: skip
+    if line.action == LineAction.DECREASE and line.quantity > found["quantity"]:
+        raise DomainError(
+            "invalid", f"There are {plain_number(found['quantity'])} to take away from.", field=f"{prefix}quantity"
+        )
