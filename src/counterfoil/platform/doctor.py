@@ -132,7 +132,7 @@ def _signing(settings: config.Config) -> Iterator[Finding]:
 
     found = ensure_certificate(settings)
     ends = found.certificate.not_valid_after_utc
-    made_here = "" if settings.signing else ", made here: readers of PDFs show it as valid but not as known"
+    made_here = "" if settings.signing else ", made here: readers of PDFs do not know whose it is"
     text = f"{found.subject}, fingerprint {found.sha256[:16]}…, until {ends:%Y-%m-%d}{made_here}"
     if ends.timestamp() < time.time():
         yield Finding("signing", Health.BROKEN, f"The certificate has expired: {text}", "Get a new one.")
@@ -193,7 +193,7 @@ def _mail(settings: config.Config) -> Iterator[Finding]:
         yield Finding(
             "mail",
             Health.NOTE,
-            "no mail server is configured, so invoices cannot be sent by e-mail.",
+            "no mail server is configured, so invoices, links to quotes and codes cannot be sent.",
             "Set COUNTERFOIL_SMTP_HOST and COUNTERFOIL_MAIL_FROM.",
         )
         return
