@@ -71,6 +71,19 @@ def test_one_anniversary_for_all_a_customer_has(make_api: MakeApi, msp: World, o
     assert sales.post("/coterm-quotes", {"addition_ids": ids, "month": 1})["kind"] == "coterm"
 
 
+def test_a_quoted_line_is_aligned(make_api: MakeApi, msp: World, offers: dict[str, Offer]) -> None:
+    (agreement,) = convert(accepted(msp, [by(offers["three"])]), date(2026, 1, 1)).agreements
+    sales = make_api(Role.SALES)
+    more = {"addition_id": agreement.additions.get().pk, "kind": "increase", "quantity": "2"}
+    at = f"/agreements/{agreement.pk}/change-quotes"
+    quote = sales.post(at, {"changes": [more], "start_date": "2026-03-17"})
+    line = {"product_id": offers["three"].product_id, "quantity": "2", "offer_id": offers["three"].pk}
+    (made,) = sales.post(f"/quote-versions/{quote['version_id']}/lines", {"lines": [line], "on": "2026-03-17"})
+    asked = {"end": "2028-06-01", "on": "2026-03-17"}
+    aligned = sales.post(f"/quote-version-lines/{made['id']}/align", asked, status=200)
+    assert (aligned["align_to"], aligned["first_amount"]) == ("2028-06-01", "21.29")  # 44.00 x 15/31
+
+
 def test_conversion_rules(make_api: MakeApi, msp: World) -> None:
     sales = make_api(Role.SALES)
     assert len(sales.get("/conversion-rules")["items"]) == 6

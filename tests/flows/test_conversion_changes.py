@@ -119,6 +119,12 @@ def test_all_taken_away_is_a_cancellation(world: World, running: Addition) -> No
     assert (running.quantity, running.cancelled_date) == (10, date(2026, 1, 3))
 
 
+def test_a_cancellation_accepted_late_does_not_bill_on_what_has_ended(world: World, running: Addition) -> None:
+    cancel_addition(actor=SALES, addition_id=running.pk, on=date(2026, 1, 3))
+    change(world, running, "cancel", 10, date(2026, 6, 1))
+    assert running.cancelled_date == date(2026, 1, 3)
+
+
 # -- renewal -----------------------------------------------------------------------------------------------------------
 
 

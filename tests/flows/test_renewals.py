@@ -13,7 +13,7 @@ from tests.world import SALES, World
 
 from counterfoil.agreements.commands import AdditionInput, create_agreement
 from counterfoil.agreements.models import Addition, Agreement
-from counterfoil.catalog.models import Offer
+from counterfoil.catalog.models import CommitmentRule, Offer
 from counterfoil.core.errors import DomainError
 from counterfoil.flows.renewals import (
     ChangeInput,
@@ -24,7 +24,7 @@ from counterfoil.flows.renewals import (
     propose_renewal,
 )
 from counterfoil.quotes.commands import create_quote, send_quote, withdraw_quote
-from counterfoil.quotes.lines import NewLine, add_version_lines
+from counterfoil.quotes.lines import NewLine, add_version_lines, update_version_line
 from counterfoil.quotes.models import Quote, QuoteLine, QuoteVersion
 
 pytestmark = pytest.mark.django_db
@@ -274,3 +274,10 @@ def test_an_annual_line_is_not_aligned_to_a_monthly_one(world: World, offers: di
         align_line(actor=SALES, line_id=line.pk, on=date(2026, 3, 17))
     line = align_line(actor=SALES, line_id=line.pk, end=date(2026, 7, 1), on=date(2026, 3, 17))
     assert (line.align_to, line.start_policy) == (date(2026, 7, 1), "aligned")
+
+
+def test_what_may_have_no_coterm_is_not_aligned(world: World, offers: dict[str, Offer]) -> None:
+    line = drafted(world, offers["yearly"])
+    CommitmentRule.objects.update(may_coterm=False)
+    with pytest.raises(DomainError, match="does not allow a co-term"):
+        update_version_line(actor=SALES, line_id=line.pk, align_to=date(2026, 7, 1))

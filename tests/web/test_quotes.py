@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from decimal import Decimal as D
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from tests.accepted import TODAY, accepted, by, convert, m365
 from tests.web.pages import sign_in
 from tests.world import SALES, World
 
 from counterfoil.platform.identity import Role
-from counterfoil.quotes.commands import update_version
+from counterfoil.quotes.commands import create_quote, update_version
 from counterfoil.quotes.models import ApprovalRule, Quote, QuoteLine, QuoteSection, QuoteVersion
 
 pytestmark = pytest.mark.django_db
@@ -143,6 +145,20 @@ def test_options_are_set_in_the_details(seller: Client, world: World) -> None:
     assert (line.optional, line.selected, line.quantity_max, line.cycles) == (True, False, D(10), 36)
     wrong = seller.post(url, sent | {"quantity_min": "20"})
     assert wrong.status_code == 422
+
+
+def test_a_line_that_joins_an_agreement_is_aligned_by_its_periods(seller: Client, world: World) -> None:
+    offer = m365(world)["three"]
+    (agreement,) = convert(accepted(world, [by(offer)]), date(2026, 1, 1)).agreements
+    quote = create_quote(actor=SALES, name="More", on=TODAY, company_id=world.acme.pk, agreement_id=agreement.pk)
+    line = add(seller, quote, offer.product_id, offer_id=offer.pk)
+    sent = {
+        "unit_cost": "18", "start_policy": "aligned", "term": "year:3", "billing_cycle": "month:1",
+        "start_date": "2030-03-17", "align_to": "2030-06-01",
+    }  # fmt: skip
+    seller.post(reverse("web:quote_line_details", args=[quote.pk, line.pk]), sent)
+    line.refresh_from_db()
+    assert (line.align_to, line.first_amount) == (date(2030, 6, 1), D("10.65"))  # 22.00 x 15/31
 
 
 def test_approval_is_asked_given_and_void_after_a_change(client: Client, world: World) -> None:

@@ -101,7 +101,7 @@ def _take_away(actor: Actor, line: QuoteLine, addition: Addition, start: date) -
         )
         return
     last = max(start - _DAY, addition.effective_date)
-    if addition.cancelled_date != last:
+    if addition.cancelled_date is None or addition.cancelled_date > last:  # what ends before is not billed on
         cancel_addition(actor=actor, addition_id=addition.pk, on=last, reason=reason)
 
 

@@ -12,6 +12,7 @@ from counterfoil.api.fields import Instant, Money, Number
 from counterfoil.api.shapes import answer, many, row, shape
 from counterfoil.companies.queries import local_date
 from counterfoil.core.quoting import PricedLine, PricedQuote, SectionTotals, Sums, TaxEstimate, Totals
+from counterfoil.flows.renewals import align_line
 from counterfoil.platform.lookup import existing
 from counterfoil.quotes import commands, links, queries
 from counterfoil.quotes.acceptance import change_quote_settings
@@ -160,6 +161,7 @@ area.put("/quote-versions/{version_id}/line-order", commands.reorder_version_lin
 area.patch("/quote-version-lines/{line_id}", commands.update_version_line, lines)
 area.delete("/quote-version-lines/{line_id}", commands.remove_version_line)
 area.act("/quote-version-lines/{line_id}/offer", commands.choose_offer, lines)
+area.act("/quote-version-lines/{line_id}/align", align_line, lines)
 area.post("/quote-versions/{version_id}/sections", commands.add_section, sections)
 area.put("/quote-versions/{version_id}/section-order", commands.reorder_sections, versions)
 area.patch("/quote-sections/{section_id}", commands.update_section, sections)

@@ -22,11 +22,13 @@ from counterfoil.core.money import parse_quantity, parse_unit_price
 from counterfoil.core.pricing.terms import offer_words
 from counterfoil.core.proration import ProrationMethod
 from counterfoil.core.states import words
+from counterfoil.flows.renewals import align_line
 from counterfoil.quotes import commands, links
 from counterfoil.quotes.models import (
     CHANGEABLE,
     WITH_CUSTOMER,
     ApprovalStatus,
+    LineAction,
     QuoteLine,
     QuoteLink,
     QuoteVersion,
@@ -34,7 +36,15 @@ from counterfoil.quotes.models import (
     VersionStatus,
 )
 from counterfoil.quotes.pricing import lines_of, price_version
-from counterfoil.quotes.queries import Editor, Figures, editor_of, figures_of, newest_figures, newest_version
+from counterfoil.quotes.queries import (
+    Editor,
+    Figures,
+    editor_of,
+    figures_of,
+    newest_figures,
+    newest_version,
+    newest_version_id,
+)
 from counterfoil.web.actions import actor_of, today
 from counterfoil.web.forms import ChoiceOf, DayField, PageForm, PriceField, QuantityField, may, posted
 from counterfoil.web.quote_rows import section_views
@@ -106,6 +116,13 @@ def _version(pk: int) -> QuoteVersion:
     return version
 
 
+def _version_id(pk: int) -> int:
+    found = newest_version_id(pk)
+    if found is None:
+        raise Http404
+    return found
+
+
 def _line(version: QuoteVersion, line_id: int) -> QuoteLine:
     line = next((line for line in lines_of(version) if line.pk == line_id), None)
     if line is None:
@@ -162,13 +179,12 @@ def catalog(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def line_add(request: HttpRequest, pk: int) -> HttpResponse:
     """Quote a product of the catalog, at the end of the section that was worked on."""
-    version = _version(pk)
     line = commands.NewLine(
         product_id=_id(request, "product_id"),
         offer_id=_optional_id(request, "offer_id"),
         section_id=_optional_id(request, "section_id"),
     )
-    made = commands.add_version_lines(actor=actor_of(request), version_id=version.pk, lines=[line], on=today())
+    made = commands.add_version_lines(actor=actor_of(request), version_id=_version_id(pk), lines=[line], on=today())
     return _all_lines(request, pk, then={"counterfoil:line-added": {"line": made[0].pk}})
 
 
@@ -327,7 +343,10 @@ def line_details(request: HttpRequest, pk: int, line_id: int) -> HttpResponse:
     form.suit(version, line)
     if form.is_valid():
         try:
-            commands.update_version_line(actor=actor_of(request), line_id=line_id, **form.given())
+            given = form.given()
+            commands.update_version_line(actor=actor_of(request), line_id=line_id, **given)
+            if version.quote.agreement_id is not None and line.action == LineAction.NEW and given.get("align_to"):
+                align_line(actor=actor_of(request), line_id=line_id, end=given["align_to"], on=today())
         except DomainError as refusal:
             said = " ".join(part for part in (refusal.message, refusal.hint) if part)
             form.add_error(refusal.field if refusal.field in form.fields else None, said)
@@ -358,7 +377,7 @@ def line_remove(request: HttpRequest, pk: int, line_id: int) -> HttpResponse:
 @require_POST
 def order(request: HttpRequest, pk: int) -> HttpResponse:
     """Put the lines in the order sent, ``5:2,7:2,6:``: each with its section."""
-    version, before = _version(pk), newest_figures(pk)
+    version_id, before = _version_id(pk), newest_figures(pk)
     places: dict[int, int | None] = {}
     for part in request.POST.get("order", "").split(","):
         line, _, section = part.partition(":")
@@ -368,7 +387,7 @@ def order(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         commands.reorder_version_lines(
             actor=actor_of(request),
-            version_id=version.pk,
+            version_id=version_id,
             line_ids=list(places),
             moved=[commands.Moved(line_id, section_id) for line_id, section_id in places.items()],
         )
@@ -386,7 +405,7 @@ def order(request: HttpRequest, pk: int) -> HttpResponse:
 def section_new(request: HttpRequest, pk: int) -> HttpResponse:
     """A section at the end; what is added next goes into it."""
     title = request.POST.get("title", "")
-    made = commands.add_section(actor=actor_of(request), version_id=_version(pk).pk, title=title)
+    made = commands.add_section(actor=actor_of(request), version_id=_version_id(pk), title=title)
     return _all_lines(request, pk, then={"counterfoil:section-added": {"section": made.pk}})
 
 
