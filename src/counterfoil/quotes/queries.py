@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 
 from counterfoil.core.calendar import Cycle
 from counterfoil.core.money import ZERO, extend, multiply, round_money, round_to, sum_money
+from counterfoil.core.pricing.terms import cycles_in
 from counterfoil.platform.aggregates import count_of
 from counterfoil.quotes.models import LineConversion, Opportunity, QuoteLine
 from counterfoil.quotes.version_queries import (
@@ -31,6 +32,7 @@ from counterfoil.quotes.version_queries import (
     figures_of,
     newest_figures,
     newest_version,
+    newest_version_id,
     quote_rows,
     quote_settings,
     quotes,
@@ -61,6 +63,7 @@ __all__ = [
     "lines",
     "newest_figures",
     "newest_version",
+    "newest_version_id",
     "opportunities",
     "opportunity",
     "quote_rows",
@@ -185,16 +188,21 @@ def totals_of(quoted: Iterable[QuoteLine]) -> Totals:
     all_lines = list(quoted)
     once = [line for line in all_lines if not line.is_recurring]
     recurring = [line for line in all_lines if line.is_recurring]
-    ending = [line for line in recurring if line.cycles]
+    ending = [(line, count) for line in recurring if (count := _cycles(line))]
     return Totals(
         one_time_revenue=sum_money(extend(line.quantity, line.unit_price) for line in once),
         one_time_cost=sum_money(extend(line.quantity, line.unit_cost) for line in once),
         monthly_revenue=_monthly((line, line.unit_price) for line in recurring),
         monthly_cost=_monthly((line, line.unit_cost) for line in recurring),
-        term_revenue=sum_money(extend(line.quantity, line.unit_price) * (line.cycles or 0) for line in ending),
-        term_cost=sum_money(extend(line.quantity, line.unit_cost) * (line.cycles or 0) for line in ending),
+        term_revenue=sum_money(extend(line.quantity, line.unit_price) * count for line, count in ending),
+        term_cost=sum_money(extend(line.quantity, line.unit_cost) * count for line, count in ending),
         open_ended=len(ending) < len(recurring),
     )
+
+
+def _cycles(line: QuoteLine) -> int | None:
+    """How many it is billed: as said, or as many as its term holds; ``None`` without an end."""
+    return line.cycles or (cycles_in(line.term, line.billing_cycle) if line.term else None)
 
 
 def _monthly(priced: Iterable[tuple[QuoteLine, Decimal]]) -> Decimal:

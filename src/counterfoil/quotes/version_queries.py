@@ -141,9 +141,14 @@ def version(version_id: int) -> QuoteVersion | None:
     return versions().prefetch_related("sections", Prefetch("lines", lines)).filter(pk=version_id).first()
 
 
+def newest_version_id(quote_id: int) -> int | None:
+    """The id of the newest version of a quote, where no more is needed of it."""
+    return QuoteVersion.objects.filter(quote_id=quote_id).order_by("-number").values_list("pk", flat=True).first()
+
+
 def newest_version(quote_id: int) -> QuoteVersion | None:
     """The newest version of a quote, as :func:`version`."""
-    pk = QuoteVersion.objects.filter(quote_id=quote_id).order_by("-number").values_list("pk", flat=True).first()
+    pk = newest_version_id(quote_id)
     return None if pk is None else version(pk)
 
 
