@@ -112,6 +112,33 @@ def test_a_dearer_purchase_and_a_dearer_bill_are_marked(world: World) -> None:
     assert bought.difference == "100.00 more: ordered by the customer at 3,600.00"
 
 
+@pytest.mark.parametrize(
+    ("bought_for", "cost", "difference"),
+    [
+        ("year:3", "650", "50.00 more: ordered by the customer at 16,200.00"),
+        ("year:3", "648", ""),
+        ("year:1", "216", ""),  # another rhythm: the match says what that means
+    ],
+)
+def test_licences_are_laid_beside_what_is_billed_in_the_same_rhythm(
+    world: World, bought_for: str, cost: str, difference: str
+) -> None:
+    version = accepted(world, [by(m365(world)["three prepaid"], 25)])
+    (agreement,) = convert(version).agreements
+    order = procurement.create_purchase_order(
+        actor=OWNER, vendor_id=world.ingram.pk, order_date=deals.START,
+        lines=[
+            procurement.PurchaseLine(
+                addition_id=agreement.additions.get().pk, unit_cost=Decimal(cost), term=bought_for,
+                billing_cycle=bought_for,
+            )
+        ],
+    )  # fmt: skip
+    events = {event.kind: event for event in thread_of(order)}
+    assert events["purchase_order"].difference == difference
+    assert events["quote"].amount == events["opportunity"].amount == Decimal("19800.00")  # 25 × 792.00, once in 3 years
+
+
 def test_an_order_without_a_quote_has_a_thread_of_its_own(world: World) -> None:
     order = create_sales_order(
         actor=OWNER, company_id=world.acme.pk, on=deals.START,

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 
 from django.db import models
 
-from counterfoil.agreements.models import Addition, Agreement
+from counterfoil.agreements.models import Agreement
 from counterfoil.agreements.queries import period_amount
 from counterfoil.assets.models import Asset
 from counterfoil.billing.models import Invoice
@@ -255,7 +255,7 @@ def _order(found: Lineage, lines: list[SalesOrderLine]) -> ThreadEvent:
 def _purchase(found: Lineage, lines: list[PurchaseOrderLine]) -> ThreadEvent:
     order = lines[0].purchase_order
     amount = sum_money(_cost(line.quantity - line.quantity_cancelled, line.unit_cost) for line in lines)
-    quoted = sum_money(_cost(line.quantity - line.quantity_cancelled, _sold_at_cost(line)) for line in lines)
+    quoted = sum_money(_cost(line.quantity - line.quantity_cancelled, _sold_at_cost(found, line)) for line in lines)
     return _event(
         found,
         "purchase_order",
@@ -269,11 +269,17 @@ def _purchase(found: Lineage, lines: list[PurchaseOrderLine]) -> ThreadEvent:
     )
 
 
-def _sold_at_cost(line: PurchaseOrderLine) -> Decimal:
-    """What it was expected to cost when it was sold."""
-    sold: SalesOrderLine | Addition | None = line.order_line or line.addition
-    cost: Decimal = line.unit_cost if sold is None else sold.unit_cost
-    return cost
+def _sold_at_cost(found: Lineage, line: PurchaseOrderLine) -> Decimal:
+    """What it was expected to cost when it was sold; its own cost where the two cannot be laid beside each other.
+
+    An addition's cost is that of its agreement's billing cycle; what is bought in another one, the match compares.
+    """
+    if line.order_line is not None:
+        return line.order_line.unit_cost
+    cycles = {agreement.pk: agreement.billing_cycle for agreement in found.agreements}
+    addition = line.addition
+    is_alike = addition is not None and cycles.get(addition.agreement_id) == line.billing_cycle
+    return addition.unit_cost if addition is not None and is_alike else line.unit_cost
 
 
 def _by_hand(found: Lineage, lines: Iterable[Any], noun: str) -> list[str]:
