@@ -482,6 +482,38 @@ def test_a_licence_is_billed_anew_each_month() -> None:
     assert found.code == "duplicate"
 
 
+@pytest.mark.parametrize(
+    ("term", "cycle", "days"),
+    [
+        ("year:1", "month:1", [date(2026, 3, 1), date(2026, 3, 8)]),
+        ("year:1", "month:1", [date(2026, 2, 25), date(2026, 3, 31), date(2026, 4, 3)]),
+        ("year:3", "year:3", [date(2026, 3, 1), date(2026, 4, 1)]),
+        ("year:1", "", [date(2026, 3, 1), date(2027, 1, 15)]),
+    ],
+)
+def test_a_licence_billed_once_more_than_it_has_periods_is_found(term: str, cycle: str, days: list[date]) -> None:
+    line = HARDWARE._replace(product_class="NonInventory", term=term, billing_cycle=cycle, start=date(2026, 3, 1))
+    bills = tuple(billed(100, id=60 + n, bill_id=70 + n, date=day) for n, day in enumerate(days))
+    (found,) = match_purchase(PurchaseThread(line, (), bills), USUAL)
+    assert (found.code, found.line_id, found.over_term) == ("duplicate", bills[-1].id, D(1000))
+
+
+@pytest.mark.parametrize(
+    "days",
+    [
+        [date(2026, 2, 27), date(2026, 3, 31), date(2026, 4, 30)],  # early
+        [date(2026, 3, 22), date(2026, 4, 20), date(2026, 5, 22)],  # as it comes
+        [date(2026, 4, 1), date(2026, 4, 30), date(2026, 6, 1)],  # in arrears
+    ],
+)
+def test_bills_of_a_licence_come_when_they_come(days: list[date]) -> None:
+    line = HARDWARE._replace(
+        product_class="NonInventory", term="year:1", billing_cycle="month:1", start=date(2026, 3, 1)
+    )
+    bills = tuple(billed(100, id=60 + n, bill_id=70 + n, date=day) for n, day in enumerate(days))
+    assert match_purchase(PurchaseThread(line, (), bills), USUAL) == ()
+
+
 def test_a_bill_for_what_nobody_has_ordered() -> None:
     (found,) = match_purchase(PurchaseThread(None, (), (billed(3),)), USUAL)
     assert (found.code, found.over_term) == ("missing_purchase", D("30.00"))

@@ -1,15 +1,17 @@
 """The match of a purchase order line with what arrived and with what the vendor bills.
 
 Goods are matched three ways: no more is billed than has arrived. Services and licences are matched two ways. What is
-bought for a term and billed cycle by cycle is looked at bill by bill.
+bought for a term is billed once for each period that has begun, however early or late the bills come in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
+from counterfoil.core.calendar import Cycle, period_index
 from counterfoil.core.matching import said
 from counterfoil.core.matching.catalogue import what_to_do
 from counterfoil.core.matching.legs import GOODS, BillLeg, Difference, PurchaseLeg, PurchaseThread
@@ -17,6 +19,8 @@ from counterfoil.core.matching.tolerance import Tolerance, Tolerances
 from counterfoil.core.money import ZERO, extend, format_money, round_money
 
 _NOTHING: Final = Decimal(0)
+#: So long before a period begins its bill may come.
+_EARLY: Final = timedelta(days=10)
 
 
 def match_purchase(thread: PurchaseThread, tolerances: Tolerances) -> tuple[Difference, ...]:
@@ -129,13 +133,29 @@ def _billed(
 def _billed_in_cycles(
     found: list[Difference], purchase: PurchaseLeg, bills: Sequence[BillLeg], allowed: Tolerance
 ) -> None:
-    same_day: dict[object, list[BillLeg]] = {}
-    for bill in bills:
+    """No more than is ordered on one day, nor by any day more than the periods begun until then come to."""
+    cycle = Cycle.parse(purchase.billing_cycle or purchase.term)
+    same_day: dict[date, list[BillLeg]] = {}
+    for bill in sorted(bills, key=lambda bill: (bill.date, bill.id)):
         same_day.setdefault(bill.date, []).append(bill)
-    for group in same_day.values():
+    first = min(same_day)
+    anchor = first if purchase.start is None else min(first, purchase.start)
+    before: list[BillLeg] = []
+    billed = _NOTHING
+    for day, group in same_day.items():
         total = sum((bill.quantity for bill in group), _NOTHING)
         if total > purchase.quantity and not allowed.covers(purchase.quantity, total):
             _too_much(found, purchase, group, purchase.quantity, total, "over_billed")
+            total = purchase.quantity
+        elif total > 0:
+            due = purchase.quantity * (period_index(anchor, cycle, day + _EARLY) + 1)
+            if billed + total > due and not allowed.covers(due, billed + total):
+                again = [*before[-1:], *group]
+                both = sum((bill.quantity for bill in again), _NOTHING)
+                _too_much(found, purchase, again, purchase.quantity, both, "over_billed")
+                total = due - billed
+        billed += total
+        before = group
 
 
 def _too_much(
