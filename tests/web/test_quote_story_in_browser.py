@@ -93,8 +93,8 @@ def visit(browser: Browser, live_server: Any) -> Iterator[Visit]:
     yield open_as
     for context in contexts:
         context.close()
-    # A refusal of a document that is held, a quote that is over: the browser logs their status as errors. Whoever leaves
-    # a page aborts what it still asks for.
+    # A refusal of a document that is held, a quote that is over: the browser logs their status as errors.
+    # Whoever leaves a page aborts what it still asks for.
     harmless = re.compile(r"status of (409|410|422)|htmx:(sendAbort|afterRequest)")
     assert not [text for text in complaints if not harmless.search(text)]
 
