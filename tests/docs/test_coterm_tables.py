@@ -1,4 +1,4 @@
-"""The tables of the page on co-terms are what the rules give."""
+"""The tables of the pages on co-terms and conversion are what the rules give."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from counterfoil.core.errors import DomainError
 from counterfoil.core.proration import ProrationMethod
 
 PAGE = "co-term.md"
+CONVERSION = "conversion.md"
 DAY = timedelta(days=1)
 
 
@@ -45,7 +46,7 @@ def test_first_periods(row: dict[str, str]) -> None:
     assert aligned.total == amount(row["all of it"])
 
 
-@pytest.mark.parametrize("row", table(PAGE, "paid"), ids=lambda row: row["last day"])
+@pytest.mark.parametrize("row", table(CONVERSION, "paid"), ids=lambda row: row["last day"])
 def test_what_is_given_back(row: dict[str, str]) -> None:
     """WE-14."""
     first, last = map(day, row["period"].split(" to "))

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 
 from django.db import models
 
-from counterfoil.agreements.models import Agreement
+from counterfoil.agreements.models import Addition, Agreement
 from counterfoil.agreements.queries import period_amount
 from counterfoil.assets.models import Asset
 from counterfoil.billing.models import Invoice
@@ -274,12 +274,12 @@ def _sold_at_cost(found: Lineage, line: PurchaseOrderLine) -> Decimal:
 
     An addition's cost is that of its agreement's billing cycle; what is bought in another one, the match compares.
     """
-    if line.order_line is not None:
-        return line.order_line.unit_cost
+    sold: SalesOrderLine | Addition | None = line.order_line or line.addition
     cycles = {agreement.pk: agreement.billing_cycle for agreement in found.agreements}
-    addition = line.addition
-    is_alike = addition is not None and cycles.get(addition.agreement_id) == line.billing_cycle
-    return addition.unit_cost if addition is not None and is_alike else line.unit_cost
+    if isinstance(sold, Addition) and cycles.get(sold.agreement_id) != line.billing_cycle:
+        sold = None
+    cost: Decimal = line.unit_cost if sold is None else sold.unit_cost
+    return cost
 
 
 def _by_hand(found: Lineage, lines: Iterable[Any], noun: str) -> list[str]:
