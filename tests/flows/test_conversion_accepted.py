@@ -321,6 +321,13 @@ def test_a_price_of_the_bundle_itself_is_shared_out_to_the_cent(world: World) ->
     assert match_everything(actor=FINANCE, now=NOW).opened == 0, "what was shared out is what was sold"
 
 
+def test_what_was_offered_holds_though_the_catalog_has_changed(world: World) -> None:
+    version = accepted(world, [by(m365(world)["monthly"], 10), of(world.server_noninventory, 1, "4000")])
+    Product.objects.update(active=False)
+    done = convert(version)
+    assert (len(done.agreements), len(done.orders)) == (1, 1)
+
+
 # -- on delivery -------------------------------------------------------------------------------------------------------
 
 

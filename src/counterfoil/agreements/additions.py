@@ -108,7 +108,8 @@ def add_addition(*, actor: Actor, agreement_id: int, addition: AdditionInput) ->
 
 def add_all(actor: Actor, agreement: Agreement, inputs: Sequence[AdditionInput]) -> list[Addition]:
     """Add several to a locked agreement, within another command."""
-    products = products_for_lines(given.product_id for given in inputs)
+    quoted = {given.product_id for given in inputs if given.origin_id is not None}
+    products = products_for_lines((given.product_id for given in inputs), quoted)
     ensure_offers_fit((given.product_id, given.offer_id, given.price_model_id) for given in inputs)
     last = agreement.additions.aggregate(last=Max("position"))["last"] or 0
     additions = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 
 from django.db.models import Q, QuerySet
@@ -101,11 +101,12 @@ def expense_types(*, active: bool | None = None) -> QuerySet[ExpenseType]:
     return ExpenseType.objects.all() if active is None else ExpenseType.objects.filter(active=active)
 
 
-def products_for_lines(product_ids: Iterable[int]) -> dict[int, Product]:
+def products_for_lines(product_ids: Iterable[int], sold: Collection[int] = ()) -> dict[int, Product]:
     """The active products of new lines, by id, in one query.
 
     Args:
         product_ids: one for each line, in order; may repeat.
+        sold: products of lines that a customer was offered: what was offered holds, whatever the catalog says since.
 
     Raises:
         DomainError: ``not_found`` or ``invalid`` (a product that is not active), naming the line.
@@ -117,7 +118,7 @@ def products_for_lines(product_ids: Iterable[int]) -> dict[int, Product]:
         field = f"lines[{index}].product_id"
         if product is None:
             raise DomainError("not_found", f"There is no product with the id {product_id}.", field=field)
-        if not product.active:
+        if not product.active and product_id not in sold:
             raise DomainError("invalid", f"{product.identifier} is no longer on the catalog.", field=field)
     return found
 

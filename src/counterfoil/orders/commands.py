@@ -178,7 +178,8 @@ def add_order_line(*, actor: Actor, order_id: int, line: OrderLineInput) -> Sale
 
 
 def _add_lines(actor: Actor, order: SalesOrder, inputs: Sequence[OrderLineInput]) -> list[SalesOrderLine]:
-    products = products_for_lines(given.product_id for given in inputs)
+    quoted = {given.product_id for given in inputs if given.origin_id is not None}
+    products = products_for_lines((given.product_id for given in inputs), quoted)
     ensure_offers_fit((given.product_id, given.offer_id, None) for given in inputs)
     offers = Offer.objects.in_bulk({given.offer_id for given in inputs if given.offer_id is not None})
     last = order.lines.aggregate(last=Max("position"))["last"] or 0
