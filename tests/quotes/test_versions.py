@@ -10,7 +10,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from tests.quotes.quoting import NOW, TODAY, D, add, draft_of, quote_of, sent, starter_kit
-from tests.world import FINANCE, OWNER, PROCUREMENT, SALES, World, actor_of
+from tests.world import FINANCE, OWNER, SALES, World, actor_of
 
 from counterfoil.companies.models import Company
 from counterfoil.core.errors import DomainError
@@ -322,7 +322,7 @@ def test_a_deep_discount_is_approved_before_it_is_sent(world: World, draft: Quot
     (approval,) = ask(draft)
     refused("approval_required", lambda: sent(draft))
     refused("role_required", lambda: approve_quote(actor=SALES, approval_id=approval.pk, now=NOW), "cannot give it")
-    refused("role_required", lambda: approve_quote(actor=PROCUREMENT, approval_id=approval.pk, now=NOW), "the role sales")
+    refused("role_required", lambda: approve_quote(actor=FINANCE, approval_id=approval.pk, now=NOW), "the role sales")
     approve_quote(actor=SALES_MANAGER, approval_id=approval.pk, now=NOW, comment="Fine")
     refused("wrong_state", lambda: approve_quote(actor=OWNER, approval_id=approval.pk, now=NOW), "approved")
     version = sent(draft)

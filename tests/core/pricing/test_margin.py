@@ -39,14 +39,12 @@ def test_we_32_margin_of_5000_with_a_profit_of_2400() -> None:
 @given(costs, percents)
 def test_markup_there_and_back(cost: D, percent: D) -> None:
     price = margin.price_by_markup(cost, percent)
-    assert abs(margin.cost_by_markup(price, percent) - cost) <= D("1e-8")
     assert abs((margin.markup_of(cost, price) or D(0)) - percent) <= D("1e-4")
 
 
 @given(costs, percents)
 def test_margin_there_and_back(cost: D, percent: D) -> None:
     price = margin.price_by_margin(cost, percent)
-    assert abs(margin.cost_by_margin(price, percent) - cost) <= D("1e-8")
     assert abs((margin.margin_of(cost, price) or D(0)) - percent) <= D("1e-4")
 
 

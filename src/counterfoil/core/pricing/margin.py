@@ -48,16 +48,6 @@ def price_by_discount(price: Decimal, percent: Decimal) -> Decimal:
     return round_to(Fraction(price) * (1 - Fraction(percent) / _WHOLE), _PLACES)
 
 
-def cost_by_markup(price: Decimal, percent: Decimal) -> Decimal:
-    """The cost that gives ``price`` at this markup."""
-    return round_to(Fraction(price) / (1 + Fraction(percent) / _WHOLE), _PLACES)
-
-
-def cost_by_margin(price: Decimal, percent: Decimal) -> Decimal:
-    """The cost that leaves this margin of ``price``."""
-    return round_to(Fraction(price) * (1 - Fraction(percent) / _WHOLE), _PLACES)
-
-
 def markup_of(cost: Decimal, price: Decimal) -> Decimal | None:
     """Markup in per cent of cost; None where there is no cost."""
     return _share(price - cost, cost)
