@@ -214,6 +214,7 @@ def _asked(version: QuoteVersion, found: Finding, digest: str, actor: Actor, now
         content_sha256=digest,
         asked_at=now,
         asked_by=actor.name,
+        asked_by_id_of_user=actor.user_id,
     )
 
 
@@ -291,7 +292,7 @@ def _ensure_may_answer(actor: Actor, approval: Approval) -> None:
         raise DomainError(
             "role_required", f"{actor.name} may not decide on this: it takes {who_of(rule)}.", hint="Ask them."
         )
-    if actor.name == approval.asked_by:
+    if (actor.user_id, actor.name) == (approval.asked_by_id_of_user, approval.asked_by):
         raise DomainError(
             "role_required", f"{actor.name} asked for this approval and cannot give it.",
             hint="Ask somebody else, or the owner.",

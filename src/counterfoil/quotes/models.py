@@ -463,6 +463,7 @@ class Approval(models.Model):
     status = models.CharField(max_length=8, choices=ApprovalStatus.choices, default=ApprovalStatus.WAITING)
     asked_at = models.DateTimeField()
     asked_by = models.CharField(max_length=200)
+    asked_by_id_of_user = models.BigIntegerField(null=True, blank=True)
     decided_at = models.DateTimeField(null=True, blank=True)
     decided_by = models.CharField(max_length=200, blank=True)
     comment = models.TextField(max_length=2000, blank=True)

@@ -13,7 +13,7 @@ from counterfoil.core.calendar import Cycle
 from counterfoil.core.money import ZERO, extend, multiply, round_money, round_to, sum_money
 from counterfoil.core.pricing.terms import cycles_in
 from counterfoil.platform.aggregates import count_of
-from counterfoil.quotes.models import LineConversion, Opportunity, QuoteLine
+from counterfoil.quotes.models import LineAction, LineConversion, Opportunity, QuoteLine
 from counterfoil.quotes.version_queries import (
     ChangedLine,
     Comparison,
@@ -184,20 +184,31 @@ def totals(opportunity_id: int) -> Totals:
 
 
 def totals_of(quoted: Iterable[QuoteLine]) -> Totals:
-    """What the given lines are worth. Each cycle is rounded as it is billed; a month is rounded once."""
-    all_lines = list(quoted)
+    """What the given lines are worth. Each cycle is rounded as it is billed; a month is rounded once.
+
+    What takes away from an addition counts below zero; the estimates of usage lines do not count.
+    """
+    all_lines = [line for line in quoted if not line.is_usage]
     once = [line for line in all_lines if not line.is_recurring]
     recurring = [line for line in all_lines if line.is_recurring]
     ending = [(line, count) for line in recurring if (count := _cycles(line))]
     return Totals(
-        one_time_revenue=sum_money(extend(line.quantity, line.unit_price) for line in once),
-        one_time_cost=sum_money(extend(line.quantity, line.unit_cost) for line in once),
+        one_time_revenue=sum_money(_worth(line, line.unit_price) for line in once),
+        one_time_cost=sum_money(_worth(line, line.unit_cost) for line in once),
         monthly_revenue=_monthly((line, line.unit_price) for line in recurring),
         monthly_cost=_monthly((line, line.unit_cost) for line in recurring),
-        term_revenue=sum_money(extend(line.quantity, line.unit_price) * count for line, count in ending),
-        term_cost=sum_money(extend(line.quantity, line.unit_cost) * count for line, count in ending),
+        term_revenue=sum_money(_worth(line, line.unit_price) * count for line, count in ending),
+        term_cost=sum_money(_worth(line, line.unit_cost) * count for line, count in ending),
         open_ended=len(ending) < len(recurring),
     )
+
+
+def _sign(line: QuoteLine) -> int:
+    return -1 if line.action in (LineAction.DECREASE, LineAction.CANCEL) else 1
+
+
+def _worth(line: QuoteLine, price: Decimal) -> Decimal:
+    return extend(line.quantity, price) * _sign(line)
 
 
 def _cycles(line: QuoteLine) -> int | None:
@@ -208,5 +219,5 @@ def _cycles(line: QuoteLine) -> int | None:
 def _monthly(priced: Iterable[tuple[QuoteLine, Decimal]]) -> Decimal:
     exact = Fraction(0)
     for line, price in priced:
-        exact += Fraction(multiply(line.quantity, price)) * Cycle.parse(line.billing_cycle).per_month
+        exact += _sign(line) * Fraction(multiply(line.quantity, price)) * Cycle.parse(line.billing_cycle).per_month
     return round_money(exact)
