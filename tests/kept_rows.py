@@ -42,7 +42,7 @@ def lay_down(rows: Rows) -> None:
         # A test that begins its ids anew would take those of the rows again.
         cursor.execute(
             "; ".join(
-                f"SELECT setval('{name}', {last}) FROM {name} WHERE last_value < {last}"
+                f"SELECT setval('{name}', {last}) FROM {name} WHERE last_value <= {last}"
                 for name, last in rows.sequences.items()
             )
         )

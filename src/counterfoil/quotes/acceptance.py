@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 
 from counterfoil.core.canonical import sha256_of
 from counterfoil.core.errors import DomainError
-from counterfoil.platform import audit, signing
+from counterfoil.platform import audit
 from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.copying import update_rows
 from counterfoil.platform.identity import Actor, Role
@@ -268,6 +268,8 @@ def _keep(version: QuoteVersion, link: QuoteLink, signed: Signed, record: bytes)
         record_sha256=sha256_of(record),
     )
     content: dict[str, Any] = json.loads(record)
+    from counterfoil.platform import signing  # loading it takes a third of a second, which few processes need
+
     certificate = signing.current(content["seller"]["name"])
     row.pdf = signing.sign_pdf(
         accepted_pdf(content, record, timestamp=signed.accepted_at),

@@ -19,7 +19,6 @@ from counterfoil.core.canonical import canonical_json, sha256_of
 from counterfoil.core.errors import DomainError
 from counterfoil.platform.audit import entry_hash
 from counterfoil.platform.models import AuditEntry
-from counterfoil.platform.signing import attachment_of, verify_pdf
 from counterfoil.quotes.models import Acceptance, Quote
 from counterfoil.quotes.record import FILE
 
@@ -123,6 +122,8 @@ def _pdf(made: Acceptance, pdf: bytes) -> Check:
 
 
 def _signature(made: Acceptance, pdf: bytes) -> Check:
+    from counterfoil.platform.signing import verify_pdf  # loading it takes a third of a second
+
     found = verify_pdf(pdf)
     if not found.intact:
         return Check("signature", False, found.problem)
@@ -132,6 +133,8 @@ def _signature(made: Acceptance, pdf: bytes) -> Check:
 
 
 def _attached(record: bytes, pdf: bytes) -> Check:
+    from counterfoil.platform.signing import attachment_of
+
     same = attachment_of(pdf, FILE) == record
     return Check("attachment", same, f"{FILE} is the record" if same else f"{FILE} is missing or another.")
 
@@ -209,6 +212,8 @@ def identify_file(content: bytes) -> Brought:
 
 
 def _identify_pdf(content: bytes) -> Brought:
+    from counterfoil.platform.signing import attachment_of, verify_pdf
+
     fingerprint, signature = sha256_of(content), verify_pdf(content)
     if made := _acceptances().filter(pdf_sha256=fingerprint).first():
         return Brought(

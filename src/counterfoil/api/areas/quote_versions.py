@@ -15,7 +15,7 @@ from counterfoil.core.quoting import PricedLine, PricedQuote, SectionTotals, Sum
 from counterfoil.flows.renewals import align_line
 from counterfoil.platform.lookup import existing
 from counterfoil.quotes import commands, links, queries
-from counterfoil.quotes.acceptance import change_quote_settings
+from counterfoil.quotes.acceptance import answer_question, change_quote_settings
 from counterfoil.quotes.approvals import Finding
 from counterfoil.quotes.customer import CustomerQuote, customer_view
 from counterfoil.quotes.models import (
@@ -23,6 +23,7 @@ from counterfoil.quotes.models import (
     ApprovalRule,
     Quote,
     QuoteLink,
+    QuoteMessage,
     QuoteSection,
     QuoteSettings,
     QuoteVersion,
@@ -52,6 +53,7 @@ templates = shape(Quote, name="QuoteTemplate", without=("opportunity", "agreemen
 rules = shape(ApprovalRule)
 settings = shape(QuoteSettings, without=("calendar_secret",))
 quote_links = shape(QuoteLink)
+messages = shape(QuoteMessage)
 link_made = answer("QuoteLinkMade", links.create_link.__doc__, link=quote_links.head, address=str)
 
 row(Sums, discount=Money, discount_percent=Number | None, margin=Money, margin_percent=Number | None)
@@ -118,6 +120,12 @@ def links_of(*, quote_id: int | None = None) -> QuerySet[QuoteLink]:
     return rows if quote_id is None else rows.filter(quote_id=quote_id)
 
 
+def messages_of(*, version_id: int | None = None) -> QuerySet[QuoteMessage]:
+    """What customers asked and what was answered, of one version or of all."""
+    rows = QuoteMessage.objects.order_by("pk")
+    return rows if version_id is None else rows.filter(version_id=version_id)
+
+
 def shown_link(link: QuoteLink) -> dict[str, object]:
     """A link with its address, below the origin of the pages."""
     return {"link": link, "address": links.address_of(link)}
@@ -138,6 +146,9 @@ area.records("/quote-links", quote_links, links_of)
 area.post("/quotes/{quote_id}/links", links.create_link, link_made, show=shown_link)
 area.act("/quote-links/{link_id}/revoke", links.revoke_link, quote_links)
 area.act("/quote-links/{link_id}/send", links.send_link, quote_links)
+
+area.records("/quote-messages", messages, messages_of)
+area.post("/quote-versions/{version_id}/messages", answer_question, messages)
 
 area.records("/quote-versions", versions, queries.versions)
 area.detail("/quote-versions/{version_id}", versions)

@@ -54,6 +54,6 @@ def certificate(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [
-    path("verify/", verify, name="verify"),
+    path("verify/", verify, name="verify_document"),
     path("verify/certificate.pem", certificate, name="verify_certificate"),
 ]
