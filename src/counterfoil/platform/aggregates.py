@@ -6,10 +6,11 @@ neither, keeps the list's order, and is reckoned for the rows of the page alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from django.db import models
+from django.db import connection, models
 from django.db.models import Count, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 
@@ -28,3 +29,18 @@ def sum_of(model: type[models.Model], path: str, field: models.Field[Any, Any], 
 
 def _own(model: type[models.Model]) -> models.QuerySet[Any, dict[str, Any]]:
     return model._default_manager.filter(pk=OuterRef("pk")).order_by().values("pk")
+
+
+def count_together(waiting: Mapping[str, models.QuerySet[Any]]) -> dict[str, int]:
+    """How many rows each of the querysets has, by its key: one statement for all of them."""
+    if not waiting:
+        return {}
+    parts: list[str] = []
+    parameters: list[Any] = []
+    for rows in waiting.values():
+        sql, given = rows.order_by().values("pk").query.sql_with_params()
+        parts.append(f"(SELECT count(*) FROM ({sql}) counted)")  # noqa: S608 - the queryset's own
+        parameters += given
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(parts)}", parameters)
+        return dict(zip(waiting, cursor.fetchone(), strict=True))

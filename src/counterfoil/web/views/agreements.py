@@ -64,11 +64,11 @@ def _spec() -> ListSpec:
 
 
 @navigation.waiting
-def agreements_wait() -> dict[str, int]:
+def agreements_wait() -> navigation.Waits:
     """Agreements with a period that has begun and is not invoiced, and parked ones."""
     return {
-        "agreements_to_invoice": queries.agreements_to_invoice(through=today()).count(),
-        "agreements_parked": BillingState.objects.filter(parked_at__isnull=False).count(),
+        "agreements_to_invoice": queries.agreements_to_invoice(through=today()),
+        "agreements_parked": BillingState.objects.filter(parked_at__isnull=False),
     }
 
 

@@ -51,9 +51,9 @@ RUNS: Final = ListSpec(
 
 
 @navigation.waiting
-def runs_wait() -> dict[str, int]:
+def runs_wait() -> navigation.Waits:
     """Runs that somebody has to resume or cancel."""
-    return {"billing_runs": BillingRun.objects.filter(status=RunStatus.PAUSED).count()}
+    return {"billing_runs": BillingRun.objects.filter(status=RunStatus.PAUSED)}
 
 
 class RunForm(PageForm):

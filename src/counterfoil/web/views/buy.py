@@ -45,12 +45,12 @@ from counterfoil.web.threads import side_of
 
 
 @navigation.waiting
-def purchasing_waits() -> dict[str, int]:
+def purchasing_waits() -> navigation.Waits:
     """Lines to buy, orders to receive, orders to bill."""
     return {
         "demand": queries.demand_count(on=today()),
-        "to_receive": PurchaseOrder.objects.filter(status=PurchaseOrderStatus.SENT).count(),
-        "to_bill": queries.orders_to_bill().count(),
+        "to_receive": PurchaseOrder.objects.filter(status=PurchaseOrderStatus.SENT),
+        "to_bill": queries.orders_to_bill(),
     }
 
 

@@ -34,9 +34,9 @@ from counterfoil.web.threads import side_of
 
 
 @navigation.waiting
-def billing_waits() -> dict[str, int]:
+def billing_waits() -> navigation.Waits:
     """Drafts that nobody has closed yet."""
-    return {"draft_invoices": Invoice.objects.filter(status=InvoiceStatus.DRAFT).count()}
+    return {"draft_invoices": Invoice.objects.filter(status=InvoiceStatus.DRAFT)}
 
 
 def state_of(invoice: Any, on: date) -> str:

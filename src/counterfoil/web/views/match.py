@@ -68,9 +68,9 @@ EXCEPTIONS = ListSpec(
 
 
 @navigation.waiting
-def match_waits() -> dict[str, int]:
+def match_waits() -> navigation.Waits:
     """Differences that nobody has mended or accepted."""
-    return {"match_exceptions": MatchException.objects.filter(status=ExceptionStatus.OPEN).count()}
+    return {"match_exceptions": MatchException.objects.filter(status=ExceptionStatus.OPEN)}
 
 
 @require_GET

@@ -66,9 +66,9 @@ ORDERS = ListSpec(
 
 
 @navigation.waiting
-def orders_wait() -> dict[str, int]:
+def orders_wait() -> navigation.Waits:
     """Open orders of which something has been shipped (or needs no shipping) and not been invoiced."""
-    return {"orders_to_invoice": queries.orders_to_invoice().count()}
+    return {"orders_to_invoice": queries.orders_to_invoice()}
 
 
 class OrderForm(PageForm):

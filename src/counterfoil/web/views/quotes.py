@@ -97,9 +97,9 @@ TEMPLATES = ListSpec(
 
 
 @navigation.waiting
-def quotes_wait() -> dict[str, int]:
+def quotes_wait() -> navigation.Waits:
     """Quotes that wait for somebody's approval."""
-    return {"quotes_in_approval": queries.waiting_approvals().count()}
+    return {"quotes_in_approval": queries.waiting_approvals()}
 
 
 def quotes(request: HttpRequest) -> HttpResponse:

@@ -100,9 +100,9 @@ WAREHOUSES = ListSpec(
 
 
 @navigation.waiting
-def shipping_waits() -> dict[str, int]:
+def shipping_waits() -> navigation.Waits:
     """Orders of which something can be shipped."""
-    return {"to_ship": queries.orders_to_ship().count()}
+    return {"to_ship": queries.orders_to_ship()}
 
 
 def _where(serial: SerialNumber) -> str:
