@@ -220,6 +220,44 @@ def values_at(addition: Addition, day: date) -> dict[str, Decimal]:
     return {name: getattr(values, name) for name in NAMES}
 
 
+# -- cancelled with effect from its first day -----------------------------------------------------------------------
+
+
+def test_what_was_never_in_force_bills_nothing(msp: World) -> None:
+    agreement = licences(msp)
+    later = AdditionInput(msp.lease.pk, D(2), D(22), description="Not wanted", effective_date=date(2026, 1, 10))
+    unwanted = add_addition(actor=SALES, agreement_id=agreement.pk, addition=later)
+    cancel_addition(actor=SALES, addition_id=unwanted.pk, on=date(2026, 1, 9), reason="ordered twice")
+    assert said(agreement) == f"cancelled Not wanted on {agreement.number} from its first day on: ordered twice"
+    assert due(agreement, date(2026, 2, 1)) == [("Licence", "10", "200.00"), ("Licence", "10", "200.00")]
+    unwanted.refresh_from_db()
+    states = {queries.addition_state(unwanted, on=date(2026, 1, day)) for day in (5, 9, 10, 11)}
+    assert (unwanted.never_in_force, states) == (True, {"cancelled"})
+    assert queries.quantity_on(unwanted, date(2026, 1, 10)) == 0
+    uncancel_addition(actor=SALES, addition_id=unwanted.pk)
+    assert ("Not wanted", "2", "31.23") in due(agreement, date(2026, 2, 1))  # 44.00 × 22/31
+
+
+def test_what_was_billed_of_it_is_given_back_to_the_last_cent(msp: World) -> None:
+    agreement = licences(msp)
+    bill(agreement, month(2026, 1))
+    cancel_addition(actor=SALES, addition_id=only(agreement).pk, on=date(2025, 12, 31))
+    assert due(agreement, date(2026, 2, 1)) == [("Licence", "-10", "-200.00")]
+
+
+def test_nothing_is_cancelled_before_that(msp: World) -> None:
+    agreement = licences(msp)
+    for deed in (
+        lambda pk: cancel_addition(actor=SALES, addition_id=pk, on=date(2025, 12, 30)),
+        lambda pk: update_addition(actor=SALES, addition_id=pk, cancelled_date=date(2025, 12, 30)),
+    ):
+        with pytest.raises(DomainError) as refused:
+            deed(only(agreement).pk)
+        assert refused.value.code == "invalid"
+    update_addition(actor=SALES, addition_id=only(agreement).pk, cancelled_date=date(2025, 12, 31))
+    assert only(agreement).never_in_force
+
+
 # -- what is refused ---------------------------------------------------------------------------------------------------
 
 

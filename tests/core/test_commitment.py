@@ -38,5 +38,16 @@ def test_the_last_day_of_the_window_and_that_of_the_term_are_free() -> None:
 
 
 def test_without_a_window_nothing_shortens_the_term() -> None:
-    with pytest.raises(DomainError, match=r"owed\.$"):
-        Commitment(YEAR, window_days=0).check_last_day(YEAR.start)
+    for last_day in (date(2025, 12, 31), YEAR.start):
+        with pytest.raises(DomainError, match=r"owed\.$"):
+            Commitment(YEAR, window_days=0).check_last_day(last_day)
+
+
+def test_within_the_window_all_of_it_is_given_back_from_its_first_day_on() -> None:
+    last_day = date(2025, 12, 31)
+    Commitment(YEAR).check_last_day(last_day)
+    licence = Charge("licence", (Step(YEAR.start, D(1), D("1200.00")),), YEAR.start, last_day)
+    paid = Booked("licence", YEAR.start, D("1200.00"), D(0), D(1), D("1200.00"), YEAR.start, YEAR.end)
+    terms = Terms(YEARLY, YEAR.start, credits="credit_memo")
+    (refund,) = bills_due(terms, [licence], booked=[paid], through=YEAR.start, billed={YEAR.start})
+    assert (refund.kind, refund.amount) == ("credit_memo", D("-1200.00"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -80,6 +81,14 @@ class Office:
     def end_soon(self, which: int, days_later: int) -> None:
         if self.charges:
             self.end(which, self.charges[which % len(self.charges)].effective + days_later * DAY)
+
+    def swap(self, which: int, step: Step) -> None:
+        """The old through the day before, the new from the day on; on its first day the old was never in force."""
+        if self.charges:
+            old = self.charges[which % len(self.charges)]
+            first = max(step.start, old.effective)
+            self.end(which, first - DAY)
+            self.add(step._replace(start=first))
 
     def cancel(self, last_day: date | None) -> None:
         self.touch(*(day for day in (last_day, self.terms.last_day) if day))
@@ -169,6 +178,7 @@ changes: st.SearchStrategy[Action] = st.one_of(
     st.builds(lambda w, d: lambda o: o.move(w, d), st.integers(0, 3), days),
     st.builds(lambda w, d: lambda o: o.end(w, d), st.integers(0, 3), st.one_of(st.none(), days)),
     st.builds(lambda w, n: lambda o: o.end_soon(w, n), st.integers(0, 3), st.integers(-1, 20)),
+    st.builds(lambda w, s: lambda o: o.swap(w, s), st.integers(0, 3), steps),
     st.builds(lambda d: lambda o: o.cancel(d), st.one_of(st.none(), days)),
     st.builds(lambda n: lambda o: o.write_off(n), st.integers(0, 12)),
     st.builds(lambda: lambda o: o.reopen()),
@@ -242,6 +252,38 @@ def test_looking_from_the_first_change_on_finds_all_that_has_changed(
         assert office.preview(through, changed_from=office.touched) == office.preview(through)
         office.run(through)
         office.touched = date.max
+
+
+@given(
+    terms=terms_of.map(lambda terms: replace(terms, prorate=True, one_time=False)),
+    first=days,
+    after=st.integers(0, 60),
+    runs_at=st.lists(days, max_size=3),
+)
+@settings(max_examples=60)
+def test_a_swap_bills_every_day_once(terms: Terms, first: date, after: int, runs_at: list[date]) -> None:
+    """Of a price that every day has a whole cent of: old and new together come to what the old alone would."""
+    day_price = Decimal(math.lcm(*range(28, 32), 90, 91, 92, 365, 366, 150, 151, 152, 153, 42, 184, 181, 182))
+    step = Step(first, Decimal(1), day_price)
+    alone = Office(replace(terms, credits="next_invoice", changes="immediately"))
+    alone.add(step)
+    alone.run(LAST)
+    swapped = Office(alone.terms)
+    swapped.add(step)
+    for through in runs_at[:1]:
+        swapped.run(through)
+    swapped.swap(0, step._replace(start=first + after * DAY))
+    for through in [*runs_at[1:], LAST]:
+        swapped.run(through)
+    assert by_period(swapped) == by_period(alone)
+
+
+def by_period(office: Office) -> dict[date, Decimal]:
+    """What was billed for each period, whichever charge it was for."""
+    sums: dict[date, Decimal] = {}
+    for (_, start), amount in office.totals().items():
+        sums[start] = sums.get(start, Decimal(0)) + amount
+    return {start: amount for start, amount in sums.items() if amount}
 
 
 @given(terms=terms_of, method=st.sampled_from(list(ProrationMethod)), first=steps, story=st.lists(changes, max_size=6))

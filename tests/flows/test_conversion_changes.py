@@ -119,6 +119,16 @@ def test_all_taken_away_is_a_cancellation(world: World, running: Addition) -> No
     assert (running.quantity, running.cancelled_date) == (10, date(2026, 1, 3))
 
 
+@pytest.mark.parametrize(("action", "start"), [("cancel", JAN_1), ("decrease", JAN_1), ("cancel", date(2025, 12, 20))])
+def test_all_taken_away_from_its_first_day_on_was_never_in_force(
+    world: World, running: Addition, action: str, start: date
+) -> None:
+    bill(running.agreement, month(2026, 1))
+    change(world, running, action, 10, start)
+    assert (running.cancelled_date, running.never_in_force) == (date(2025, 12, 31), True)
+    assert due(running.agreement, date(2026, 2, 1)) == [(running.description, "-10", "-231.00")]
+
+
 def test_a_cancellation_accepted_late_does_not_bill_on_what_has_ended(world: World, running: Addition) -> None:
     cancel_addition(actor=SALES, addition_id=running.pk, on=date(2026, 1, 3))
     change(world, running, "cancel", 10, date(2026, 6, 1))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from tests.world import SALES, World
 
 from counterfoil.agreements.commands import AdditionInput, create_agreement
 from counterfoil.agreements.models import Addition, Agreement
+from counterfoil.agreements.queries import quantity_on
 from counterfoil.catalog.models import CommitmentRule, Offer
 from counterfoil.core.errors import DomainError
+from counterfoil.core.money import round_money
 from counterfoil.flows.renewals import (
     ChangeInput,
     align_line,
@@ -160,6 +163,24 @@ def test_a_swap_ends_the_old_and_begins_the_new_on_one_day(running: Addition, of
     after = Addition.objects.get(origin=new)
     assert (running.cancelled_date, after.effective_date) == (date(2026, 1, 4), date(2026, 1, 5))
     assert (after.unit_price, after.committed_through) == (D(22), date(2029, 1, 4))
+
+
+@pytest.mark.parametrize("day", [1, 2, 5, 7])
+def test_a_swap_bills_the_old_through_the_day_before_and_the_new_from_the_day_on(
+    running: Addition, offers: dict[str, Offer], day: int
+) -> None:
+    """Every day has ten of the one or ten of the other; on its own first day the old was never in force."""
+    start = date(2026, 1, day)
+    quote = changed(running, "swap", start, offer_id=offers["three"].pk)
+    agree(quote, JAN_1)
+    running.refresh_from_db()
+    new = Addition.objects.exclude(pk=running.pk).get()
+    assert running.never_in_force is (day == 1)
+    for on in (JAN_1 + timedelta(days=n) for n in range(60)):
+        assert [quantity_on(addition, on) for addition in (running, new)] == ([10, 0] if on < start else [0, 10])
+    old = [(running.description, "10", str(round_money(Fraction(231 * (day - 1), 31))))] if day > 1 else []
+    assert due(running.agreement, JAN_1) == old
+    assert due(new.agreement, start) == [(new.description, "10", "220.00")]
 
 
 @pytest.mark.parametrize(

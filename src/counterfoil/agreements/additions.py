@@ -60,7 +60,7 @@ class AdditionInput:
         billing_option: Billable, DoNotBill or NoCharge.
         taxable: whether sales tax applies.
         effective_date: first day it is billed for.
-        cancelled_date: last day it is billed for, where it is known.
+        cancelled_date: last day it is billed for, where it is known; the day before its first: never in force.
         serial_number: of the unit leased.
         purchase_item: bought for this agreement.
         origin_id: the quote line it comes from.
@@ -176,11 +176,12 @@ def _check_addition(addition: Addition, prefix: str = "") -> None:
             "invalid", f"The addition would start after the agreement's last day, {format_date(last)}.",
             field=f"{prefix}effective_date",
         )  # fmt: skip
-    if addition.cancelled_date is not None and addition.cancelled_date < addition.effective_date:
+    if addition.cancelled_date is not None and addition.cancelled_date < addition.effective_date - _DAY:
         raise DomainError(
             "invalid",
             f"The last day cannot lie before the first, {format_date(addition.effective_date)}.",
             field=f"{prefix}cancelled_date",
+            hint="The day before the first says that it was never in force.",
         )
     if addition.committed_through is not None and addition.committed_through < addition.effective_date:
         raise DomainError(
@@ -488,15 +489,17 @@ def remove_addition_change(*, actor: Actor, addition_id: int, on: date) -> Addit
 def cancel_addition(*, actor: Actor, addition_id: int, on: date, reason: str = "") -> Addition:
     """Stop billing an addition; ``on`` is the last day it is billed for.
 
-    What is billed beyond that day is given back as the agreement says.
+    With the day before its first, it was never in force, and nothing of it is billed. What is billed beyond the last
+    day is given back as the agreement says.
 
     Raises:
-        DomainError: ``invalid`` before its effective date or after the agreement's last day; ``committed`` while it is
-            owed for longer; ``conflict`` while a run bills it.
+        DomainError: ``invalid`` before the day before its first, or after the agreement's last day; ``committed`` while
+            it is owed for longer; ``conflict`` while a run bills it.
     """
     addition = lock_addition(addition_id)
     agreement = addition.agreement
-    _refuse_outside(addition, on, "on", within_own=False)
+    if on != addition.effective_date - _DAY:
+        _refuse_outside(addition, on, "on", within_own=False)
     former = addition.cancelled_date
     if former == on:
         raise DomainError(
@@ -508,7 +511,8 @@ def cancel_addition(*, actor: Actor, addition_id: int, on: date, reason: str = "
     billing_state.touch(agreement, min(on, former or on))
     audit.record(
         actor, "agreements.addition.cancelled",
-        f"cancelled {addition.description} on {agreement.number} with {format_date(on)} as its last day"
+        f"cancelled {addition.description} on {agreement.number} "
+        + ("from its first day on" if addition.never_in_force else f"with {format_date(on)} as its last day")
         + (f": {reason.strip()}" if reason.strip() else ""), agreement,
     )  # fmt: skip
     return addition

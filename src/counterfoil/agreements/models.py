@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pgtrigger
@@ -426,7 +427,9 @@ class Addition(models.Model):
     billing_option = models.CharField(max_length=10, choices=BillingOption.choices, default=BillingOption.BILLABLE)
     taxable = models.BooleanField(default=True)
     effective_date = models.DateField()
-    cancelled_date = models.DateField(null=True, blank=True, help_text="Last day it is billed for.")
+    cancelled_date = models.DateField(
+        null=True, blank=True, help_text="Last day it is billed for; the day before its first: never in force."
+    )
     serial_number = models.CharField(max_length=50, blank=True)
     purchase_item = models.BooleanField(default=False, help_text="Bought for this agreement.")
     offer = models.ForeignKey("catalog.Offer", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
@@ -458,7 +461,8 @@ class Addition(models.Model):
                 name="addition_amounts_not_negative",
             ),
             models.CheckConstraint(
-                condition=Q(cancelled_date__isnull=True) | Q(cancelled_date__gte=F("effective_date")),
+                condition=Q(cancelled_date__isnull=True)
+                | Q(cancelled_date__gte=F("effective_date") - timedelta(days=1)),
                 name="addition_cancelled_after_effective",
             ),
             models.CheckConstraint(
@@ -469,6 +473,11 @@ class Addition(models.Model):
 
     def __str__(self) -> str:
         return self.description
+
+    @property
+    def never_in_force(self) -> bool:
+        """Whether it was cancelled with effect from its first day: nothing of it is billed."""
+        return self.cancelled_date is not None and self.cancelled_date < self.effective_date
 
 
 @keep_history

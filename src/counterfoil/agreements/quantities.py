@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import DecimalField, OuterRef, Q, Subquery
+from django.db.models import DecimalField, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 
 from counterfoil.agreements.models import Addition, AdditionChange
@@ -58,7 +58,7 @@ def additions_on(
         Q(cancelled_date=None) | Q(cancelled_date__gte=on),
         effective_date__lte=later,
         agreement__in=running_on(on) | running_on(later),
-    )
+    ).exclude(cancelled_date__lt=F("effective_date"))  # never in force
     if product_ids is not None:
         rows = rows.filter(product__in=product_ids)
     if company_ids is not None:

@@ -240,9 +240,12 @@ def _in_state(state: str, on: date) -> Q:
 
 
 def addition_state(addition: Addition, *, on: date) -> str:
-    """``inactive`` before its first day, ``cancelled`` after its last, ``expired`` after the agreement's, or active."""
+    """``inactive`` before its first day, ``cancelled`` after its last, ``expired`` after the agreement's, or active.
+
+    What was never in force is ``cancelled`` on every day.
+    """
     last = last_day(addition.agreement)
-    if addition.cancelled_date is not None and on > addition.cancelled_date:
+    if addition.never_in_force or (addition.cancelled_date is not None and on > addition.cancelled_date):
         return "cancelled"
     if on < addition.effective_date:
         return "inactive"

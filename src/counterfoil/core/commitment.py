@@ -40,10 +40,12 @@ class Commitment:
     def check_last_day(self, last_day: date, field: str | None = None) -> None:
         """Refuse to end it with ``last_day``, unless that lies in the window, or does not shorten the term.
 
+        The day before its first takes all of it back, which takes a window as well.
+
         Raises:
             DomainError: ``committed``, with the day the term ends.
         """
-        if last_day <= self.window_end or last_day >= self.term.inclusive_end:
+        if (self.window_days and last_day <= self.window_end) or last_day >= self.term.inclusive_end:
             return
         until = format_date(self.term.inclusive_end)
         could = f" It could be cancelled until {format_date(self.window_end)}." if self.window_days else ""

@@ -100,7 +100,7 @@ def _take_away(actor: Actor, line: QuoteLine, addition: Addition, start: date) -
             origin_id=line.pk,
         )
         return
-    last = max(start - _DAY, addition.effective_date)
+    last = max(start, addition.effective_date) - _DAY  # from its first day on: it was never in force
     if addition.cancelled_date is None or addition.cancelled_date > last:  # what ends before is not billed on
         cancel_addition(actor=actor, addition_id=addition.pk, on=last, reason=reason)
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils.crypto import constant_time_compare
 
 from counterfoil.agreements.models import Addition, Agreement, AgreementStatus
@@ -108,7 +108,7 @@ def _running(since: date, company_id: int | None) -> list[Addition]:
     """Committed additions of active agreements whose term goes on then, or whose last window may close then."""
     rows = Addition.objects.filter(
         agreement__status=AgreementStatus.ACTIVE, committed_through__gte=since, committed_through__isnull=False
-    ).exclude(cancelled_date__lt=since)
+    ).exclude(Q(cancelled_date__lt=since) | Q(cancelled_date__lt=F("effective_date")))
     if company_id is not None:
         rows = rows.filter(agreement__company=company_id)
     loaded = rows.select_related("agreement__company", "origin", "offer__commitment_rule").prefetch_related("changes")

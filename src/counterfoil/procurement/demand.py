@@ -179,6 +179,7 @@ def additions_to_buy(
     alive = ~Q(purchase_order_lines__purchase_order__status=PurchaseOrderStatus.CANCELLED)
     rows = (
         Addition.objects.filter(runs, purchase_item=True, agreement__status=AgreementStatus.ACTIVE)
+        .exclude(cancelled_date__lt=F("effective_date"))  # never in force
         .annotate(
             on_purchase_orders=sum_of(Addition, "purchase_order_lines__quantity", quantity_field(), alive)
             - sum_of(Addition, "purchase_order_lines__quantity_cancelled", quantity_field(), alive)

@@ -274,7 +274,7 @@ class CancelAdditionForm(PageForm):
 
     rows = (("on", "reason"),)
 
-    on = DayField(label="Last day billed")
+    on = DayField(label="Last day billed", help_text="The day before its first: it was never in force.")
     reason = forms.CharField(label="Reason", max_length=200, required=False)
 
 

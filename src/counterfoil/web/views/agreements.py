@@ -194,7 +194,7 @@ def upcoming(request: HttpRequest, pk: int) -> HttpResponse:
 def _addition_view(addition: Addition, on: date) -> AdditionView:
     now = values_on(addition, max(on, addition.effective_date))
     coming = [values for values in history_of(addition) if values.since > max(on, addition.effective_date)]
-    is_over = addition.cancelled_date is not None and addition.cancelled_date < on
+    is_over = addition.never_in_force or (addition.cancelled_date is not None and addition.cancelled_date < on)
     to_come = f"from {format_date(coming[0].since)}: {_difference(now, coming[0])}" if coming and not is_over else ""
     return AdditionView(addition, now, extend(now.billed_quantity, now.unit_price), to_come, is_over)
 
@@ -235,8 +235,10 @@ def _events(agreement: Agreement, additions: list[Addition], on: date) -> Iterat
         if addition.cancelled_date is not None:
             last = values_on(addition, addition.cancelled_date)
             gone = addition.cancelled_date + timedelta(days=1)
+            through = format_date(addition.cancelled_date)
             yield Event(
-                "ban", addition.description, gone, f"cancelled, billed through {format_date(addition.cancelled_date)}",
+                "ban", addition.description, gone,
+                "cancelled, never in force" if addition.never_in_force else f"cancelled, billed through {through}",
                 -extend(last.billed_quantity, last.unit_price), _ahead(gone, on),
             )  # fmt: skip
 
