@@ -338,3 +338,11 @@ def test_the_tax_of_two_levels_is_rounded_once_an_invoice(world: World) -> None:
         assert invoice.tax_total == (invoice.subtotal * Decimal("0.075")).quantize(D("0.01"), "ROUND_HALF_UP")
         assert sum(tax.amount for tax in invoice.taxes.all()) == invoice.tax_total
         assert sum(line.tax_amount for line in invoice.lines.all()) == invoice.tax_total
+
+
+def test_the_preview_counts_the_agreements_that_would_be_billed(world: World) -> None:
+    seed(3)
+    done("close")
+    BillingState.objects.order_by("pk").filter(pk__in=BillingState.objects.values("pk")[:1]).update(changed_from=JAN_1)
+    looked_at = preview_billing_run(through=JAN_31)
+    assert (looked_at.agreements, looked_at.invoices, looked_at.rows) == (0, 0, [])

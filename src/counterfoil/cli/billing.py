@@ -218,8 +218,8 @@ def _show(run: BillingRun, *, json: bool) -> None:
         )
         return
     say(
-        f"{run.number} is {run.status}: {run.invoice_count} invoices of {run.agreement_count} agreements,"
-        f" {format_money(run.total)} with tax."
+        f"{run.number} is {run.status}: {run.invoice_count} invoices, {format_money(run.total)} with tax;"
+        f" {run.agreement_count} agreements looked at."
     )
     if run.problem:
         say(f"It has stopped: {run.problem}", f"When that is mended: counterfoil bill --resume {run.number}")
@@ -284,7 +284,10 @@ def _show_preview(found: Preview) -> None:
         )
         for row in found.rows
     ]
-    print_table("What would be billed, before tax; the most surprising first", columns, rows)
+    if rows:
+        print_table("What would be billed, before tax; the most surprising first", columns, rows)
+    else:
+        say("Nothing is due that could be billed.")
     if found.parked:
         left_out = [(row.agreement, row.reason.message, row.reason.hint or "") for row in found.parked]
         print_table("Would be left out", [("Agreement", "left"), ("Why", "left"), ("What to do", "left")], left_out)

@@ -39,7 +39,10 @@ class PreviewRow:
 
 @dataclass(slots=True)
 class Preview:
-    """All a run would make, largest change first, and what it would park."""
+    """All a run would make, largest change first, and what it would park.
+
+    ``agreements`` are those that would be billed: not those looked at and found to owe nothing, nor those parked.
+    """
 
     agreements: int = 0
     invoices: int = 0
@@ -79,7 +82,7 @@ def preview_billing_run(
     refuse_beyond_the_books(through)
     ids = due_agreements(through=through, agreement_type_id=agreement_type_id, company_id=company_id)
     reference, books = Reference(), Books() if mode == RunMode.TRANSFER else None
-    found = Preview(agreements=len(ids))
+    found = Preview()
     for start in range(0, len(ids), CHUNK):
         part = ids[start : start + CHUNK]
         rating = rate(part, Asked(through, invoice_date), reference, books.examine if books else None)
@@ -87,6 +90,7 @@ def preview_billing_run(
         for invoices in _by_agreement(rating.invoices):
             last = rating.last.get(invoices[0].agreement_id)
             found.rows.append(_row(invoices, last.subtotal if last else None))
+            found.agreements += 1
             found.invoices += len(invoices)
             found.subtotal += sum_money(invoice.subtotal for invoice in invoices)
             found.tax += sum_money(invoice.tax_total for invoice in invoices)
