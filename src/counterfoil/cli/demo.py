@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import asdict
 from typing import Annotated
 
@@ -39,21 +41,33 @@ def demo(
     use_demo_folder()
     from counterfoil.platform import config, server
 
-    listen = server.Listen(host, port, workers)
-    if not no_serve:
-        listen.check()
-        announce(listen)
-    loaded = _load(password, quiet=json)
-    if json:
-        print_json(loaded | {"data_folder": str(config.current().data_dir)})
-    else:
-        _tell(loaded)
     if no_serve:
+        loaded = _load(password, quiet=json)
+        if json:
+            print_json(loaded | {"data_folder": str(config.current().data_dir)})
+        else:
+            _tell(loaded)
         return
+    listen = server.Listen(host, port, workers)
+    listen.check()
+    _load_apart(password, json=json)
+    announce(listen)
     prepare()
     if not json:
         say(f"Counterfoil is served at {listen.url}   (Ctrl-C stops it)")
     serve_with_jobs(listen, jobs)
+
+
+def _load_apart(password: str | None, *, json: bool) -> None:
+    """Load it in a process of its own, and let it tell.
+
+    The story makes PDFs. The threads that set them would not survive the fork of the web server's workers: each of
+    these would wait for ever at its first PDF.
+    """
+    wanted = [*(["--json"] if json else []), *([f"--password={password}"] if password else [])]
+    done = subprocess.run([sys.executable, "-m", "counterfoil", "demo", "--no-serve", *wanted], check=False)
+    if done.returncode:
+        raise typer.Exit(done.returncode)
 
 
 def use_demo_folder() -> None:
