@@ -60,7 +60,7 @@ def match() -> int:
 
 def rematch_of(line: int, runs: int = 40) -> tuple[float, float]:
     """Median seconds, and CPU seconds, of matching one line that was changed: each time it opens, or mends."""
-    from counterfoil.matching.matching import match_origins
+    from counterfoil.matching.matching import match_lines
     from counterfoil.procurement.models import PurchaseOrderLine
 
     bought = PurchaseOrderLine.objects.filter(origin=line)
@@ -68,7 +68,7 @@ def rematch_of(line: int, runs: int = 40) -> tuple[float, float]:
     for run in range(runs):
         bought.update(unit_cost=Decimal(900) if run % 2 == 0 else Decimal(720))
         cpu_before, started = cpu_seconds(), time.perf_counter()
-        matched = match_origins([line], now=NOW)
+        matched = match_lines(origin_ids=[line], now=NOW)
         times.append(time.perf_counter() - started)
         cpu.append(cpu_seconds() - cpu_before)
         assert (matched.opened, matched.mended) == ((1, 0) if run % 2 == 0 else (0, 1))

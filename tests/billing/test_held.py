@@ -40,8 +40,8 @@ def nobody_else_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def hold(record: models.Model, **keys: dict[str, str]) -> None:
     """Hold a record for these reasons and no others; none release it."""
-    wanted = {(record.pk, key): words for key, words in keys.items()}
-    set_holds(record._meta.label_lower, "test", wanted, [record.pk])
+    label = record._meta.label_lower
+    set_holds("test", {(label, record.pk, key): words for key, words in keys.items()}, {label: [record.pk]})
 
 
 def lease_of(world: World, name: str) -> Agreement:

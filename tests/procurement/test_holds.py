@@ -37,8 +37,8 @@ def inspectors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def hold(record: models.Model, **keys: dict[str, str]) -> None:
-    wanted = {(record.pk, key): words for key, words in keys.items()}
-    set_holds(record._meta.label_lower, "test", wanted, [record.pk])
+    label = record._meta.label_lower
+    set_holds("test", {(label, record.pk, key): words for key, words in keys.items()}, {label: [record.pk]})
 
 
 def drafted(world: World) -> PurchaseOrder:

@@ -20,8 +20,7 @@ from counterfoil.matching.matching import (
     drain,
     forget_changes_of,
     match_all,
-    match_orders,
-    match_origins,
+    match_lines,
     origins_of,
 )
 from counterfoil.matching.models import (
@@ -66,7 +65,7 @@ def match_threads(*, actor: Actor, origin_ids: Sequence[int], now: datetime) -> 
     """
     if not origin_ids:
         raise DomainError("required", "Choose the quoted lines to match.", field="origin_ids")
-    matched = match_origins(origin_ids, now=now, always_hold=True)
+    matched = match_lines(origin_ids=origin_ids, now=now, always_hold=True)
     forget_changes_of(origin_ids=origin_ids)
     _say(actor, matched)
     return matched
@@ -81,7 +80,7 @@ def match_purchase_orders(*, actor: Actor, purchase_order_ids: Sequence[int], no
     """
     if not purchase_order_ids:
         raise DomainError("required", "Choose the purchase orders to match.", field="purchase_order_ids")
-    matched = match_orders(purchase_order_ids, now=now, always_hold=True)
+    matched = match_lines(purchase_order_ids=purchase_order_ids, now=now, always_hold=True)
     forget_changes_of(purchase_order_ids=purchase_order_ids)
     _say(actor, matched)
     return matched
@@ -96,8 +95,7 @@ def match_order(*, actor: Actor, purchase_order_id: int, now: datetime) -> Match
     """
     existing(PurchaseOrder.objects.all(), purchase_order_id)
     origins = origins_of(PURCHASE_ORDER, [purchase_order_id])
-    matched = match_origins(origins, now=now, always_hold=True)
-    matched.include(match_orders([purchase_order_id], now=now, always_hold=True))
+    matched = match_lines(origin_ids=origins, purchase_order_ids=[purchase_order_id], now=now, always_hold=True)
     forget_changes_of(origin_ids=origins, purchase_order_ids=[purchase_order_id])
     _say(actor, matched)
     return matched

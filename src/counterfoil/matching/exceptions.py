@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -45,19 +45,23 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What became of the exceptions: found for the first time or again, found with other words, gone."""
+    """What became of the exceptions: found for the first time or again, found with other words, gone.
+
+    ``legs`` are those on which any of them stands.
+    """
 
     opened: int
     changed: int
     mended: int
+    legs: frozenset[str] = field(default=frozenset(), compare=False)
 
 
-_FOUND: Final = tuple(field.name for field in fields(Finding))
+_FOUND: Final = tuple(each.name for each in fields(Finding))
 _STANDING: Final = ("status", "found_at", "settled_at", "overridden_by", "override_reason")
 _LENGTHS: Final[dict[str, int]] = {
-    field.name: field.max_length
-    for field in MatchException._meta.concrete_fields
-    if field.name in _FOUND and field.name != "key" and field.max_length
+    column.name: column.max_length
+    for column in MatchException._meta.concrete_fields
+    if column.name in _FOUND and column.name != "key" and column.max_length
 }
 
 
@@ -75,19 +79,17 @@ def settle(kind: MatchKind, scope: Q, findings: Iterable[Finding], *, now: datet
         now: an aware instant.
     """
     found = {finding.key: _clipped(finding) for finding in findings}
-    of_kind = MatchException.objects.filter(kind=kind).order_by("key")
-    standing_now = of_kind.filter(scope).exclude(status=ExceptionStatus.MENDED)
-    there = {row["key"]: row for row in standing_now.values(*_FOUND, *_STANDING)}
-    gone = there.keys() - found.keys()
-    if beyond := found.keys() - there.keys():
-        there |= {row["key"]: row for row in of_kind.filter(key__in=beyond).values(*_FOUND, *_STANDING)}
+    looked_at = scope & ~Q(status=ExceptionStatus.MENDED)
+    rows_there = MatchException.objects.filter(looked_at | Q(key__any=list(found)), kind=kind).order_by()
+    there = {row.key: row for row in rows_there}
+    gone = [row for key, row in there.items() if key not in found and row.status != ExceptionStatus.MENDED]
     opened, rows = 0, []
     for key in sorted(found):  # in one order whoever writes, so that two matches cannot deadlock
         values, old = found[key], there.get(key)
         standing = _standing(values, old, now)
-        if old is not None and all(old[name] == value for name, value in (values | standing).items()):
+        if old is not None and all(getattr(old, name) == value for name, value in (values | standing).items()):
             continue
-        opened += standing["status"] == ExceptionStatus.OPEN and (old is None or old["status"] != ExceptionStatus.OPEN)
+        opened += standing["status"] == ExceptionStatus.OPEN and (old is None or old.status != ExceptionStatus.OPEN)
         rows.append(MatchException(kind=kind, **values, **standing))
     MatchException.objects.bulk_create(
         rows,
@@ -97,8 +99,10 @@ def settle(kind: MatchKind, scope: Q, findings: Iterable[Finding], *, now: datet
         update_fields=[name for name in (*_FOUND, *_STANDING) if name != "key"],
     )
     if gone:
-        MatchException.objects.filter(key__in=gone).update(status=ExceptionStatus.MENDED, settled_at=now)
-    return Settled(opened, len(rows) - opened, len(gone))
+        MatchException.objects.filter(pk__any=[row.pk for row in gone]).update(
+            status=ExceptionStatus.MENDED, settled_at=now
+        )
+    return Settled(opened, len(rows) - opened, len(gone), frozenset(row.actual_leg for row in (*rows, *gone)))
 
 
 def _clipped(finding: Finding) -> dict[str, Any]:
@@ -110,7 +114,7 @@ def _clipped(finding: Finding) -> dict[str, Any]:
     return values
 
 
-def _standing(values: dict[str, Any], old: dict[str, Any] | None, now: datetime) -> dict[str, Any]:
+def _standing(values: dict[str, Any], old: MatchException | None, now: datetime) -> dict[str, Any]:
     """The status that a finding has, given what was there under its key."""
     fresh = {
         "status": ExceptionStatus.OPEN.value,
@@ -119,9 +123,9 @@ def _standing(values: dict[str, Any], old: dict[str, Any] | None, now: datetime)
         "overridden_by": "",
         "override_reason": "",
     }
-    if old is None or old["status"] == ExceptionStatus.MENDED:
+    if old is None or old.status == ExceptionStatus.MENDED:
         return fresh
-    accepted = (old["expected"], old["actual"]) == (values["expected"], values["actual"])
-    if old["status"] == ExceptionStatus.OPEN or accepted:
-        return {name: old[name] for name in _STANDING}
-    return fresh | {"found_at": old["found_at"]}
+    accepted = (old.expected, old.actual) == (values["expected"], values["actual"])
+    if old.status == ExceptionStatus.OPEN or accepted:
+        return {name: getattr(old, name) for name in _STANDING}
+    return fresh | {"found_at": old.found_at}

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db import connection
-
 from counterfoil.core.matching import CATALOGUE
 from counterfoil.core.money import format_money
+from counterfoil.matching.loading import Part, union_of
 from counterfoil.matching.models import HoldRule
 from counterfoil.platform.anyof import array_text
 from counterfoil.platform.holds import set_holds
@@ -20,6 +18,11 @@ PURCHASE_ORDER: Final = "procurement.purchaseorder"
 VENDOR_BILL: Final = "procurement.vendorbill"
 INVOICE: Final = "billing.invoice"
 AGREEMENT: Final = "agreements.agreement"
+
+
+#: Legs of what is bought. A difference on one of them holds purchase orders and vendor bills, on any other one
+#: invoices and agreements.
+_BOUGHT: Final = frozenset({"purchase", "receipt", "bill"})
 
 
 @dataclass(slots=True)
@@ -32,28 +35,29 @@ class Documents:
     bills: set[int] = field(default_factory=set)
     invoices: set[int] = field(default_factory=set)
 
+    def held_by(self, legs: frozenset[str]) -> Documents:
+        """Those of them that differences on the legs can hold."""
+        found = Documents()
+        if legs & _BOUGHT:
+            found.purchase_orders, found.bills = self.purchase_orders, self.bills
+        if legs - _BOUGHT:
+            found.agreements, found.orders, found.invoices = self.agreements, self.orders, self.invoices
+        return found
 
-@dataclass(frozen=True, slots=True)
-class HoldCodes:
-    """The codes of differences that hold each kind of document."""
 
-    purchase_order: tuple[str, ...]
-    vendor_bill: tuple[str, ...]
-    invoice: tuple[str, ...]
+def hold_codes() -> dict[str, list[str]]:
+    """The codes of differences that hold each kind of document, by the rules as they are.
 
-
-def hold_codes() -> HoldCodes:
-    """By the rules as they are; a code without a rule holds what it does by default."""
+    A code without a rule holds what it does by default. Whatever holds an invoice holds its agreement.
+    """
     rules: dict[str, Any] = {**CATALOGUE, **{rule.code: rule for rule in HoldRule.objects.all()}}
-
-    def holding(is_held: Callable[[Any], bool]) -> tuple[str, ...]:
-        return tuple(code for code, rule in rules.items() if is_held(rule))
-
-    return HoldCodes(
-        holding(lambda rule: rule.holds_purchase_order),
-        holding(lambda rule: rule.holds_vendor_bill),
-        holding(lambda rule: rule.holds_invoice),
-    )
+    invoice = [code for code, rule in rules.items() if rule.holds_invoice]
+    return {
+        PURCHASE_ORDER: [code for code, rule in rules.items() if rule.holds_purchase_order],
+        VENDOR_BILL: [code for code, rule in rules.items() if rule.holds_vendor_bill],
+        INVOICE: invoice,
+        AGREEMENT: invoice,
+    }
 
 
 #: Open exceptions of documents, by the label of the document: its id, the exception's key, words, hint, dollars and id.
@@ -97,58 +101,56 @@ _HOLDING: Final = {
             AND e.actual_leg = 'agreement'
     """,
 }
-#: Parents of the agreements, drafts that bill the same quoted lines as the agreements and orders, bills of the orders.
-_BESIDE: Final = """
-    SELECT 1, parent_id FROM agreements_agreement WHERE id = ANY(%(agreements)s) AND parent_id IS NOT NULL
-    UNION
-    SELECT 2, i.id
+#: What is held with agreements: those they are billed with, and drafts of the lines that they and orders came of.
+_BILLED_WITH: Final = "SELECT parent_id FROM agreements_agreement WHERE id = ANY(%s) AND parent_id IS NOT NULL"
+_DRAFTS: Final = """
+    SELECT i.id
     FROM (
-        SELECT origin_id FROM agreements_addition WHERE agreement_id = ANY(%(agreements)s)
-        UNION SELECT origin_id FROM orders_salesorderline WHERE order_id = ANY(%(orders)s)
+        SELECT origin_id FROM agreements_addition WHERE agreement_id = ANY(%s)
+        UNION SELECT origin_id FROM orders_salesorderline WHERE order_id = ANY(%s)
     ) o
     JOIN billing_invoiceline l ON l.origin_id = o.origin_id
     JOIN billing_invoice i ON i.id = l.invoice_id AND i.status = 'draft'
-    UNION
-    SELECT 3, b.bill_id FROM procurement_purchaseorderline l
+"""
+#: What is held with purchase orders.
+_BILLS: Final = """
+    SELECT b.bill_id FROM procurement_purchaseorderline l
     JOIN procurement_vendorbillline b ON b.purchase_order_line_id = l.id
-    WHERE l.purchase_order_id = ANY(%(purchase_orders)s)
+    WHERE l.purchase_order_id = ANY(%s)
 """
 
 
 def refresh_holds(documents: Documents) -> None:
     """Make the holds of documents those that their open exceptions ask for; call it in a transaction."""
-    codes = hold_codes()
-    beside = _beside(documents)
-    _refresh(PURCHASE_ORDER, documents.purchase_orders, codes.purchase_order)
-    _refresh(VENDOR_BILL, documents.bills | beside[3], codes.vendor_bill)
-    _refresh(INVOICE, documents.invoices | beside[2], codes.invoice)
-    _refresh(AGREEMENT, documents.agreements | beside[1], codes.invoice)
+    among, codes = _with_those_beside(documents), hold_codes()
+    parts = [(label, _HOLDING[label], [array_text(ids), codes[label]]) for label, ids in among.items() if ids]
+    rows = sorted(union_of(parts), key=lambda row: row[-1])
+    wanted = {
+        (label, pk, key): {"reason": with_dollars(message, monthly, over_term), "hint": hint}
+        for label, pk, key, message, hint, monthly, over_term, _ in rows
+    }
+    set_holds(SOURCE, wanted, among)
 
 
-def _beside(documents: Documents) -> dict[int, set[int]]:
-    """The documents that are held with those: by 1 agreements, 2 draft invoices, 3 vendor bills."""
-    found: dict[int, set[int]] = {1: set(), 2: set(), 3: set()}
-    if documents.agreements or documents.orders or documents.purchase_orders:
-        asked = {
-            "agreements": array_text(documents.agreements),
-            "orders": array_text(documents.orders),
-            "purchase_orders": array_text(documents.purchase_orders),
-        }
-        with connection.cursor() as cursor:
-            cursor.execute(_BESIDE, asked)
-            for what, pk in cursor.fetchall():
-                found[what].add(pk)
+def _with_those_beside(documents: Documents) -> dict[str, set[int]]:
+    """Ids of the documents and of those that are held with them, by label."""
+    found = {
+        PURCHASE_ORDER: set(documents.purchase_orders),
+        VENDOR_BILL: set(documents.bills),
+        INVOICE: set(documents.invoices),
+        AGREEMENT: set(documents.agreements),
+    }
+    agreements, orders = array_text(documents.agreements), array_text(documents.orders)
+    parts: list[Part] = []
+    if documents.purchase_orders:
+        parts.append((VENDOR_BILL, _BILLS, [array_text(documents.purchase_orders)]))
+    if documents.agreements:
+        parts.append((AGREEMENT, _BILLED_WITH, [agreements]))
+    if documents.agreements or documents.orders:
+        parts.append((INVOICE, _DRAFTS, [agreements, orders]))
+    for label, pk in union_of(parts):
+        found[label].add(pk)
     return found
-
-
-def _refresh(label: str, ids: set[int], codes: tuple[str, ...]) -> None:
-    if not ids:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(_HOLDING[label], [array_text(ids), list(codes)])
-        rows = sorted(cursor.fetchall(), key=lambda row: row[-1])
-    wanted = {(row[0], row[1]): {"reason": with_dollars(row[2], row[4], row[5]), "hint": row[3]} for row in rows}
-    set_holds(label, SOURCE, wanted, ids)
 
 
 def with_dollars(message: str, monthly: Decimal, over_term: Decimal) -> str:

@@ -8,7 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from counterfoil.matching.holding import AGREEMENT, INVOICE, PURCHASE_ORDER, VENDOR_BILL, Documents, refresh_holds
-from counterfoil.matching.matching import match_orders, match_origins, origins_of
+from counterfoil.matching.matching import match_lines, origins_of
 from counterfoil.platform.anyof import array_text
 from counterfoil.platform.holds import inspector
 
@@ -27,24 +27,22 @@ _CHANGED: Final = """
 @inspector(PURCHASE_ORDER)
 def look_at_purchase_orders(ids: list[int]) -> None:
     """Before one is sent."""
-    now = timezone.now()
-    match_origins(origins_of(PURCHASE_ORDER, ids), now=now, always_hold=True)
-    match_orders(ids, now=now, always_hold=True)
+    origins = origins_of(PURCHASE_ORDER, ids)
+    match_lines(origin_ids=origins, purchase_order_ids=ids, now=timezone.now(), always_hold=True)
 
 
 @inspector(VENDOR_BILL)
 def look_at_vendor_bills(ids: list[int]) -> None:
     """Before one is paid."""
-    now = timezone.now()
-    match_origins(origins_of(VENDOR_BILL, ids), now=now)
-    match_orders(_ids(_ORDERS_OF_BILLS, ids), now=now)
+    origins, orders = origins_of(VENDOR_BILL, ids), _ids(_ORDERS_OF_BILLS, ids)
+    match_lines(origin_ids=origins, purchase_order_ids=orders, now=timezone.now())
     refresh_holds(Documents(bills=set(ids)))
 
 
 @inspector(INVOICE)
 def look_at_invoices(ids: list[int]) -> None:
     """Before one is closed."""
-    match_origins(origins_of(INVOICE, ids), now=timezone.now())
+    match_lines(origin_ids=origins_of(INVOICE, ids), now=timezone.now())
     refresh_holds(Documents(invoices=set(ids)))
 
 
@@ -55,7 +53,7 @@ def look_at_agreements(ids: list[int]) -> None:
         cursor.execute(_CHANGED, {"ids": array_text(ids)})
         changed = [row[0] for row in cursor.fetchall()]
     if changed:
-        match_origins(changed, now=timezone.now())
+        match_lines(origin_ids=changed, now=timezone.now())
 
 
 def _ids(sql: str, ids: list[int]) -> list[int]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from django.db import connection
 
+from counterfoil.companies.models import MspSettings
 from counterfoil.core.matching import (
     AgreementLeg,
     BillLeg,
@@ -20,7 +23,11 @@ from counterfoil.core.matching import (
     QuoteLeg,
     QuoteThread,
     ReceiptLeg,
+    Tolerance,
+    ToleranceRule,
+    Tolerances,
 )
+from counterfoil.matching.models import Bounds
 from counterfoil.platform.anyof import array_text
 
 #: Lines that the customer has accepted: of an accepted version, or converted from an opportunity.
@@ -80,24 +87,24 @@ _ORDERS: Final = """
 """
 _PURCHASE: Final = """
     SELECT l.origin_id, l.id, o.number, o.id, o.vendor_id, l.product_id, p.identifier, p.product_class, p.category_id,
-        coalesce(so.company_id, g.company_id),
-        CASE WHEN o.status = 'cancelled' THEN 0 ELSE l.quantity - l.quantity_cancelled END,
+        {company}, CASE WHEN o.status = 'cancelled' THEN 0 ELSE l.quantity - l.quantity_cancelled END,
         l.unit_cost, l.term, l.billing_cycle, l.start_date, l.end_date, o.status
     FROM procurement_purchaseorderline l
     JOIN procurement_purchaseorder o ON o.id = l.purchase_order_id
     JOIN catalog_product p ON p.id = l.product_id
-    LEFT JOIN orders_salesorderline sl ON sl.id = l.order_line_id
-    LEFT JOIN orders_salesorder so ON so.id = sl.order_id
-    LEFT JOIN agreements_addition a ON a.id = l.addition_id
-    LEFT JOIN agreements_agreement g ON g.id = a.agreement_id
 """
+#: Bought for a quoted line: whose it is, is quoted.
 _PURCHASES: Final = f"""
-    {_PURCHASE}
+    {_PURCHASE.format(company="NULL")}
     WHERE l.origin_id = ANY(%(ids)s) AND o.status <> 'cancelled' AND l.quantity > l.quantity_cancelled
     ORDER BY l.origin_id, l.id
 """
 _PURCHASES_OF_ORDERS: Final = f"""
-    {_PURCHASE}
+    {_PURCHASE.format(company="coalesce(so.company_id, g.company_id)")}
+    LEFT JOIN orders_salesorderline sl ON sl.id = l.order_line_id
+    LEFT JOIN orders_salesorder so ON so.id = sl.order_id
+    LEFT JOIN agreements_addition a ON a.id = l.addition_id
+    LEFT JOIN agreements_agreement g ON g.id = a.agreement_id
     WHERE l.purchase_order_id = ANY(%(ids)s)
     ORDER BY l.id
 """
@@ -147,15 +154,43 @@ _SERIALS: Final = """
     JOIN inventory_serialnumber s ON s.shipment_line_id = h.id
     WHERE o.origin_id = ANY(%(ids)s)
 """
-_HOME: Final = "SELECT currency FROM companies_mspsettings WHERE id = 1"
-
+_RULES: Final = """
+    SELECT s.currency, s.time_zone, t.measure, t.percent, t.amount, t.bounds, t.vendor_id, t.category_id, t.company_id
+    FROM companies_mspsettings s LEFT JOIN matching_matchtolerance t ON TRUE
+    WHERE s.id = 1
+"""
 _NO_LEGS: Final = ()
 
 
-def home_currency() -> str:
-    """The currency of the books."""
-    rows = list(_rows(_HOME, {}))
-    return str(rows[0][0]) if rows else "USD"
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Tolerances, the currency of the books and the time zone of the MSP, as they were when a match began."""
+
+    tolerances: Tolerances
+    currency: str
+    time_zone: str
+
+    def day(self, now: datetime) -> date:
+        """What day it is for the MSP."""
+        return now.astimezone(ZoneInfo(self.time_zone)).date()
+
+
+def current_rules() -> Rules:
+    """The rules as they are now."""
+    rows = _rows(_RULES, {})
+    currency, time_zone = rows[0][:2] if rows else (MspSettings().currency, MspSettings().time_zone)
+    return Rules(
+        Tolerances(
+            ToleranceRule(measure, Tolerance(percent, amount, bounds == Bounds.NARROWER), *of)
+            for _, _, measure, percent, amount, bounds, *of in rows
+            if measure
+        ),
+        currency,
+        time_zone,
+    )
+
+
+# -- threads -----------------------------------------------------------------------------------------------------------
 
 
 def load_threads(origin_ids: Sequence[int], currency: str) -> Iterator[QuoteThread]:
@@ -224,11 +259,23 @@ def _serials(rows: Iterable[tuple[Any, ...]]) -> tuple[dict[int, frozenset[str]]
     )
 
 
-def _rows(sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _rows(sql: str, parameters: dict[str, Any] | list[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
+
+
+#: A select: what its rows are labelled with, its SQL, and its parameters.
+Part = tuple[str, str, list[Any]]
+
+
+def union_of(parts: Sequence[Part]) -> list[tuple[Any, ...]]:
+    """The rows of several selects in one statement, each row behind the label of its select."""
+    if not parts:
+        return []
+    labelled = (f"SELECT '{label}', part.* FROM ({sql}) part" for label, sql, _ in parts)  # noqa: S608 - ours
+    return _rows(" UNION ALL ".join(labelled), [value for _, _, values in parts for value in values])
 
 
 # -- which threads there are -------------------------------------------------------------------------------------------

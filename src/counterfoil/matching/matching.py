@@ -6,36 +6,33 @@ Nothing here asks who may: commands do, and what runs by itself (the job, the in
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any, Final
 
 from django.db import connection, transaction
 from django.db.models import Q
 
-from counterfoil.companies.queries import local_date
 from counterfoil.core.matching import (
     Difference,
     PurchaseThread,
     QuoteThread,
-    Tolerance,
-    ToleranceRule,
-    Tolerances,
     match_purchase,
     match_quote_thread,
 )
 from counterfoil.matching.exceptions import Finding, Settled, settle
 from counterfoil.matching.holding import Documents, refresh_holds
 from counterfoil.matching.loading import (
+    Rules,
     Span,
     accepted_chunks,
-    home_currency,
+    current_rules,
     load_purchases,
     load_threads,
     purchase_order_chunks,
 )
-from counterfoil.matching.models import Bounds, MatchKind, MatchTolerance, ThreadToMatch
-from counterfoil.matching.unquoted import UNQUOTED, unquoted_beside
+from counterfoil.matching.models import MatchKind, ThreadToMatch
+from counterfoil.matching.unquoted import unquoted_beside
 from counterfoil.platform.anyof import array_text
 
 #: So many threads are loaded and matched at a time, whatever their number: memory stays flat.
@@ -63,11 +60,12 @@ class Matched:
     changed: int = 0
     mended: int = 0
 
-    def add(self, settled: Settled) -> None:
-        """Count what was settled."""
+    def add(self, settled: Settled) -> frozenset[str]:
+        """Count what was settled; the legs on which something was."""
         self.opened += settled.opened
         self.changed += settled.changed
         self.mended += settled.mended
+        return settled.legs
 
     def include(self, part: Matched) -> None:
         """Count what was matched in part."""
@@ -78,44 +76,46 @@ class Matched:
         self.mended += part.mended
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """Tolerances and the currency of the books, as they were when a match began."""
-
-    tolerances: Tolerances = field(default_factory=Tolerances)
-    currency: str = "USD"
-
-
-def current_rules() -> Rules:
-    """The rules as they are now."""
-    rows = MatchTolerance.objects.values_list(
-        "measure", "percent", "amount", "bounds", "vendor_id", "category_id", "company_id"
-    )
-    tolerances = Tolerances(
-        ToleranceRule(measure, Tolerance(percent, amount, bounds == Bounds.NARROWER), vendor, category, company)
-        for measure, percent, amount, bounds, vendor, category, company in rows
-    )
-    return Rules(tolerances, home_currency())
-
-
-# -- quote threads -----------------------------------------------------------------------------------------------------
-
-
-def match_origins(
-    origin_ids: Sequence[int], *, now: datetime, rules: Rules | None = None, always_hold: bool = False
+def match_lines(
+    *,
+    origin_ids: Sequence[int] = (),
+    purchase_order_ids: Sequence[int] = (),
+    now: datetime,
+    rules: Rules | None = None,
+    always_hold: bool = False,
 ) -> Matched:
-    """Match the threads of quoted lines, some thousand at most.
+    """Match the threads of quoted lines, and purchase orders with what arrived and is billed; some thousand at most.
 
     Args:
         origin_ids: the quoted lines; those that nobody has accepted have no thread.
+        purchase_order_ids: the purchase orders.
         now: an aware instant; its day where the MSP is decides what is overdue.
         rules: as they were when a larger match began.
         always_hold: look at the holds even where no exception has changed.
     """
     rules = rules or current_rules()
-    matched, documents = Matched(), Documents()
+    matched, documents = Matched(), Documents(purchase_orders=set(purchase_order_ids))
+    quoted = _match_threads(origin_ids, rules, rules.day(now), matched, documents) if origin_ids else []
+    bought = _match_orders(purchase_order_ids, rules, matched, documents) if purchase_order_ids else []
+    with transaction.atomic():
+        unquoted, gone = unquoted_beside(documents)
+        looked_at = Q(origin__any=list(origin_ids)) | Q(key__any=gone)
+        legs = matched.add(settle(MatchKind.QUOTE, looked_at, [*quoted, *unquoted], now=now))
+        if purchase_order_ids:
+            of_orders = Q(purchase_order_line__purchase_order__any=list(purchase_order_ids))
+            legs |= matched.add(settle(MatchKind.PURCHASE, of_orders, bought, now=now))
+        if always_hold or legs:
+            refresh_holds(documents if always_hold else documents.held_by(legs))
+    return matched
+
+
+# -- quote threads -----------------------------------------------------------------------------------------------------
+
+
+def _match_threads(
+    origin_ids: Sequence[int], rules: Rules, today: date, matched: Matched, documents: Documents
+) -> list[Finding]:
     findings: list[Finding] = []
-    today = local_date(now)
     tolerances, currency = rules.tolerances, rules.currency
     for thread in load_threads(origin_ids, currency):
         matched.threads += 1
@@ -123,12 +123,7 @@ def match_origins(
         found = match_quote_thread(thread, tolerances, on=today, currency=currency)
         if found:
             findings += [_of_thread(thread, difference) for difference in found]
-    with transaction.atomic():
-        matched.add(settle(MatchKind.QUOTE, Q(origin__any=list(origin_ids)), findings, now=now))
-        matched.add(settle(MatchKind.QUOTE, UNQUOTED.within(documents), unquoted_beside(documents), now=now))
-        if always_hold or matched.opened or matched.changed or matched.mended:
-            refresh_holds(documents)
-    return matched
+    return findings
 
 
 def _documents_of(thread: QuoteThread, documents: Documents) -> None:
@@ -176,26 +171,15 @@ def _words(difference: Difference) -> dict[str, Any]:
 # -- purchase orders ---------------------------------------------------------------------------------------------------
 
 
-def match_orders(
-    purchase_order_ids: Sequence[int], *, now: datetime, rules: Rules | None = None, always_hold: bool = False
-) -> Matched:
-    """Match the lines of purchase orders with what arrived and what is billed of them; as :func:`match_origins`."""
-    rules = rules or current_rules()
-    matched, documents = Matched(), Documents(purchase_orders=set(purchase_order_ids))
+def _match_orders(
+    purchase_order_ids: Sequence[int], rules: Rules, matched: Matched, documents: Documents
+) -> list[Finding]:
     findings: list[Finding] = []
     for thread in load_purchases(purchase_order_ids):
         matched.purchase_lines += 1
         documents.bills.update(bill.bill_id for bill in thread.bills)
-        found = match_purchase(thread, rules.tolerances)
-        findings += [_of_purchase(thread, difference) for difference in found]
-    scope = Q(purchase_order_line__purchase_order__any=list(purchase_order_ids))
-    with transaction.atomic():
-        matched.add(settle(MatchKind.PURCHASE, scope, findings, now=now))
-        only_orders = Documents(purchase_orders=documents.purchase_orders)
-        matched.add(settle(MatchKind.QUOTE, UNQUOTED.within(only_orders), unquoted_beside(only_orders), now=now))
-        if always_hold or matched.opened or matched.changed or matched.mended:
-            refresh_holds(documents)
-    return matched
+        findings += [_of_purchase(thread, difference) for difference in match_purchase(thread, rules.tolerances)]
+    return findings
 
 
 def _of_purchase(thread: PurchaseThread, difference: Difference) -> Finding:
@@ -219,9 +203,9 @@ def match_all(*, now: datetime, span: Span | None = None, chunk: int = CHUNK) ->
     """Match every thread and purchase order, or those of which something is dated in a span; each chunk on its own."""
     rules, total = current_rules(), Matched()
     for ids in accepted_chunks(chunk, span):
-        total.include(match_origins(ids, now=now, rules=rules))
+        total.include(match_lines(origin_ids=ids, now=now, rules=rules))
     for ids in purchase_order_chunks(chunk, span):
-        total.include(match_orders(ids, now=now, rules=rules))
+        total.include(match_lines(purchase_order_ids=ids, now=now, rules=rules))
     return total
 
 
@@ -236,10 +220,7 @@ def drain(*, now: datetime) -> Matched:
             origins, orders = _take()
             if not origins and not orders:
                 return total
-            if origins:
-                total.include(match_origins(origins, now=now))
-            if orders:
-                total.include(match_orders(orders, now=now))
+            total.include(match_lines(origin_ids=origins, purchase_order_ids=orders, now=now))
 
 
 _TAKE: Final = """

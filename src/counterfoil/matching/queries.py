@@ -23,8 +23,8 @@ from counterfoil.core.matching import (
     said,
 )
 from counterfoil.core.money import ZERO
-from counterfoil.matching.loading import load_threads
-from counterfoil.matching.matching import current_rules, origins_of
+from counterfoil.matching.loading import current_rules, load_threads
+from counterfoil.matching.matching import origins_of
 from counterfoil.matching.models import ExceptionStatus, HoldRule, MatchException, MatchTolerance
 
 _DAY: Final = timedelta(days=1)

@@ -4,98 +4,113 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Final
-
-from django.db import connection
-from django.db.models import Q
+from typing import Any, Final, NamedTuple
 
 from counterfoil.core.matching import what_to_do
 from counterfoil.core.matching.dollars import for_months
 from counterfoil.core.money import ZERO, extend
 from counterfoil.matching.exceptions import Finding
 from counterfoil.matching.holding import Documents
+from counterfoil.matching.loading import union_of
 from counterfoil.platform.anyof import array_text
 from counterfoil.platform.records import plain_number
 
-#: leg, line, document, company, vendor, product, its name, quantity, unit cost of what is bought, its billing cycle
-_UNQUOTED: Final = """
-    SELECT 'agreement', a.id, g.number, g.company_id, NULL::bigint, a.product_id, a.description, a.quantity, 0, ''
-    FROM agreements_addition a JOIN agreements_agreement g ON g.id = a.agreement_id
-    WHERE g.id = ANY(%(agreements)s) AND a.origin_id IS NULL AND g.opportunity_id IS NOT NULL
-        AND a.cancelled_date IS NULL
-    UNION ALL
-    SELECT 'order', l.id, o.number, o.company_id, NULL, l.product_id, l.description, l.quantity, 0, ''
-    FROM orders_salesorderline l JOIN orders_salesorder o ON o.id = l.order_id
-    WHERE o.id = ANY(%(orders)s) AND l.origin_id IS NULL AND o.opportunity_id IS NOT NULL AND o.status <> 'cancelled'
-    UNION ALL
-    SELECT 'purchase', l.id, o.number, NULL, o.vendor_id, l.product_id, l.description,
-        l.quantity - l.quantity_cancelled, l.unit_cost, coalesce(nullif(l.billing_cycle, ''), l.term)
-    FROM procurement_purchaseorderline l JOIN procurement_purchaseorder o ON o.id = l.purchase_order_id
-    WHERE o.id = ANY(%(purchase_orders)s) AND l.origin_id IS NULL AND o.status <> 'cancelled'
-        AND EXISTS (
-            SELECT 1 FROM procurement_purchaseorderline s WHERE s.purchase_order_id = o.id AND s.origin_id IS NOT NULL
-        )
-    UNION ALL
-    SELECT 'invoice', l.id, coalesce(i.number, 'draft invoice ' || i.id), i.company_id, NULL, l.product_id,
-        l.description, l.quantity, 0, ''
-    FROM billing_invoiceline l JOIN billing_invoice i ON i.id = l.invoice_id
-    WHERE i.id = ANY(%(invoices)s) AND l.origin_id IS NULL AND l.addition_id IS NULL AND l.order_line_id IS NULL
-        AND l.charge_id IS NULL AND l.agreement_id IS NULL AND l.down_payment_id IS NULL AND l.credited_line_id IS NULL
-        AND i.type NOT IN ('credit_memo', 'down_payment')
-"""
-_LINES: Final = {
-    "agreement": "addition_id",
-    "order": "order_line_id",
-    "purchase": "purchase_order_line_id",
-    "invoice": "invoice_line_id",
+
+class _Leg(NamedTuple):
+    """How lines of a leg are found: what is read of them and where, and which of them are beside a quote.
+
+    Read are number of the document, company, vendor, quantity, unit cost of what is bought, and its billing cycle.
+    """
+
+    read: str
+    tables: str
+    document: str
+    is_unquoted: str
+    column: str
+
+
+_LEGS: Final = {
+    "agreement": _Leg(
+        "d.number, d.company_id, NULL::bigint, l.quantity, 0, ''",
+        "agreements_addition l JOIN agreements_agreement d ON d.id = l.agreement_id",
+        "l.agreement_id",
+        "d.opportunity_id IS NOT NULL AND l.cancelled_date IS NULL",
+        "addition_id",
+    ),
+    "order": _Leg(
+        "d.number, d.company_id, NULL::bigint, l.quantity, 0, ''",
+        "orders_salesorderline l JOIN orders_salesorder d ON d.id = l.order_id",
+        "l.order_id",
+        "d.opportunity_id IS NOT NULL AND d.status <> 'cancelled'",
+        "order_line_id",
+    ),
+    "purchase": _Leg(
+        "d.number, NULL::bigint, d.vendor_id, l.quantity - l.quantity_cancelled, l.unit_cost,"
+        " coalesce(nullif(l.billing_cycle, ''), l.term)",
+        "procurement_purchaseorderline l JOIN procurement_purchaseorder d ON d.id = l.purchase_order_id",
+        "l.purchase_order_id",
+        "d.status <> 'cancelled' AND EXISTS ("
+        "SELECT 1 FROM procurement_purchaseorderline s WHERE s.purchase_order_id = d.id AND s.origin_id IS NOT NULL)",
+        "purchase_order_line_id",
+    ),
+    "invoice": _Leg(
+        "coalesce(d.number, 'draft invoice ' || d.id), d.company_id, NULL::bigint, l.quantity, 0, ''",
+        "billing_invoiceline l JOIN billing_invoice d ON d.id = l.invoice_id",
+        "l.invoice_id",
+        "l.addition_id IS NULL AND l.order_line_id IS NULL AND l.charge_id IS NULL AND l.agreement_id IS NULL"
+        " AND l.down_payment_id IS NULL AND l.credited_line_id IS NULL"
+        " AND d.type NOT IN ('credit_memo', 'down_payment')",
+        "invoice_line_id",
+    ),
 }
+#: The lines of documents that are unquoted, and those that stand as such among the exceptions.
+_UNQUOTED: Final = """
+    SELECT l.origin_id IS NULL AND {leg.is_unquoted}, l.id, l.product_id, l.description, {leg.read}
+    FROM {leg.tables}
+    LEFT JOIN matching_matchexception e ON e.{leg.column} = l.id AND e.code = 'unquoted' AND e.status <> 'mended'
+    WHERE {leg.document} = ANY(%s) AND (e.id IS NOT NULL OR (l.origin_id IS NULL AND {leg.is_unquoted}))
+"""
 
 
-class _Unquoted:
-    """Which exceptions the search below decides on."""
+def unquoted_beside(documents: Documents) -> tuple[list[Finding], list[str]]:
+    """Lines of the documents that no quote has; and the keys of those that were found so, and are not so any more.
 
-    @staticmethod
-    def within(documents: Documents) -> Q:
-        """Those of lines of the documents."""
-        of_documents = Q(addition__agreement__any=documents.agreements)
-        of_documents |= Q(order_line__order__any=documents.orders)
-        of_documents |= Q(purchase_order_line__purchase_order__any=documents.purchase_orders)
-        of_documents |= Q(invoice_line__invoice__any=documents.invoices)
-        return Q(code="unquoted", origin=None) & of_documents
-
-
-UNQUOTED: Final = _Unquoted
-
-
-def unquoted_beside(documents: Documents) -> list[Finding]:
-    """Lines of the documents that no quote has: nothing is lost by what is billed beside it, what is bought costs."""
+    Nothing is lost by what is billed beside a quote; what is bought costs.
+    """
     asked = {
-        "agreements": array_text(documents.agreements),
-        "orders": array_text(documents.orders),
-        "purchase_orders": array_text(documents.purchase_orders),
-        "invoices": array_text(documents.invoices),
+        "agreement": documents.agreements,
+        "order": documents.orders,
+        "purchase": documents.purchase_orders,
+        "invoice": documents.invoices,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_UNQUOTED, asked)
-        return [_finding(*row) for row in cursor.fetchall()]
+    found, gone = [], []
+    parts = [(leg, _UNQUOTED.format(leg=_LEGS[leg]), [array_text(ids)]) for leg, ids in asked.items() if ids]
+    for leg, is_unquoted, line_id, *read in union_of(parts):
+        key = f"unquoted:{leg}:{line_id}"
+        if is_unquoted:
+            found.append(_finding(key, leg, line_id, *read))
+        else:
+            gone.append(key)
+    return found, gone
 
 
 def _finding(
+    key: str,
     leg: str,
     line_id: int,
+    product_id: int | None,
+    description: str,
     document: str,
     company_id: int | None,
     vendor_id: int | None,
-    product_id: int | None,
-    description: str,
     quantity: Decimal,
     unit_cost: Decimal,
     cycle: str,
 ) -> Finding:
     cost = extend(quantity, unit_cost) if unit_cost else ZERO
-    lines: dict[str, Any] = {_LINES[leg]: line_id}
+    lines: dict[str, Any] = {_LEGS[leg].column: line_id}
     return Finding(
-        key=f"unquoted:{leg}:{line_id}",
+        key=key,
         code="unquoted",
         expected_leg="quote",
         actual_leg=leg,

@@ -8,15 +8,18 @@ document's own context call :func:`ensure_not_held` before its deciding step, an
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 
 from django.db import models, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from counterfoil.core.errors import DomainError
 from counterfoil.platform.models import Hold
 
+#: What is held and why: the label of its model, its id, and the key of the reason.
+HoldKey = tuple[str, int, str]
 #: Label of a model (``procurement.purchaseorder``) -> who looks again at some of its records, by their ids.
 INSPECTORS: Final[dict[str, list[Callable[[list[int]], None]]]] = defaultdict(list)
 
@@ -87,31 +90,33 @@ def held_among(label: str, ids: Iterable[int]) -> dict[int, list[Hold]]:
     return dict(found)
 
 
-def set_holds(label: str, source: str, wanted: dict[tuple[int, str], dict[str, Any]], among: Iterable[int]) -> None:
+def set_holds(source: str, wanted: Mapping[HoldKey, Mapping[str, str]], among: Mapping[str, Iterable[int]]) -> None:
     """Make the open holds that ``source`` has on the records ``among`` be exactly those ``wanted``.
 
     Args:
-        label: of the model.
         source: who holds, such as ``matching``.
-        wanted: (record's id, key of the reason) -> ``reason`` and ``hint``.
-        among: ids of the records that were looked at.
+        wanted: (label, record's id, key of the reason) -> ``reason`` and ``hint``.
+        among: label of a model -> ids of its records that were looked at.
     """
+    looked_at = Q()
+    for label, ids in among.items():
+        looked_at |= Q(label=label, object_id__any=list(ids))
+    if not looked_at:
+        return
     there = {
-        (hold.object_id, hold.key): hold
-        for hold in Hold.objects.filter(label=label, source=source, object_id__in=list(among), released_at=None)
+        (hold.label, hold.object_id, hold.key): hold
+        for hold in Hold.objects.filter(looked_at, source=source, released_at=None)
     }
-    gone = [hold.pk for key, hold in there.items() if key not in wanted]
-    if gone:
-        Hold.objects.filter(pk__in=gone).update(released_at=timezone.now())
+    now = timezone.now()
+    if gone := [hold.pk for key, hold in there.items() if key not in wanted]:
+        Hold.objects.filter(pk__any=gone).update(released_at=now)
     for key, hold in there.items():
         words = wanted.get(key, {})
         if any(getattr(hold, name) != value for name, value in words.items()):
             Hold.objects.filter(pk=hold.pk).update(**words)  # still for that reason, in other words or dollars
-    Hold.objects.bulk_create(
-        [
-            Hold(label=label, object_id=pk, source=source, key=key, placed_at=timezone.now(), **words)
-            for (pk, key), words in wanted.items()
-            if (pk, key) not in there
-        ],
-        ignore_conflicts=True,
-    )
+    new = [
+        Hold(label=label, object_id=pk, source=source, key=key, placed_at=now, **words)
+        for (label, pk, key), words in wanted.items()
+        if (label, pk, key) not in there
+    ]
+    Hold.objects.bulk_create(new, ignore_conflicts=True)
