@@ -8,6 +8,9 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Type checking loads the settings; it needs no key of a real installation.
 CHECK  := COUNTERFOIL_SECRET_KEY=only-for-type-checking-0123456789
 
+# Every start of the product would compile it anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo serve test lint types unit bench format lock clean
 .DELETE_ON_ERROR:
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -28,6 +29,9 @@ if not _IS_WORKER:
         del os.environ[_name]
     os.environ["COUNTERFOIL_DATA"] = tempfile.mkdtemp(prefix=_PREFIX)
     os.environ["COUNTERFOIL_THROWAWAY_DATABASE"] = "1"
+    # Workers, and the many processes that tests start, find the product compiled instead of compiling it each.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 DATA = Path(os.environ["COUNTERFOIL_DATA"])
 
