@@ -205,7 +205,7 @@ def test_the_monthly_value(msp: World, cycle: str, monthly: str) -> None:
         ({"less_included": Decimal(2)}, "less_included"),
         ({"unit_price": Decimal(-1)}, "unit_price"),
         ({"effective_date": date(2025, 12, 31)}, "effective_date"),
-        ({"cancelled_date": date(2025, 12, 31)}, "cancelled_date"),
+        ({"cancelled_date": date(2025, 12, 30)}, "cancelled_date"),
         ({"billing_option": "Maybe"}, "billing_option"),
         ({"description": ""}, "description"),
     ],

@@ -13,7 +13,7 @@ from tests.world import SALES, World
 
 from counterfoil.agreements.commands import AdditionInput, add_addition, cancel_addition, change_addition
 from counterfoil.agreements.models import Addition, Agreement
-from counterfoil.catalog.models import Offer, PriceModel, PriceTier
+from counterfoil.catalog.models import CommitmentRule, Offer, PriceModel, PriceTier
 from counterfoil.core.errors import DomainError
 from counterfoil.flows.changes import renewal_day
 from counterfoil.quotes.models import QuoteVersion
@@ -162,6 +162,38 @@ def test_a_renewal_opens_a_window_of_its_own(world: World, running: Addition) ->
         cancel_addition(actor=SALES, addition_id=running.pk, on=date(2026, 6, 30))
     change_addition(actor=SALES, addition_id=running.pk, on=date(2027, 1, 8), quantity=D(4))
     cancel_addition(actor=SALES, addition_id=running.pk, on=date(2027, 1, 7))
+
+
+def test_a_month_that_is_renewed_is_committed_again(world: World, offers: dict[str, Offer]) -> None:
+    (agreement,) = convert(accepted(world, [by(offers["monthly"], 10)]), JAN_1).agreements
+    addition = agreement.additions.get()
+    assert (addition.committed_through, renewal_day(addition, date(2026, 5, 4))) == (
+        date(2026, 1, 31),
+        date(2026, 6, 1),
+    )
+    change(world, addition, "renew", 8, date(2026, 6, 1), offer=offers["monthly"])
+    assert (addition.committed_through, addition.cancelled_date) == (date(2026, 6, 30), None)
+    assert fresh(agreement).end_date is None
+    with pytest.raises(DomainError, match="committed until 31 Jul 2026"):
+        cancel_addition(actor=SALES, addition_id=addition.pk, on=date(2026, 7, 20))
+    cancel_addition(actor=SALES, addition_id=addition.pk, on=date(2026, 7, 31))
+
+
+def test_seats_go_down_at_renewal_alone_where_the_rule_says_so(world: World, offers: dict[str, Offer]) -> None:
+    CommitmentRule.objects.update(seats_down="renewal")
+    line = by(Offer.objects.get(pk=offers["billed monthly"].pk), 10)
+    (agreement,) = convert(accepted(world, [line]), JAN_1).agreements
+    addition = agreement.additions.get()
+    assert (addition.cancellation_days, addition.seats_down) == (7, "renewal")
+    for action, quantity in (("decrease", 1), ("cancel", 10)):
+        with pytest.raises(DomainError, match=r"at its renewal alone, from 1 Jan 2027 on, until 7 Jan 2027") as refused:
+            change(world, addition, action, quantity, date(2026, 1, 3))
+        assert refused.value.code == "committed"
+    change(world, addition, "renew", 8, date(2027, 1, 1), offer=line["offer"])
+    change(world, addition, "decrease", 2, date(2027, 1, 8))
+    assert (addition.quantity, addition.committed_through) == (6, date(2027, 12, 31))
+    with pytest.raises(DomainError, match="from 1 Jan 2028 on"):
+        change(world, addition, "decrease", 1, date(2027, 1, 9))
 
 
 def test_what_is_not_renewed_ends_when_it_would_have(world: World, running: Addition) -> None:

@@ -198,6 +198,25 @@ def test_a_change_that_says_too_little_is_refused(running: Addition, kind: str, 
     assert refused.value.code == code
 
 
+def test_where_seats_go_down_at_renewal_alone_fewer_are_not_quoted_before(
+    running: Addition, offers: dict[str, Offer]
+) -> None:
+    Addition.objects.filter(pk=running.pk).update(seats_down="renewal")
+    for kind, quantity in (("decrease", 1), ("cancel", None)):
+        with pytest.raises(DomainError, match="renewal alone, from 1 Jan 2027 on") as refused:
+            changed(running, kind, date(2026, 1, 3), quantity)
+        assert refused.value.code == "committed"
+    with pytest.raises(DomainError, match="renewal alone"):
+        changed(running, "swap", date(2026, 1, 3), offer_id=offers["three"].pk)
+    changed(running, "increase", date(2026, 1, 3), 2)
+
+
+def test_month_to_month_is_renewed_from_the_next_month_on(world: World, offers: dict[str, Offer]) -> None:
+    (agreement,) = convert(accepted(world, [by(offers["monthly"], 3)]), JAN_1).agreements
+    (line,) = lines_of(propose_renewal(actor=SALES, agreement_id=agreement.pk, on=NOVEMBER))
+    assert (line.start_date, line.quantity) == (date(2026, 12, 1), 3)
+
+
 # -- co-term -----------------------------------------------------------------------------------------------------------
 
 
@@ -224,7 +243,7 @@ def four(world: World) -> list[Addition]:
 
 def test_we_15_four_subscriptions_are_brought_to_1_january(four: list[Addition]) -> None:
     ids = [addition.pk for addition in four]
-    proposal = coterm_proposal(addition_ids=ids, month=1)
+    proposal = coterm_proposal(addition_ids=ids, on=NOVEMBER, month=1)
     assert (proposal.end, proposal.total) == (NEXT, D("697.00"))
 
     quote = propose_coterm(actor=SALES, on=date(2026, 2, 1), addition_ids=ids, month=1)

@@ -14,7 +14,7 @@ from counterfoil.agreements import billing_state
 from counterfoil.agreements.commitments import ensure_may_shrink
 from counterfoil.agreements.models import Addition, AdditionChange, Agreement, AgreementStatus, BillingOption
 from counterfoil.agreements.terms import Values, billing_amounts, history_of, last_day, values_on
-from counterfoil.catalog.models import Product, ProductClass
+from counterfoil.catalog.models import Product, ProductClass, SeatsDown
 from counterfoil.catalog.policies import cycle_code
 from counterfoil.catalog.queries import ensure_offers_fit, products_for_lines, tier_model
 from counterfoil.companies.policies import ensure_billable
@@ -66,6 +66,7 @@ class AdditionInput:
         origin_id: the quote line it comes from.
         committed_through: last day of the term it is owed for; empty where it may end any day.
         cancellation_days: on how many days from its first it may be given back all the same; 0: never.
+        seats_down: when there may be fewer of it: ``window``, also at ``renewal`` alone, or ``any_time``.
         offer_id: what it is sold by.
         term: what it is bought for, ``year:1``.
         price_model_id: what a changed quantity is priced with.
@@ -87,6 +88,7 @@ class AdditionInput:
     origin_id: int | None = None
     committed_through: date | None = None
     cancellation_days: int = 7
+    seats_down: SeatsDown = SeatsDown.WINDOW
     offer_id: int | None = None
     term: str = ""
     price_model_id: int | None = None
@@ -134,6 +136,7 @@ def add_all(actor: Actor, agreement: Agreement, inputs: Sequence[AdditionInput])
             origin_id=given.origin_id,
             committed_through=given.committed_through,
             cancellation_days=given.cancellation_days,
+            seats_down=given.seats_down,
             offer_id=given.offer_id,
             term=cycle_code(given.term, f"lines[{index}].term") if given.term else "",
             price_model_id=given.price_model_id,
@@ -251,6 +254,7 @@ def update_addition(
     unit_cost: Decimal | Unset = UNSET,
     committed_through: date | Unset | None = UNSET,
     cancellation_days: int | Unset = UNSET,
+    seats_down: SeatsDown | Unset = UNSET,
 ) -> Addition:
     """Correct an addition. Its dates may move any time: what is billed already is caught up on or given back.
 
@@ -282,6 +286,7 @@ def update_addition(
         unit_cost=unit_cost,
         committed_through=committed_through,
         cancellation_days=cancellation_days,
+        seats_down=seats_down,
     )
     _check_addition(addition)
     if "cancelled_date" in changes and addition.cancelled_date is not None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from counterfoil.agreements import billing_state
 from counterfoil.agreements.additions import OFFICE, VALUES, active_agreement, ensure_priced_right
-from counterfoil.agreements.commitments import ensure_may_end
+from counterfoil.agreements.commitments import ensure_may_end, goes_on_monthly, term_through
 from counterfoil.agreements.coverage import copy_rates_and_items
 from counterfoil.agreements.models import Addition, Agreement, AgreementStatus, BillingState
 from counterfoil.agreements.parameters import values_of
@@ -329,7 +329,8 @@ def _save_with(
     BillingState.objects.create(agreement=agreement)
     copies = []
     for position, addition in enumerate(additions, start=1):
-        goes_on = keep_units and (addition.committed_through or on) > on
+        committed = term_through(addition, on + _DAY) or on
+        goes_on, is_rolling = keep_units and committed > on, goes_on_monthly(addition)
         values = values_on(addition, on)._replace(unit_price=_raised_price(values_on(addition, on).unit_price, uplift))
         copies.append(
             Addition(
@@ -341,9 +342,14 @@ def _save_with(
                 billing_option=addition.billing_option,
                 taxable=addition.taxable,
                 purchase_item=addition.purchase_item,
-                # A term that goes on is the one it was bought for, whose window is the predecessor's.
-                committed_through=addition.committed_through if goes_on else None,
-                cancellation_days=0 if goes_on else addition.cancellation_days,
+                offer_id=addition.offer_id,
+                term=addition.term,
+                price_model_id=None if uplift else addition.price_model_id,
+                # A term that goes on is the one it was bought for, whose window is the predecessor's; each month of
+                # what goes on by the month has a window of its own.
+                committed_through=committed if goes_on else None,
+                cancellation_days=0 if goes_on and not is_rolling else addition.cancellation_days,
+                seats_down=addition.seats_down,
                 effective_date=agreement.start_date,
                 serial_number=addition.serial_number if keep_units else "",
                 origin_id=addition.origin_id if keep_units else None,

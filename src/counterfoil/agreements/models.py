@@ -9,7 +9,7 @@ import pgtrigger
 from django.db import models
 from django.db.models import F, Q
 
-from counterfoil.catalog.models import RateType
+from counterfoil.catalog.models import RateType, SeatsDown
 from counterfoil.core.states import allowed
 from counterfoil.platform.fields import money_field, price_field, quantity_field
 from counterfoil.platform.history import keep_history
@@ -448,6 +448,10 @@ class Addition(models.Model):
     cancellation_days = models.PositiveSmallIntegerField(
         default=7, help_text="A purchase may be given back on so many days, from its first."
     )
+    seats_down = models.CharField(
+        max_length=8, choices=SeatsDown.choices, default=SeatsDown.WINDOW, db_default=SeatsDown.WINDOW.value,
+        help_text="When there may be fewer of it, where it is committed.",
+    )  # fmt: skip
     origin = models.ForeignKey(
         "quotes.QuoteLine", null=True, blank=True, on_delete=models.PROTECT, related_name="additions"
     )

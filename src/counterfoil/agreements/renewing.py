@@ -20,6 +20,7 @@ from counterfoil.agreements.additions import (
 from counterfoil.agreements.commitments import ensure_may_shrink
 from counterfoil.agreements.models import Addition, AdditionChange, Agreement, AgreementStatus
 from counterfoil.agreements.terms import last_day, values_on
+from counterfoil.catalog.models import SeatsDown
 from counterfoil.catalog.queries import ensure_offers_fit
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
@@ -27,7 +28,7 @@ from counterfoil.core.money import format_money
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command
 from counterfoil.platform.identity import Actor
-from counterfoil.platform.records import check_fields, plain_number, refuse_negative
+from counterfoil.platform.records import UNSET, Unset, check_fields, plain_number, refuse_negative
 
 _DAY: Final = timedelta(days=1)
 
@@ -42,11 +43,12 @@ def renew_addition(
     unit_price: Decimal,
     unit_cost: Decimal,
     through: date | None = None,
-    committed: bool = True,
+    committed_through: date | Unset | None = UNSET,
     offer_id: int | None = None,
     term: str = "",
     price_model_id: int | None = None,
     cancellation_days: int = 7,
+    seats_down: SeatsDown | Unset = UNSET,
     origin_id: int | None = None,
 ) -> Addition:
     """Bill an addition on for another term from the day ``on``, at its quantity and prices; nothing is paid twice.
@@ -62,11 +64,13 @@ def renew_addition(
         unit_price: per unit and cycle.
         unit_cost: likewise.
         through: last day of the new term; none where it is open-ended.
-        committed: whether the new term is owed.
+        committed_through: the day until which it is owed; the new term's last when it is not given, none where it may
+            end any day. What goes on month by month is committed for one.
         offer_id: what it is sold by from now on.
         term: what it is bought for.
         price_model_id: what a changed quantity is priced with.
         cancellation_days: on how many days from ``on`` it may be given back.
+        seats_down: when there may be fewer of it; as before when it is not given.
         origin_id: the line of the renewal quote it comes from.
 
     Raises:
@@ -86,7 +90,9 @@ def renew_addition(
         ensure_may_shrink(addition, on - _DAY, "quantity", quantity)
     _keep_values(addition, on, quantity, unit_price, unit_cost, origin_id)
     _go_on(agreement, addition, through)
-    addition.committed_through = through if committed else None
+    addition.committed_through = through if isinstance(committed_through, Unset) else committed_through
+    if not isinstance(seats_down, Unset):
+        addition.seats_down = seats_down
     addition.cancellation_days = cancellation_days
     addition.offer_id, addition.term, addition.price_model_id = offer_id, term, price_model_id
     check_fields(addition, relations=False)

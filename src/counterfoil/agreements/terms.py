@@ -34,6 +34,12 @@ class Values(NamedTuple):
         return max(self.quantity - self.less_included, Decimal(0))
 
 
+def is_monthly(term: str) -> bool:
+    """Whether a term is a month (or less), and goes on from month to month."""
+    months = Cycle.parse(term).months
+    return months is None or months <= 1
+
+
 def head_of(agreement: Agreement) -> Agreement:
     """The agreement whose invoices bill it: its parent, or itself."""
     return agreement if agreement.parent_id is None else cast(Agreement, agreement.parent)

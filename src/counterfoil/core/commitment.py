@@ -27,10 +27,12 @@ class Commitment:
     Attributes:
         term: its days, half-open.
         window_days: on how many days from its first it may be cancelled; 0: never.
+        renewal_days: where it may be less at renewal alone, on how many days from that.
     """
 
     term: Period
     window_days: int = 7
+    renewal_days: int | None = None
 
     @property
     def window_end(self) -> date:
@@ -49,6 +51,10 @@ class Commitment:
             return
         until = format_date(self.term.inclusive_end)
         could = f" It could be cancelled until {format_date(self.window_end)}." if self.window_days else ""
+        if self.renewal_days is not None:
+            could += f" There can be fewer of it at its renewal alone, from {format_date(self.term.end)} on"
+            window = format_date(self.term.end + timedelta(days=self.renewal_days - 1))
+            could += f", until {window}." if self.renewal_days else "."
         raise DomainError(
             "committed",
             f"It is committed until {until}; the whole term is owed.{could}",

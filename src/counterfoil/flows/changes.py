@@ -14,6 +14,7 @@ from counterfoil.agreements.commands import (
     change_addition,
     renew_addition,
 )
+from counterfoil.agreements.commitments import term_through
 from counterfoil.agreements.models import Addition, Agreement
 from counterfoil.agreements.queries import last_day, quantity_on, values_on
 from counterfoil.core.calendar import Cycle, format_date
@@ -25,6 +26,7 @@ from counterfoil.flows.recurring_lines import (
     committed_through,
     convert_recurring,
     record,
+    seats_down,
     when,
 )
 from counterfoil.platform.identity import Actor
@@ -108,7 +110,7 @@ def _take_away(actor: Actor, line: QuoteLine, addition: Addition, start: date) -
 def _renew(actor: Actor, version: QuoteVersion, line: QuoteLine, addition: Addition, on: date) -> list[Agreement]:
     """For another term on its agreement; another product, or billed otherwise, it goes on as an addition of its own."""
     agreement = addition.agreement
-    first = line.start_date or renewal_day(addition) or on
+    first = line.start_date or renewal_day(addition, on) or on
     each = Recurring(line, first, when(line, first)[1], rule_for(line, list(conversion_rules())))
     is_swap = line.product_id != addition.product_id
     if is_swap or each.cycle.per_month != Cycle.parse(agreement.billing_cycle).per_month:
@@ -126,19 +128,24 @@ def _renew(actor: Actor, version: QuoteVersion, line: QuoteLine, addition: Addit
         unit_price=line.unit_price,
         unit_cost=line.unit_cost,
         through=each.last,
-        committed=committed_through(line, first) is not None,
+        committed_through=committed_through(line, first),
         offer_id=line.offer_id,
         term=line.term,
         price_model_id=line.price_model_id,
         cancellation_days=cancellation_days(line),
+        seats_down=seats_down(line),
         origin_id=line.pk,
     )
     record(actor, agreement, [line])
     return [agreement]
 
 
-def renewal_day(addition: Addition) -> date | None:
-    """The first day after the term it has: after what is committed, else after its last day or its agreement's."""
-    ends = [addition.committed_through, addition.cancelled_date, last_day(addition.agreement)]
+def renewal_day(addition: Addition, on: date | None = None) -> date | None:
+    """The first day after the term it has: after what is committed, else after its last day or its agreement's.
+
+    What goes on month by month ends with the month of the day ``on``, or with its first.
+    """
+    committed = addition.committed_through if on is None else term_through(addition, on)
+    ends = [committed, addition.cancelled_date, last_day(addition.agreement)]
     known = [day for day in ends if day is not None]
     return min(known) + _DAY if known else None

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from counterfoil.agreements.commands import AdditionInput, add_addition, create_agreement
 from counterfoil.agreements.models import Agreement, AgreementStatus
-from counterfoil.agreements.queries import agreements, last_day, terms_of
+from counterfoil.agreements.queries import agreements, is_monthly, last_day, terms_of
 from counterfoil.catalog.models import CommitmentRule, SeatsDown
 from counterfoil.core.calendar import Cycle, period_index, whole_period
 from counterfoil.core.charges import Terms
@@ -59,12 +59,6 @@ def when(line: QuoteLine, on: date) -> tuple[date, date | None]:
     return first, None
 
 
-def is_monthly(term: str) -> bool:
-    """Whether a term is a month (or less), and goes on from month to month."""
-    months = Cycle.parse(term).months
-    return months is None or months <= 1
-
-
 def committed_through(line: QuoteLine, first: date) -> date | None:
     """The last day of the first term, where the line has one that binds; of an aligned line the shortened one."""
     rule = rule_of(line)
@@ -77,9 +71,15 @@ def committed_through(line: QuoteLine, first: date) -> date | None:
 
 
 def cancellation_days(line: QuoteLine) -> int:
-    """On how many days it may be given back: the rule's hours; none without a rule, or where seats go down later."""
+    """On how many days it may be given back: the rule's hours; none without a rule."""
     rule = rule_of(line)
-    return 0 if rule is None or rule.seats_down == SeatsDown.RENEWAL else rule.cancellation_hours // 24
+    return 0 if rule is None else rule.cancellation_hours // 24
+
+
+def seats_down(line: QuoteLine) -> SeatsDown:
+    """When there may be fewer of it, by its rule."""
+    rule = rule_of(line)
+    return SeatsDown.WINDOW if rule is None else SeatsDown(rule.seats_down)
 
 
 def rule_of(line: QuoteLine) -> CommitmentRule | None:
@@ -232,6 +232,7 @@ def addition_of(each: Recurring, end: date | None, *, committed: date | None = N
         origin_id=line.pk,
         committed_through=committed or committed_through(line, each.first),
         cancellation_days=cancellation_days(line),
+        seats_down=seats_down(line),
         offer_id=line.offer_id,
         term=line.term,
         price_model_id=line.price_model_id,

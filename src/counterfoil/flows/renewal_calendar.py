@@ -10,15 +10,15 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Prefetch, Q, QuerySet
 from django.utils.crypto import constant_time_compare
 
-from counterfoil.agreements.models import Addition, Agreement, AgreementStatus
-from counterfoil.agreements.queries import history_of, last_day, quantity_on
+from counterfoil.agreements.models import Addition, AdditionChange, Agreement, AgreementStatus
+from counterfoil.agreements.queries import history_of, is_monthly, last_day, quantity_on
+from counterfoil.catalog.models import SeatsDown
 from counterfoil.core.calendar import Cycle, format_date
 from counterfoil.core.icalendar import Event, calendar
 from counterfoil.core.money import ZERO, multiply, round_money, sum_money
-from counterfoil.flows.recurring_lines import is_monthly
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command
 from counterfoil.platform.identity import Actor, Role
@@ -111,7 +111,9 @@ def _running(since: date, company_id: int | None) -> list[Addition]:
     ).exclude(Q(cancelled_date__lt=since) | Q(cancelled_date__lt=F("effective_date")))
     if company_id is not None:
         rows = rows.filter(agreement__company=company_id)
-    loaded = rows.select_related("agreement__company", "origin", "offer__commitment_rule").prefetch_related("changes")
+    loaded = rows.select_related("agreement__company", "origin", "offer__commitment_rule").prefetch_related(
+        Prefetch("changes", AdditionChange.objects.select_related("origin"))
+    )
     return list(loaded.order_by("agreement__company__name", "agreement_id", "position"))
 
 
@@ -127,11 +129,25 @@ def _days_of(addition: Addition) -> Iterable[tuple[date, str]]:
         if rule is not None and rule.notice_days:
             yield end + _DAY - timedelta(days=rule.notice_days), NOTICE
     if addition.cancellation_days:
-        there = Decimal(0)
-        for values in history_of(addition):
-            if values.quantity > there:
-                yield values.since + timedelta(days=addition.cancellation_days - 1), WINDOW
-            there = values.quantity
+        for purchase in _purchases(addition):
+            yield purchase + timedelta(days=addition.cancellation_days - 1), WINDOW
+
+
+def _purchases(addition: Addition) -> Iterable[date]:
+    """The days that open a window: a renewal, and where seats do not go down at renewal alone, each purchase."""
+    renewals = {row.effective_date for row in addition.changes.all() if _is_renewal(row)}
+    if addition.seats_down == SeatsDown.RENEWAL:
+        return sorted(renewals)
+    bought, there = set(), Decimal(0)
+    for values in history_of(addition):
+        if values.quantity > there:
+            bought.add(values.since)
+        there = values.quantity
+    return sorted(bought | renewals)
+
+
+def _is_renewal(change: AdditionChange) -> bool:
+    return change.origin is not None and change.origin.action == LineAction.RENEW
 
 
 def _entry(day: date, kind: str, group: list[Addition], renewals: dict[int, QuoteLine]) -> Entry:

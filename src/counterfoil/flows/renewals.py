@@ -92,9 +92,9 @@ def propose_renewal(
         DomainError: ``required`` when nothing comes to an end; ``duplicate`` when a renewal quote is under way;
             ``invalid`` for additions of several customers; ``not_found``.
     """
-    additions = _ending(agreement_id, addition_ids)
+    additions = _ending(agreement_id, addition_ids, on)
     _refuse_quoted_already(additions)
-    ends = [_end_of(addition) for addition in additions]
+    ends = [_end_of(addition, on) for addition in additions]
     return _quote(
         actor,
         additions,
@@ -105,7 +105,7 @@ def propose_renewal(
     )
 
 
-def _ending(agreement_id: int | None, addition_ids: Sequence[int]) -> list[Addition]:
+def _ending(agreement_id: int | None, addition_ids: Sequence[int], on: date) -> list[Addition]:
     if addition_ids:
         found = _additions(addition_ids)
     else:
@@ -113,27 +113,27 @@ def _ending(agreement_id: int | None, addition_ids: Sequence[int]) -> list[Addit
             raise DomainError("required", "Say what is to be renewed: an agreement or additions.", field="agreement_id")
         agreement = fetch(Agreement, agreement_id, field="agreement_id")
         rows = agreement.additions.select_related("agreement__company", "product", "offer").prefetch_related("changes")
-        found = [addition for addition in rows if _runs_on(addition) and renewal_day(addition) is not None]
+        found = [addition for addition in rows if _runs_on(addition, on) and renewal_day(addition, on) is not None]
         if not found:
             raise DomainError(
                 "required", f"Nothing on {agreement.number} comes to an end.", field="agreement_id",
                 hint="What has no term and no last day goes on by itself.",
             )  # fmt: skip
     for addition in found:
-        if renewal_day(addition) is None:
+        if renewal_day(addition, on) is None:
             raise _goes_on(addition)
     return found
 
 
-def _runs_on(addition: Addition) -> bool:
+def _runs_on(addition: Addition, on: date) -> bool:
     """Whether it runs until the end of its term, and was not given up before."""
-    end = renewal_day(addition)
+    end = renewal_day(addition, on)
     return end is None or quantity_on(addition, end - _DAY) > 0
 
 
 def _renewed(addition: Addition, on: date) -> NewLine:
     """The line that renews an addition: by the offer of today that matches it, at its price for this customer."""
-    first = _end_of(addition)
+    first = _end_of(addition, on)
     quantity = quantity_on(addition, first - _DAY) or addition.quantity
     agreement = addition.agreement
     offer = _offer_now(addition, on)
@@ -295,12 +295,13 @@ def _line_of(addition: Addition, action: LineAction, quantity: Decimal, start: d
 
 
 def coterm_proposal(
-    *, addition_ids: Sequence[int], end: date | None = None, month: int | None = None, day: int = 1
+    *, addition_ids: Sequence[int], on: date, end: date | None = None, month: int | None = None, day: int = 1
 ) -> Proposal:
     """What it takes and costs to bring additions to one anniversary; nothing is written.
 
     Args:
         addition_ids: of one customer, on any of its agreements.
+        on: today.
         end: the first day after their common term; the earliest possible when neither it nor a month is given.
         month: on this month's ``day``.
         day: 1 to 28.
@@ -309,11 +310,11 @@ def coterm_proposal(
         DomainError: ``required``, ``not_found``; ``invalid`` for additions of several customers, or one without an end.
     """
     additions = _additions(addition_ids)
-    candidates = [_candidate(addition) for addition in additions]
+    candidates = [_candidate(addition, on) for addition in additions]
     return propose(candidates, Target(end or common_anniversary(candidates, month, day)))
 
 
-def may_end_together(addition_ids: Sequence[int]) -> list[Addition]:
+def may_end_together(addition_ids: Sequence[int], on: date) -> list[Addition]:
     """What the customer of these additions has for a term, on all its agreements: what could end with them.
 
     Raises:
@@ -323,8 +324,8 @@ def may_end_together(addition_ids: Sequence[int]) -> list[Addition]:
     rows = Addition.objects.filter(agreement__company=company, agreement__status=AgreementStatus.ACTIVE)
     committed = rows.exclude(committed_through=None).select_related("agreement").prefetch_related("changes")
     chosen = rows.filter(pk__in=addition_ids).select_related("agreement").prefetch_related("changes")
-    found = {addition.pk: addition for addition in [*committed, *chosen] if renewal_day(addition) is not None}
-    return sorted(found.values(), key=lambda addition: (_end_of(addition), addition.pk))
+    found = {addition.pk: addition for addition in [*committed, *chosen] if renewal_day(addition, on) is not None}
+    return sorted(found.values(), key=lambda addition: (_end_of(addition, on), addition.pk))
 
 
 @command(roles=SELLERS)
@@ -343,7 +344,7 @@ def propose_coterm(
         DomainError: ``invalid``, naming what cannot come along; ``duplicate`` when a renewal quote is under way; and as
             :func:`coterm_proposal`.
     """
-    proposal = coterm_proposal(addition_ids=addition_ids, end=end, month=month, day=day)
+    proposal = coterm_proposal(addition_ids=addition_ids, on=on, end=end, month=month, day=day)
     if proposal.refused:
         candidate, why = proposal.refused[0]
         raise DomainError("invalid", f"{candidate.name} cannot end then: {why}", field="end")
@@ -352,13 +353,13 @@ def propose_coterm(
         raise DomainError("required", "All of them end then already.", field="end")
     additions = [addition for addition in _additions(addition_ids) if addition.pk in moving]
     _refuse_quoted_already(additions)
-    parts = [_extended(addition, proposal.end) for addition in additions]
+    parts = [_extended(addition, proposal.end, on) for addition in additions]
     name = f"One anniversary: {format_date(proposal.end)}"
     return _quote(actor, additions, QuoteKind.COTERM, name, parts, on)
 
 
-def _candidate(addition: Addition) -> Candidate:
-    agreement, end = addition.agreement, _end_of(addition)
+def _candidate(addition: Addition, on: date) -> Candidate:
+    agreement, end = addition.agreement, _end_of(addition, on)
     rule = addition.offer.commitment_rule if addition.offer is not None else None
     return Candidate(
         key=addition.pk,
@@ -373,9 +374,9 @@ def _candidate(addition: Addition) -> Candidate:
     )
 
 
-def _extended(addition: Addition, end: date) -> _Part:
+def _extended(addition: Addition, end: date, on: date) -> _Part:
     """Its units of today at their price, from its end to the anniversary, billed by its agreement's periods."""
-    start = _end_of(addition)
+    start = _end_of(addition, on)
     part = _line_of(addition, LineAction.RENEW, quantity_on(addition, start - _DAY), start)
     line = replace(part.line, offer_id=addition.offer_id, align_to=end, start_policy=StartPolicy.ALIGNED)
     return replace(part, line=line, until=end)
@@ -404,7 +405,7 @@ def align_line(
     version = line.version
     if version is None or not line.billing_cycle or line.action != LineAction.NEW:
         raise DomainError("invalid", "A new recurring line of a quote is aligned.", field="line_id")
-    target = _target(version, addition_id, end)
+    target = _target(version, addition_id, end, on)
     rule = line.offer.commitment_rule if line.offer is not None else None
     start = line.start_date or on
     check_alignment(
@@ -427,7 +428,7 @@ def align_line(
     return line
 
 
-def _target(version: QuoteVersion, addition_id: int | None, end: date | None) -> Target:
+def _target(version: QuoteVersion, addition_id: int | None, end: date | None, on: date) -> Target:
     if addition_id is None:
         if end is None:
             raise DomainError("required", "With what is it to end?", field="end")
@@ -437,7 +438,7 @@ def _target(version: QuoteVersion, addition_id: int | None, end: date | None) ->
     if opportunity is None or addition.agreement.company_id != opportunity.company_id:
         raise DomainError("not_found", "The customer has no such addition.", field="addition_id")
     term = Cycle.parse(addition.term) if addition.term else None
-    return Target(_end_of(addition), term, addition.description)
+    return Target(_end_of(addition, on), term, addition.description)
 
 
 # -- making the quote --------------------------------------------------------------------------------------------------
@@ -511,13 +512,13 @@ def _additions(ids: Sequence[int]) -> list[Addition]:
     return additions
 
 
-def _end_of(addition: Addition) -> date:
-    """The first day after its term.
+def _end_of(addition: Addition, on: date) -> date:
+    """The first day after the term it has on a day.
 
     Raises:
         DomainError: ``invalid`` for one without an end.
     """
-    if (end := renewal_day(addition)) is None:
+    if (end := renewal_day(addition, on)) is None:
         raise DomainError(
             "invalid",
             f"{addition.description} has no term and no last day; it goes on by itself.",

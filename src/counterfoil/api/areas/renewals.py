@@ -11,6 +11,7 @@ from counterfoil.api.areas.agreements import agreements
 from counterfoil.api.fields import Id, Money
 from counterfoil.api.shapes import Out, many, row, shape
 from counterfoil.companies.models import Company
+from counterfoil.companies.queries import local_date
 from counterfoil.core.coterm import Proposal
 from counterfoil.flows import accepted, renewal_calendar, renewals
 from counterfoil.flows.changes import renewal_day
@@ -68,14 +69,20 @@ def renewal_entries(*, since: dt.date, until: dt.date, company_id: int | None = 
 
 
 def customer_coterm(
-    *, company_id: int, end: dt.date | None = None, month: int | None = None, day: int = 1
+    *,
+    company_id: int,
+    end: dt.date | None = None,
+    month: int | None = None,
+    day: int = 1,
+    on: dt.date | None = None,
 ) -> dict[str, Any]:
     """What it takes and costs to bring all that a customer has for a term to one anniversary. Nothing is written."""
+    on = on or local_date(dt.datetime.now(dt.UTC))
     company = existing(Company.objects.all(), company_id)
     running = Addition.objects.filter(agreement__company=company, agreement__status=AgreementStatus.ACTIVE)
     rows = running.exclude(committed_through=None).select_related("agreement").order_by("pk")
-    ids = [addition.pk for addition in rows if renewal_day(addition) is not None]
-    return _proposal(renewals.coterm_proposal(addition_ids=ids, end=end, month=month, day=day))
+    ids = [addition.pk for addition in rows if renewal_day(addition, on) is not None]
+    return _proposal(renewals.coterm_proposal(addition_ids=ids, on=on, end=end, month=month, day=day))
 
 
 def _proposal(found: Proposal) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from counterfoil.agreements import commands, queries
 from counterfoil.agreements.models import Addition, Agreement, AgreementStatus, ApplicationUnits, BillingOption
 from counterfoil.agreements.terms import billing_amount_on, values_on
 from counterfoil.billing import commands as billing
+from counterfoil.catalog.models import SeatsDown
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import extend, parse_decimal
@@ -97,6 +98,10 @@ def _one_form(
 # -- additions ---------------------------------------------------------------------------------------------------------
 
 
+#: What stays as it is where nothing is entered.
+_KEPT: Final = ("cancellation_days", "seats_down")
+
+
 class AdditionForm(AdditionLine, PageForm):
     """An addition on a page of its own."""
 
@@ -105,7 +110,7 @@ class AdditionForm(AdditionLine, PageForm):
         ("unit_price", "unit_cost"),
         ("effective_date", "cancelled_date"),
         ("billing_option", "serial_number"),
-        ("committed_through", "cancellation_days"),
+        ("committed_through", "cancellation_days", "seats_down"),
         ("taxable", "purchase_item"),
     )
 
@@ -121,6 +126,9 @@ class AdditionForm(AdditionLine, PageForm):
         required=False,
         min_value=0,
         help_text="From its first day, although committed.",
+    )
+    seats_down = forms.ChoiceField(
+        label="Fewer while committed", choices=SeatsDown.choices, initial=SeatsDown.WINDOW, required=False
     )
     taxable = forms.BooleanField(label="Taxable", required=False)
     purchase_item = forms.BooleanField(label="Bought for this agreement", required=False)
@@ -178,7 +186,7 @@ def addition(request: HttpRequest, pk: int, addition_id: int) -> HttpResponse:
         lambda: commands.update_addition(
             actor=actor_of(request),
             addition_id=addition_id,
-            **{name: value for name, value in form.given().items() if name != "cancellation_days" or value is not None},
+            **{name: value for name, value in form.given().items() if name not in _KEPT or value not in (None, "")},
         ),
         words,
     )

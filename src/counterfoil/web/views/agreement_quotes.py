@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import path
 
+from counterfoil.agreements.commitments import term_through
 from counterfoil.agreements.models import Addition, Agreement
 from counterfoil.agreements.queries import addition_state, additions, agreement
 from counterfoil.catalog.models import Offer
@@ -28,6 +30,7 @@ class Choice:
     """An addition and what was entered for it."""
 
     addition: Addition
+    committed: date | None
     offers: list[tuple[Offer, str]]
     quantity: str
     swap: str
@@ -95,6 +98,7 @@ def _choices(found: Agreement, sent: Any) -> list[Choice]:
     return [
         Choice(
             row,
+            term_through(row, today()),
             [(offer, words) for offer, words in sold_by.get(row.product_id, []) if offer.pk != row.offer_id],
             sent.get(f"quantity-{row.pk}", ""),
             sent.get(f"swap-{row.pk}", ""),

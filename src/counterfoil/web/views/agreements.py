@@ -15,6 +15,7 @@ from django.shortcuts import render
 from django.urls import path, reverse
 
 from counterfoil.agreements import commands, queries
+from counterfoil.agreements.commitments import term_through
 from counterfoil.agreements.models import Addition, Agreement, AgreementStatus, BillingState
 from counterfoil.agreements.parameters import without_effect
 from counterfoil.agreements.terms import Values, billing_amount_on, billing_amounts, history_of, values_on
@@ -103,6 +104,7 @@ class AdditionView:
     amount: Decimal
     to_come: str
     is_over: bool
+    committed: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +198,8 @@ def _addition_view(addition: Addition, on: date) -> AdditionView:
     coming = [values for values in history_of(addition) if values.since > max(on, addition.effective_date)]
     is_over = addition.never_in_force or (addition.cancelled_date is not None and addition.cancelled_date < on)
     to_come = f"from {format_date(coming[0].since)}: {_difference(now, coming[0])}" if coming and not is_over else ""
-    return AdditionView(addition, now, extend(now.billed_quantity, now.unit_price), to_come, is_over)
+    committed = term_through(addition, on)
+    return AdditionView(addition, now, extend(now.billed_quantity, now.unit_price), to_come, is_over, committed)
 
 
 def _difference(before: Values, after: Values) -> str:

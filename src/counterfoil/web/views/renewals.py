@@ -121,8 +121,9 @@ def coterm(request: HttpRequest) -> HttpResponse:
     refusal: DomainError | None = None
     choices: list[Any] = []
     try:
-        choices = [(addition, renewal_day(addition), addition.pk in ids) for addition in may_end_together(ids)]
-        proposal = coterm_proposal(addition_ids=ids, end=end)
+        together = may_end_together(ids, today())
+        choices = [(addition, renewal_day(addition, today()), addition.pk in ids) for addition in together]
+        proposal = coterm_proposal(addition_ids=ids, on=today(), end=end)
         if request.method == "POST" and form.is_valid():
             quote = propose_coterm(actor=actor_of(request), on=today(), addition_ids=ids, end=proposal.end)
             return redirect("web:quote", quote.pk)
