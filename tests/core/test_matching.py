@@ -15,6 +15,7 @@ from counterfoil.core.calendar import Cycle
 from counterfoil.core.matching import (
     CATALOGUE,
     AgreementLeg,
+    AskedLeg,
     BillLeg,
     ChangeLeg,
     Difference,
@@ -274,10 +275,20 @@ def test_a_co_term_that_the_purchase_lost_is_an_end_date() -> None:
 
 
 def changed(line: QuoteLeg, day: date, quantity: int, origin: int | None = None, price: str = "22") -> ChangeLeg:
-    return ChangeLeg(11, origin, "AGR-0001", day, D(quantity), D(0), D(price), None)
+    return ChangeLeg(11, origin, day, D(quantity), D(0), D(price))
 
 
-MONTHLY = quote(term="year:1", billing_cycle="month:1", unit_price=D(22), unit_cost=D(18))
+def asks(line: QuoteLeg, **changes: Any) -> AskedLeg:
+    """What an accepted line of a change quote asks of the addition."""
+    leg = AskedLeg(
+        addition_id=11, id=line.id, action=line.action, quantity=line.quantity, unit_price=line.unit_price,
+        start=line.start or MARCH, term=line.term, billing_cycle=line.billing_cycle, cycles=line.cycles,
+        align_to=line.align_to, apart=False,
+    )  # fmt: skip
+    return leg._replace(**changes)
+
+
+MONTHLY = quote(term="year:1", billing_cycle="month:1", cycles=12, unit_price=D(22), unit_cost=D(18))
 
 
 def test_a_change_by_hand_is_said_and_billing_follows_it() -> None:
@@ -305,12 +316,114 @@ def test_a_change_by_a_change_quote_is_no_exception() -> None:
     assert found_in(thread) == []
 
 
+APRIL = date(2026, 4, 1)
+TWO_MORE = MONTHLY._replace(id=2, label="Q-1050", action="increase", quantity=D(2), start=APRIL, addition_id=11)
+THREE_MORE = TWO_MORE._replace(id=3, label="Q-1051", quantity=D(3))
+TWO_FEWER = TWO_MORE._replace(id=4, label="Q-1052", action="decrease")
+ALL_GONE = TWO_MORE._replace(id=5, label="Q-1053", action="cancel", quantity=D(25))
+BEGAN = changed(MONTHLY, MARCH, 25)
+
+
+def of_change(line: QuoteLeg, *history: ChangeLeg, also: tuple[QuoteLeg, ...] = (), **addition: Any) -> QuoteThread:
+    """The thread of a line of a change quote: the addition that it changes, as it is by its history."""
+    now = history[-1].quantity if history else D(25)
+    there = agreed(MONTHLY, **{"quantity": now, **addition})
+    return QuoteThread(line, changed=there, history=history, asked=tuple(asks(each) for each in sorted({line, *also})))
+
+
 def test_a_change_quote_makes_the_change_it_says() -> None:
-    line = MONTHLY._replace(id=2, action="increase", quantity=D(2), start=date(2026, 4, 1))
-    change = ChangeLeg(11, 2, "AGR-0001", date(2026, 4, 1), D(27), D(0), D(22), D(25))
-    assert found_in(QuoteThread(line, quoted_changes=(change,))) == []
-    (found,) = found_in(QuoteThread(line, quoted_changes=(change._replace(quantity=D(26)),)))
+    assert found_in(of_change(TWO_MORE, BEGAN, changed(MONTHLY, APRIL, 27, origin=2))) == []
+    (found,) = found_in(of_change(TWO_MORE, BEGAN, changed(MONTHLY, APRIL, 26, origin=2)))
     assert (found.code, found.expected, found.actual, found.monthly) == ("quantity", "2", "1", D("22.00"))
+    (found,) = found_in(of_change(TWO_FEWER, BEGAN, changed(MONTHLY, APRIL, 24, origin=4)))
+    assert (found.code, found.expected, found.actual, found.monthly) == ("quantity", "-2", "-1", D("-22.00"))
+    (found,) = found_in(of_change(TWO_MORE, BEGAN, changed(MONTHLY, APRIL, 27, origin=2, price="20")))
+    assert (found.code, found.expected, found.actual) == ("unit_price", "22.00", "20.00")
+
+
+def test_a_change_that_was_taken_back_is_missed() -> None:
+    (found,) = found_in(of_change(TWO_MORE))
+    assert (found.code, found.expected, found.actual, found.monthly) == ("quantity", "2", "0", D("44.00"))
+
+
+def test_two_change_quotes_for_one_day_are_held_against_what_both_ask() -> None:
+    """One change a day keeps one origin: that of the quote that was accepted last."""
+    both = changed(MONTHLY, APRIL, 30, origin=3)
+    assert found_in(of_change(TWO_MORE, BEGAN, both, also=(THREE_MORE,))) == []
+    assert found_in(of_change(THREE_MORE, BEGAN, both, also=(TWO_MORE,))) == []
+    (found,) = found_in(of_change(THREE_MORE, BEGAN, both._replace(quantity=D(29)), also=(TWO_MORE,)))
+    assert (found.code, found.expected, found.actual, found.monthly) == ("quantity", "5", "4", D("22.00"))
+    more_and_fewer = changed(MONTHLY, APRIL, 25, origin=4)
+    assert found_in(of_change(TWO_FEWER, BEGAN, more_and_fewer, also=(TWO_MORE,))) == []
+
+
+def of_addition(*history: ChangeLeg, asked: tuple[QuoteLeg, ...] = (), **addition: Any) -> QuoteThread:
+    """The thread that the addition came of."""
+    now = history[-1].quantity if history else D(25)
+    there = agreed(MONTHLY, **{"quantity": now, **addition})
+    return QuoteThread(
+        MONTHLY, agreements=(there,), changes=history, asked=tuple(asks(each) for each in asked),
+    )  # fmt: skip
+
+
+def test_what_a_person_changed_on_the_day_of_a_quote_is_told_from_what_the_quote_asks() -> None:
+    by_hand = changed(MONTHLY, APRIL, 28)  # two were quoted, and three more are billed
+    (found,) = found_in(of_addition(BEGAN, by_hand, asked=(TWO_MORE,)))
+    assert (found.code, found.expected, found.actual) == ("changed_by_hand", "27 at 22.00", "28 at 22.00")
+    assert found_in(of_change(TWO_MORE, BEGAN, by_hand, origin_id=1)) == []
+
+
+def test_a_quote_may_bring_back_what_was_changed_by_hand() -> None:
+    history = (BEGAN, changed(MONTHLY, date(2026, 3, 15), 30), changed(MONTHLY, APRIL, 27, origin=2))
+    assert found_in(of_addition(*history, asked=(TWO_MORE,))) == []
+    assert found_in(of_change(TWO_MORE, *history)) == []
+    upon = (*history[:2], changed(MONTHLY, APRIL, 32, origin=2))
+    (found,) = found_in(of_addition(*upon, asked=(TWO_MORE,)))
+    assert (found.code, found.expected, found.actual) == ("changed_by_hand", "27 at 22.00", "32 at 22.00")
+    assert found_in(of_change(TWO_MORE, *upon)) == []
+
+
+# -- how long it goes on -----------------------------------------------------------------------------------------------
+
+
+def test_what_is_cancelled_by_hand_ends_otherwise_than_quoted() -> None:
+    last = date(2026, 8, 31)
+    (found,) = found_in(of_addition(ends=last, cancelled=last))
+    assert (found.code, found.actual_leg, found.expected, found.actual) == (
+        "end_date", "agreement", "28 Feb 2027", "31 Aug 2026",
+    )  # fmt: skip
+    assert found.over_term == D("3272.88")  # 181 days of 25 x 22.00 a month, of 365 / 12 days each
+    (found,) = found_in(of_addition(ends=date(2026, 2, 28), cancelled=date(2026, 2, 28)))  # never in force
+    assert (found.code, found.over_term) == ("end_date", D("6600.00"))
+
+
+def test_what_a_quote_cancels_ends_as_it_says() -> None:
+    last = date(2026, 3, 31)
+    assert found_in(of_addition(ends=last, cancelled=last, asked=(ALL_GONE,))) == []
+    assert found_in(of_change(ALL_GONE, ends=last, cancelled=last)) == []
+    (found,) = found_in(of_addition(ends=MARCH, cancelled=MARCH, asked=(ALL_GONE,)))
+    assert (found.code, found.expected, found.actual) == ("end_date", "31 Mar 2026", "1 Mar 2026")
+    (found,) = found_in(of_change(ALL_GONE))  # somebody took it back
+    assert (found.code, found.expected, found.actual, found.monthly) == (
+        "end_date", "31 Mar 2026", "open", D("-550.00"),
+    )  # fmt: skip
+
+
+def test_some_taken_away_is_no_cancellation() -> None:
+    last = date(2026, 3, 31)
+    (found,) = found_in(of_addition(ends=last, cancelled=last, asked=(TWO_FEWER,)))
+    assert (found.code, found.expected) == ("end_date", "28 Feb 2027")
+
+
+def test_what_is_open_may_end_on_any_day_and_what_is_renewed_ends_later() -> None:
+    monthly = quote(term="month:1", billing_cycle="month:1", unit_price=D(22), cycles=None)
+    ended = agreed(monthly, ends=date(2026, 5, 31), cancelled=date(2026, 5, 31))
+    assert found_in(QuoteThread(monthly, agreements=(ended,))) == []
+    again = TWO_MORE._replace(action="renew", quantity=D(25), start=date(2027, 3, 1))
+    through = date(2028, 2, 29)
+    assert found_in(of_addition(BEGAN, ends=through, cancelled=through, asked=(again,))) == []
+    (found,) = found_in(of_addition(BEGAN, ends=date(2027, 6, 30), asked=(again,)))
+    assert (found.code, found.expected, found.actual) == ("end_date", "29 Feb 2028", "30 Jun 2027")
 
 
 # -- twice, and not at all ---------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from django.db import connection
 from counterfoil.companies.models import MspSettings
 from counterfoil.core.matching import (
     AgreementLeg,
+    AskedLeg,
     BillLeg,
     ChangeLeg,
     InvoiceLeg,
@@ -36,7 +37,7 @@ _QUOTES: Final = """
         o.company_id, q.quantity, coalesce(c.unit_price, q.unit_price), coalesce(c.unit_cost, q.unit_cost),
         q.term, q.billing_cycle, q.cycles, q.is_usage,
         q.price_model_id IS NOT NULL, CASE WHEN q.start_policy <> 'on_delivery' THEN q.start_date END, q.align_to,
-        coalesce(v.currency, %(currency)s), q.action, coalesce(c.target, '')
+        coalesce(v.currency, %(currency)s), q.action, coalesce(c.target, ''), q.addition_id
     FROM quotes_quoteline q
     JOIN quotes_opportunity o ON o.id = q.opportunity_id
     JOIN catalog_product p ON p.id = q.product_id
@@ -45,36 +46,43 @@ _QUOTES: Final = """
     LEFT JOIN quotes_lineconversion c ON c.line_id = q.id
     WHERE q.id = ANY(%(ids)s) AND (c.id IS NOT NULL OR (v.status = 'accepted' AND q.selected))
 """
-_AGREEMENTS: Final = """
+_ADDITIONS: Final = """
     SELECT a.origin_id, a.id, g.number, g.id, a.product_id, p.identifier, a.quantity, a.less_included, a.unit_price,
         a.billing_option, a.term, coalesce(h.billing_cycle, g.billing_cycle), g.billing_timing = 'arrears',
-        a.effective_date, a.cancelled_date, coalesce(a.cancelled_date, g.end_date), g.status = 'active', a.purchase_item
+        a.effective_date, a.cancelled_date, least(a.cancelled_date, g.end_date, g.cancelled_on), g.status = 'active',
+        a.purchase_item
     FROM agreements_addition a
     JOIN agreements_agreement g ON g.id = a.agreement_id
     LEFT JOIN agreements_agreement h ON h.id = g.parent_id
     JOIN catalog_product p ON p.id = a.product_id
-    WHERE a.origin_id = ANY(%(ids)s)
+    WHERE {which}
     ORDER BY a.origin_id, a.id
 """
-#: All changes of the additions, and those that a line of a change quote made wherever it made them.
+_AGREEMENTS: Final = _ADDITIONS.format(which="a.origin_id = ANY(%(ids)s)")
+#: What lines of change quotes change.
+_CHANGED: Final = _ADDITIONS.format(which="a.id = ANY(%(ids)s)")
 _CHANGES: Final = """
-    SELECT t.thread, t.quoted, c.addition_id, c.origin_id, g.number, c.effective_date, c.quantity, c.less_included,
-        c.unit_price, (
-            SELECT b.quantity FROM agreements_additionchange b
-            WHERE b.addition_id = c.addition_id AND b.effective_date < c.effective_date
-            ORDER BY b.effective_date DESC LIMIT 1
-        )
-    FROM (
-        SELECT a.origin_id AS thread, FALSE AS quoted, c.id
-        FROM agreements_addition a JOIN agreements_additionchange c ON c.addition_id = a.id
-        WHERE a.origin_id = ANY(%(ids)s)
-        UNION ALL
-        SELECT c.origin_id, TRUE, c.id FROM agreements_additionchange c WHERE c.origin_id = ANY(%(ids)s)
-    ) t
-    JOIN agreements_additionchange c ON c.id = t.id
-    JOIN agreements_addition a ON a.id = c.addition_id
-    JOIN agreements_agreement g ON g.id = a.agreement_id
-    ORDER BY c.addition_id, c.effective_date
+    SELECT addition_id, origin_id, effective_date, quantity, less_included, unit_price
+    FROM agreements_additionchange WHERE addition_id = ANY(%(ids)s)
+    ORDER BY addition_id, effective_date
+"""
+#: What accepted lines ask of additions: from their day on, or else from that of their acceptance.
+_ASKED: Final = """
+    SELECT * FROM (
+        SELECT q.addition_id, q.id, q.action, q.quantity, q.unit_price,
+            coalesce(
+                q.start_date,
+                (SELECT min(d.effective_date) FROM agreements_additionchange d WHERE d.origin_id = q.id),
+                (s.accepted_at AT TIME ZONE %(time_zone)s)::date
+            ) AS start,
+            q.term, q.billing_cycle, q.cycles, q.align_to,
+            EXISTS (SELECT 1 FROM agreements_addition x WHERE x.origin_id = q.id)
+        FROM quotes_quoteline q
+        JOIN quotes_lineconversion c ON c.line_id = q.id
+        LEFT JOIN quotes_acceptance s ON s.version_id = q.version_id
+        WHERE q.addition_id = ANY(%(ids)s)
+        ORDER BY c.id
+    ) q WHERE q.start IS NOT NULL
 """
 _ORDERS: Final = """
     SELECT l.origin_id, l.id, o.number, o.id, l.product_id, p.identifier, l.quantity, l.unit_price, l.term,
@@ -193,30 +201,48 @@ def current_rules() -> Rules:
 # -- threads -----------------------------------------------------------------------------------------------------------
 
 
-def load_threads(origin_ids: Sequence[int], currency: str) -> Iterator[QuoteThread]:
+def load_threads(origin_ids: Sequence[int], rules: Rules) -> Iterator[QuoteThread]:
     """The threads of those of the lines that were accepted; drafts have none yet."""
-    asked = {"ids": array_text(origin_ids), "currency": currency}
+    asked = {"ids": array_text(origin_ids), "currency": rules.currency}
     quotes = [QuoteLeg._make(row) for row in _rows(_QUOTES, asked)]
     agreements = _grouped(AgreementLeg._make, _rows(_AGREEMENTS, asked))
-    changes, quoted = _changes(_rows(_CHANGES, asked))
     orders = _grouped(OrderLeg._make, _rows(_ORDERS, asked))
     purchases = _grouped(PurchaseLeg._make, _rows(_PURCHASES, asked))
     invoices = _grouped(InvoiceLeg._make, _rows(_INVOICES, asked))
     received, shipped = _serials(_rows(_SERIALS, asked)) if orders and purchases else ({}, {})
+    additions = {line.id: line for lines in agreements.values() for line in lines}
+    if beyond := {quote.addition_id for quote in quotes if quote.addition_id} - additions.keys():
+        additions |= {row[1]: AgreementLeg._make(row) for row in _rows(_CHANGED, {"ids": array_text(beyond)})}
+    changes, wishes = _changes(additions, rules) if additions else ({}, {})
     nobody: frozenset[str] = frozenset()
     for quote in quotes:
         pk = quote.id
+        own: Sequence[AgreementLeg] = agreements.get(pk, _NO_LEGS)
+        changed = additions.get(quote.addition_id) if quote.addition_id else None
         yield QuoteThread(
             quote,
-            tuple(agreements.get(pk, _NO_LEGS)),
-            tuple(changes.get(pk, _NO_LEGS)),
-            tuple(quoted.get(pk, _NO_LEGS)),
+            tuple(own),
+            _of(own, changes),
+            changed,
+            _of((changed,), changes) if changed else _NO_LEGS,
+            _of((*own, changed) if changed else own, wishes),
             tuple(orders.get(pk, _NO_LEGS)),
             tuple(purchases.get(pk, _NO_LEGS)),
             tuple(invoices.get(pk, _NO_LEGS)),
             received.get(pk, nobody),
             shipped.get(pk, nobody),
         )
+
+
+def _of(lines: Iterable[AgreementLeg], by_addition: dict[int, list[Any]]) -> tuple[Any, ...]:
+    """What there is of each of the additions."""
+    return tuple(leg for line in lines for leg in by_addition.get(line.id, _NO_LEGS)) if by_addition else _NO_LEGS
+
+
+def _changes(addition_ids: Iterable[int], rules: Rules) -> tuple[dict[int, list[ChangeLeg]], dict[int, list[AskedLeg]]]:
+    """The changes of additions, and what accepted lines ask of them, by addition."""
+    asked = {"ids": array_text(addition_ids), "time_zone": rules.time_zone}
+    return _grouped(ChangeLeg._make, _rows(_CHANGES, asked)), _grouped(AskedLeg._make, _rows(_ASKED, asked))
 
 
 def load_purchases(purchase_order_ids: Sequence[int]) -> Iterator[PurchaseThread]:
@@ -238,14 +264,6 @@ def _grouped(make: Any, rows: Iterable[tuple[Any, ...]]) -> dict[int, list[Any]]
         else:
             found[row[0]] = [make(row)]
     return found
-
-
-def _changes(rows: Iterable[tuple[Any, ...]]) -> tuple[dict[int, list[ChangeLeg]], dict[int, list[ChangeLeg]]]:
-    own: dict[int, list[ChangeLeg]] = defaultdict(list)
-    quoted: dict[int, list[ChangeLeg]] = defaultdict(list)
-    for thread, is_quoted, *values in rows:
-        (quoted if is_quoted else own)[thread].append(ChangeLeg._make(values))
-    return own, quoted
 
 
 def _serials(rows: Iterable[tuple[Any, ...]]) -> tuple[dict[int, frozenset[str]], dict[int, frozenset[str]]]:

@@ -117,7 +117,7 @@ def _match_threads(
 ) -> list[Finding]:
     findings: list[Finding] = []
     tolerances, currency = rules.tolerances, rules.currency
-    for thread in load_threads(origin_ids, currency):
+    for thread in load_threads(origin_ids, rules):
         matched.threads += 1
         _documents_of(thread, documents)
         found = match_quote_thread(thread, tolerances, on=today, currency=currency)
@@ -127,6 +127,8 @@ def _match_threads(
 
 
 def _documents_of(thread: QuoteThread, documents: Documents) -> None:
+    if thread.changed:
+        documents.agreements.add(thread.changed.agreement_id)
     for agreement in thread.agreements:
         documents.agreements.add(agreement.agreement_id)
     for order in thread.orders:

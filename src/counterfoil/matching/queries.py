@@ -175,7 +175,7 @@ def thread_views(origin_ids: Sequence[int], *, on: date) -> list[ThreadView]:
     rules = current_rules()
     return [
         _view(thread, match_quote_thread(thread, rules.tolerances, on=on, currency=rules.currency))
-        for thread in sorted(load_threads(list(origin_ids), rules.currency), key=lambda thread: thread.quote.id)
+        for thread in sorted(load_threads(list(origin_ids), rules), key=lambda thread: thread.quote.id)
     ]
 
 
@@ -201,6 +201,8 @@ def _view(thread: QuoteThread, found: tuple[Difference, ...]) -> ThreadView:
 def _legs(thread: QuoteThread) -> Iterable[Leg]:
     yield thread.quote
     yield from thread.agreements
+    if thread.changed:
+        yield thread.changed
     yield from thread.orders
     yield from thread.purchases
     yield from thread.invoices[-1:]  # the latest; what differs on others is among the differences

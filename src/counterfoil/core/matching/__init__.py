@@ -10,6 +10,7 @@ from counterfoil.core.matching import said
 from counterfoil.core.matching.catalogue import CATALOGUE, Code, what_to_do
 from counterfoil.core.matching.legs import (
     AgreementLeg,
+    AskedLeg,
     BillLeg,
     ChangeLeg,
     Difference,
@@ -28,6 +29,7 @@ from counterfoil.core.matching.tolerance import Tolerance, ToleranceRule, Tolera
 __all__ = [
     "CATALOGUE",
     "AgreementLeg",
+    "AskedLeg",
     "BillLeg",
     "ChangeLeg",
     "Code",

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from itertools import pairwise
+from itertools import groupby
 from typing import Final
 
 from counterfoil.core.calendar import Cycle
 from counterfoil.core.matching import said
+from counterfoil.core.matching.changed import steps
 from counterfoil.core.matching.dollars import (
     for_days,
     for_months,
@@ -20,7 +21,7 @@ from counterfoil.core.matching.dollars import (
     quoted_cycle,
     quoted_months,
 )
-from counterfoil.core.matching.legs import ChangeLeg, PurchaseLeg, QuoteLeg, QuoteThread
+from counterfoil.core.matching.legs import AskedLeg, ChangeLeg, PurchaseLeg, QuoteLeg, QuoteThread
 from counterfoil.core.matching.look import Look, days_match, in_words, same_length, term_code
 from counterfoil.core.money import ZERO, round_money
 
@@ -45,7 +46,7 @@ def _bought(look: Look, thread: QuoteThread) -> None:
     total = lines[0].quantity if len(lines) == 1 else sum((line.quantity for line in lines), _NOTHING)
     if total == quote.quantity and len(thread.changes) < 2:
         return
-    low, high = _wanted(quote, thread.changes)
+    low, high = _wanted(quote, thread.changes, thread.asked)
     if low <= total <= high:
         return
     if len(lines) > 1 and _bought_again(lines, low, high):
@@ -75,22 +76,18 @@ def _bought_again(lines: Sequence[PurchaseLeg], low: Decimal, high: Decimal) -> 
     return len(starts) > 1 and None not in starts and all(low <= each <= high for each in starts.values())
 
 
-def _wanted(quote: QuoteLeg, changes: Sequence[ChangeLeg]) -> tuple[Decimal, Decimal]:
+def _wanted(quote: QuoteLeg, changes: Sequence[ChangeLeg], asked: Sequence[AskedLeg]) -> tuple[Decimal, Decimal]:
     """The least and the most that may have been bought: as quoted, and as it was changed since.
 
     More by a change quote is bought on that quote's thread; fewer may have been bought before.
     """
     high = quantity = quote.quantity
     taken = _NOTHING
-    for before, change in pairwise(changes):
-        more = change.quantity - before.quantity
-        if change.addition_id != before.addition_id:
-            continue
-        if change.origin_id is None:
-            quantity += more
+    for _, history in groupby(changes, key=lambda change: change.addition_id):
+        for step in steps(tuple(history), asked):
+            quantity += step.more - step.quoted
             high = max(high, quantity)
-        elif more < 0:
-            taken -= more
+            taken -= min(step.quoted, _NOTHING)
     return quantity - taken, high
 
 

@@ -15,18 +15,20 @@ end date                  the same: owed longer than sold, or still to be bought
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from typing import Final
 
 from counterfoil.core.calendar import Cycle
-from counterfoil.core.matching.legs import QuoteLeg
+from counterfoil.core.matching.legs import AskedLeg, QuoteLeg
 from counterfoil.core.money import ZERO, round_money, round_to
 
 #: Of what has no end, as many months are counted.
 OPEN_MONTHS: Final = Fraction(12)
 _DAYS_IN_MONTH: Final = Fraction(365, 12)
+_DAY: Final = timedelta(days=1)
 
 
 @lru_cache(maxsize=1024)
@@ -51,6 +53,20 @@ def quoted_months(quote: QuoteLeg) -> Fraction | None:
         return months_of(quote.term)
     if quote.cycles and quote.billing_cycle:
         return quote.cycles * months_of(quote.billing_cycle)
+    return None
+
+
+def last_day(line: QuoteLeg | AskedLeg, start: date) -> date | None:
+    """The last day that a line is quoted for: by its anniversary, its cycles or its term; none where it is open.
+
+    A term of a month goes on month by month until it is cancelled.
+    """
+    if line.align_to is not None and line.align_to > start:
+        return line.align_to - _DAY
+    if line.cycles and line.billing_cycle:
+        return Cycle.parse(line.billing_cycle).after(start, line.cycles) - _DAY
+    if line.term and months_of(line.term) != 1:
+        return Cycle.parse(line.term).after(start, 1) - _DAY
     return None
 
 

@@ -27,7 +27,10 @@ GOODS: Final = frozenset({"Inventory", "NonInventory"})
 
 
 class QuoteLeg(NamedTuple):
-    """A line as the customer accepted it. ``converted`` is what it was converted to, if it was."""
+    """A line as the customer accepted it.
+
+    ``converted`` is what it was converted to, if it was; ``addition_id`` the addition that its ``action`` changes.
+    """
 
     id: int
     label: str
@@ -49,10 +52,11 @@ class QuoteLeg(NamedTuple):
     currency: str
     action: str
     converted: str
+    addition_id: int | None = None
 
 
 class AgreementLeg(NamedTuple):
-    """An addition that descends from the line, with its agreement's billing cycle. ``ends`` is its last day."""
+    """An addition, with its agreement's billing cycle. ``ends`` is its last day."""
 
     origin_id: int
     id: int
@@ -75,16 +79,33 @@ class AgreementLeg(NamedTuple):
 
 
 class ChangeLeg(NamedTuple):
-    """What holds of an addition from a day on; ``before`` is the quantity that held until then, if any did."""
+    """What holds of an addition from a day on; the first keeps what it began with. ``origin_id`` is that of a quote."""
 
     addition_id: int
     origin_id: int | None
-    label: str
     start: date
     quantity: Decimal
     less_included: Decimal
     unit_price: Decimal
-    before: Decimal | None
+
+
+class AskedLeg(NamedTuple):
+    """What an accepted line asks of an addition that runs: so many more or fewer from a day on, or a renewal.
+
+    ``apart`` says that it became an addition of its own instead: more at another price, or billed otherwise.
+    """
+
+    addition_id: int
+    id: int
+    action: str
+    quantity: Decimal
+    unit_price: Decimal
+    start: date
+    term: str
+    billing_cycle: str
+    cycles: int | None
+    align_to: date | None
+    apart: bool
 
 
 class OrderLeg(NamedTuple):
@@ -174,13 +195,16 @@ class InvoiceLeg(NamedTuple):
 class QuoteThread:
     """A quoted line with everything that descends from it.
 
-    ``changes`` are those of its additions, oldest first; ``quoted_changes`` those that a line of a change quote made.
+    ``changes`` are those of its additions, oldest first. ``changed`` is the addition that a line of a change quote
+    changes, with its ``history``. ``asked`` is what accepted lines ask of any of them, in the order of acceptance.
     """
 
     quote: QuoteLeg
     agreements: tuple[AgreementLeg, ...] = ()
     changes: tuple[ChangeLeg, ...] = ()
-    quoted_changes: tuple[ChangeLeg, ...] = ()
+    changed: AgreementLeg | None = None
+    history: tuple[ChangeLeg, ...] = ()
+    asked: tuple[AskedLeg, ...] = ()
     orders: tuple[OrderLeg, ...] = ()
     purchases: tuple[PurchaseLeg, ...] = ()
     invoices: tuple[InvoiceLeg, ...] = ()

@@ -9,10 +9,11 @@ from counterfoil.core.calendar import Cycle
 from counterfoil.core.matching import said
 from counterfoil.core.matching.billed import match_invoices
 from counterfoil.core.matching.bought import match_purchases
+from counterfoil.core.matching.changed import match_change
 from counterfoil.core.matching.dollars import for_months, months_of, over_time
 from counterfoil.core.matching.legs import GOODS, Difference, QuoteThread
 from counterfoil.core.matching.look import Look
-from counterfoil.core.matching.sold import match_agreements, match_orders, match_quoted_changes
+from counterfoil.core.matching.sold import match_agreements, match_orders
 from counterfoil.core.matching.tolerance import Tolerances
 
 #: A period is missing on invoices when it has been due for so many days.
@@ -37,10 +38,10 @@ def match_quote_thread(
     """
     quote = thread.quote
     look = Look(quote, tolerances)
-    if quote.action != "new":
-        match_quoted_changes(look, thread)
-    elif thread.agreements:
+    if thread.agreements:
         match_agreements(look, thread)
+    elif thread.changed:
+        match_change(look, thread, thread.changed)
     if thread.orders:
         match_orders(look, thread.orders)
     if thread.purchases:
@@ -67,8 +68,8 @@ def _missing(look: Look, thread: QuoteThread, on: date) -> None:
     worth = over_time(quote.unit_price * quote.quantity, quote)
     if quote.product_class == "Bundle":
         return  # its components are what is sold
-    if quote.converted == "agreement" and not (thread.agreements or thread.quoted_changes):
-        if quote.action in ("new", "renew"):
+    if quote.converted == "agreement" and not thread.agreements:
+        if quote.action == "new" or (quote.action == "renew" and _is_over(thread)):
             text = f"{quote.product} of {quote.label} was converted to an agreement, but no addition bills it."
             look.add("missing_agreement", "agreement", quote.label, "an addition", "none", text, worth)
     elif quote.converted == "sales_order" and not thread.orders:
@@ -78,6 +79,12 @@ def _missing(look: Look, thread: QuoteThread, on: date) -> None:
         _never_bought(look, thread)
     elif thread.purchases and not thread.invoices:
         _never_billed(look, thread, on)
+
+
+def _is_over(thread: QuoteThread) -> bool:
+    """Whether what a line renews has ended, so that it goes on as another addition or not at all."""
+    ends = thread.changed.ends if thread.changed else None
+    return any(ask.id == thread.quote.id and ends is not None and ends < ask.start for ask in thread.asked)
 
 
 def _never_bought(look: Look, thread: QuoteThread) -> None:

@@ -1,15 +1,15 @@
-"""A quoted line against what it became: the addition of an agreement, a change of one, a line of a sales order."""
+"""A quoted line against what it became: the addition of an agreement, a line of a sales order."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
-from itertools import pairwise
 from typing import Final
 
 from counterfoil.core.matching import said
-from counterfoil.core.matching.dollars import for_days, in_cycle, over_time, quoted_cycle
+from counterfoil.core.matching.changed import changed_by_hand, quoted_end
+from counterfoil.core.matching.dollars import for_days
 from counterfoil.core.matching.legs import AgreementLeg, ChangeLeg, OrderLeg, QuoteLeg, QuoteThread
 from counterfoil.core.matching.look import (
     Look,
@@ -25,30 +25,29 @@ from counterfoil.core.matching.look import (
 from counterfoil.core.money import ZERO
 
 _NOTHING: Final = Decimal(0)
-_DAY: Final = timedelta(days=1)
 
 
 def match_agreements(look: Look, thread: QuoteThread) -> None:
     """Compare the addition that the line became."""
-    first, *others = thread.agreements
+    quote = look.quote
+    line, *others = thread.agreements
     for other in others:
-        if other.active and first.active and _overlap(first, other):
-            text = f"{other.label} has {other.product} of {look.quote.label} once more, beside {first.label}."
-            look.add("duplicate", "agreement", other.label, first.label, other.label, text, line_id=other.id)
-    line = first
+        if other.active and line.active and _overlap(line, other):
+            text = f"{other.label} has {other.product} of {quote.label} once more, beside {line.label}."
+            look.add("duplicate", "agreement", other.label, line.label, other.label, text, line_id=other.id)
+    changes = [change for change in thread.changes if change.addition_id == line.id]
     compare_product(look, "agreement", line)
-    quantity, unit_price = _as_added(look.quote, line, thread.changes)
-    if not look.quote.is_usage:
-        compare_quantity(look, "agreement", line.label, line.id, look.quote.quantity, quantity)
-    compare_price(
-        look, "agreement", line.label, line.id, quantity, look.quote.unit_price, unit_price, line.billing_cycle
-    )  # fmt: skip
+    quantity, unit_price = _as_added(quote, line, changes)
+    if not quote.is_usage:
+        compare_quantity(look, "agreement", line.label, line.id, quote.quantity, quantity)
+    compare_price(look, "agreement", line.label, line.id, quantity, quote.unit_price, unit_price, line.billing_cycle)
     compare_frequency(look, "agreement", line.label, line.id, line.billing_cycle, line.unit_price, line.quantity)
-    if not any(change.origin_id for change in thread.changes):  # a renewal has its own term and end
-        _agreement_term(look, line)
+    if not any(ask.action == "renew" and ask.addition_id == line.id for ask in thread.asked):
+        _agreement_term(look, line)  # a renewal has its own
     compare_start(look, "agreement", line.label, line.id, line.start)
-    if len(thread.changes) > 1:
-        _changes_by_hand(look, line, thread.changes)
+    _agreement_end(look, thread)
+    if len(changes) > 1:
+        changed_by_hand(look, line, changes, thread.asked)
 
 
 def _overlap(one: AgreementLeg, other: AgreementLeg) -> bool:
@@ -59,19 +58,13 @@ def _overlap(one: AgreementLeg, other: AgreementLeg) -> bool:
 
 
 def _as_added(quote: QuoteLeg, line: AgreementLeg, changes: Sequence[ChangeLeg]) -> tuple[Decimal, Decimal]:
-    """Quantity and price the addition began with: the oldest change keeps them."""
-    of: AgreementLeg | ChangeLeg = line
-    for change in changes:
-        if change.addition_id == line.id:
-            of = change
-            break
-    billed = line.billing_option == "Billable"
-    return _billed(quote, of), of.unit_price if billed else _NOTHING
+    """Quantity and price the addition began with, as billed: the oldest change keeps them.
 
-
-def _billed(quote: QuoteLeg, line: AgreementLeg | ChangeLeg) -> Decimal:
-    """The quantity that is billed; what a price model includes is in its price."""
-    return line.quantity if quote.has_price_model else line.quantity - line.less_included
+    What a price model includes is in its price.
+    """
+    of = changes[0] if changes else line
+    quantity = of.quantity if quote.has_price_model else of.quantity - of.less_included
+    return quantity, of.unit_price if line.billing_option == "Billable" else _NOTHING
 
 
 def _agreement_term(look: Look, line: AgreementLeg) -> None:
@@ -80,61 +73,22 @@ def _agreement_term(look: Look, line: AgreementLeg) -> None:
         expected, actual = said.term(term_code(quote)), said.term(line.term)
         text = f"{quote.label} quotes {quote.product} for {expected}; {line.label} has {actual}."
         look.add("term", "agreement", line.label, expected, actual, text, line_id=line.id)
-    if quote.align_to and line.ends:
-        _agreement_end(look, line, quote.align_to - _DAY, line.ends)
 
 
-def _agreement_end(look: Look, line: AgreementLeg, expected: date, actual: date) -> None:
-    if actual == expected or days_match(look, expected, actual):
+def _agreement_end(look: Look, thread: QuoteThread) -> None:
+    """A line that ends otherwise than was accepted. What is not co-termed may go on; a successor goes on for it."""
+    last = max(thread.agreements, key=lambda line: line.ends or date.max)
+    changes = [change for change in thread.changes if change.addition_id == last.id]
+    quote, actual = look.quote, last.ends
+    expected = quoted_end(quote, last, changes, thread.asked)
+    if expected is None or actual is None or (actual > expected and not quote.align_to):
         return
-    quote = look.quote
-    text = f"{quote.label} ends on {said.day(expected)}; {line.label} on {said.day(actual)}."
-    amount = for_days(quote.unit_price * quote.quantity, quoted_cycle(quote), (expected - actual).days)
-    look.add("end_date", "agreement", line.label, said.day(expected), said.day(actual), text, (ZERO, amount), line.id)
-
-
-def _changes_by_hand(look: Look, line: AgreementLeg, changes: Sequence[ChangeLeg]) -> None:
-    """What was changed beside any quote, if it is still other than quoted."""
-    own = [change for change in changes if change.addition_id == line.id]
-    agreed_quantity, agreed_price = _billed(look.quote, own[0]), own[0].unit_price
-    for before, change in pairwise(own):
-        if change.origin_id is not None:
-            agreed_quantity += _billed(look.quote, change) - _billed(look.quote, before)
-            agreed_price = change.unit_price
-    now = own[-1]
-    quantity = _billed(look.quote, now)
-    if (quantity, now.unit_price) == (agreed_quantity, agreed_price):
+    if days_match(look, expected, actual):
         return
-    expected = f"{said.number(agreed_quantity)} at {said.price(agreed_price)}"
-    actual = f"{said.number(quantity)} at {said.price(now.unit_price)}"
-    text = f"{line.label} was changed by hand on {said.day(now.start)}: {look.quote.product} {actual}, not {expected}."
-    cycle = quoted_cycle(look.quote)
-    less = in_cycle(agreed_quantity * agreed_price - quantity * now.unit_price, line.billing_cycle, cycle)
-    look.add("changed_by_hand", "agreement", line.label, expected, actual, text, over_time(less, look.quote), line.id)
-
-
-def match_quoted_changes(look: Look, thread: QuoteThread) -> None:
-    """A line of a change quote: the change that it made, or the addition that renews."""
-    quote = look.quote
-    for line in thread.agreements:
-        compare_product(look, "agreement", line)
-        compare_quantity(
-            look, "agreement", line.label, line.id, quote.quantity, _as_added(quote, line, thread.changes)[0]
-        )
-    for change in thread.quoted_changes:
-        if quote.action == "renew":
-            made = change.quantity
-        elif change.before is None:
-            continue
-        else:
-            made = abs(change.quantity - change.before)
-        compare_quantity(look, "agreement", change.label, change.addition_id, quote.quantity, made)
-        if quote.action in ("increase", "renew") and not quote.has_price_model:
-            compare_price(
-                look, "agreement", change.label, change.addition_id, quote.quantity, quote.unit_price,
-                change.unit_price, "",
-            )  # fmt: skip
-        compare_start(look, "agreement", change.label, change.addition_id, change.start)
+    text = f"{quote.label} ends on {said.day(expected)}; {last.label} on {said.day(actual)}."
+    billed = (last.quantity - last.less_included) * last.unit_price if last.billing_option == "Billable" else _NOTHING
+    dollars = ZERO, for_days(billed, last.billing_cycle, (expected - actual).days)
+    look.add("end_date", "agreement", last.label, said.day(expected), said.day(actual), text, dollars, last.id)
 
 
 def match_orders(look: Look, orders: Sequence[OrderLeg]) -> None:
