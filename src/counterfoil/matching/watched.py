@@ -57,11 +57,20 @@ def noting(rows: str, *, insert: bool = True, update: bool = True, delete: bool 
     ]
 
 
-#: A line that was entered by hand is looked at with the thread of a line beside it.
+#: A line that was entered by hand is looked at with the thread of a line beside it; an addition with the lines of
+#: change quotes that ask something of it.
 _ADDITION = """
     SELECT coalesce(n.origin_id, (
         SELECT min(s.origin_id) FROM agreements_addition s WHERE s.agreement_id = n.agreement_id
     )), NULL::bigint FROM n
+    UNION ALL
+    SELECT q.id, NULL::bigint FROM n JOIN quotes_quoteline q ON q.addition_id = n.id AND q.opportunity_id IS NOT NULL
+"""
+_CHANGE = """
+    SELECT a.origin_id, NULL::bigint FROM n JOIN agreements_addition a ON a.id = n.addition_id
+    UNION ALL
+    SELECT q.id, NULL::bigint FROM n
+    JOIN quotes_quoteline q ON q.addition_id = n.addition_id AND q.opportunity_id IS NOT NULL
 """
 _ORDER_LINE = """
     SELECT coalesce(n.origin_id, (
@@ -100,14 +109,11 @@ class WatchedAddition(Addition):
 
 
 class WatchedAdditionChange(AdditionChange):
-    """A change of an addition, and the line of a change quote that it came from."""
+    """A change of an addition."""
 
     class Meta:
         proxy = True
-        triggers = noting("""
-            SELECT a.origin_id, NULL::bigint FROM n JOIN agreements_addition a ON a.id = n.addition_id
-            UNION ALL SELECT n.origin_id, NULL::bigint FROM n
-        """)
+        triggers = noting(_CHANGE)
 
 
 class WatchedAgreement(Agreement):

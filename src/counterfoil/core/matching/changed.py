@@ -99,9 +99,12 @@ def changed_by_hand(look: Look, line: AgreementLeg, changes: Sequence[ChangeLeg]
 def quoted_end(
     quote: QuoteLeg, line: AgreementLeg, changes: Sequence[ChangeLeg], asked: Sequence[AskedLeg]
 ) -> date | None:
-    """The last day of an addition by what was accepted: as quoted, as renewed, as cancelled; none where it is open."""
+    """The last day of an addition by what was accepted: as quoted, as renewed, as cancelled; none where it is open.
+
+    More of what runs already ends with it, which the quote need not say.
+    """
     asked = [ask for ask in asked if ask.addition_id == line.id]
-    last = last_day(quote, quote.start or line.start)
+    last = last_day(quote, quote.start or line.start) if quote.action != "increase" or quote.align_to else None
     for ask in sorted(asked, key=lambda ask: ask.start):
         if ask.action == "renew":
             last = ask.start - _DAY if ask.apart else last_day(ask, ask.start)
