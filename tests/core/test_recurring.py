@@ -36,7 +36,7 @@ def charge(key: str, quantity: str, price: str, effective: date = MAR, last_day:
 
 
 def changed(old: Charge, on: date, quantity: str, price: str) -> Charge:
-    return replace(old, steps=(*old.steps, Step(on, Decimal(quantity), Decimal(price))))
+    return old._replace(steps=(*old.steps, Step(on, Decimal(quantity), Decimal(price))))
 
 
 def said(bills: Sequence[Bill]) -> list[tuple[str, str, str]]:
@@ -50,7 +50,7 @@ def again(terms: Terms, charges: Sequence[Charge], made: Sequence[Bill], through
 
 
 SEATS = charge("seats", "10", "31.00")
-ENDED = replace(SEATS, last_day=date(2026, 3, 20))
+ENDED = SEATS._replace(last_day=date(2026, 3, 20))
 
 
 # -- the worked examples -----------------------------------------------------------------------------------------------
@@ -278,7 +278,7 @@ def test_a_change_that_units_and_days_do_not_tell_is_one_line_with_both_amounts(
     terms = Terms(QUARTERLY, JAN, method=ProrationMethod.WHOLE_MONTHS, changes="immediately")
     seat = charge("seat", "1", "90.00", date(2026, 1, 21))
     made = bills_due(terms, [seat], through=JAN)
-    (bill,) = again(terms, [replace(seat, effective=date(2026, 1, 10))], made, JAN)
+    (bill,) = again(terms, [seat._replace(effective=date(2026, 1, 10))], made, JAN)
     assert [item.explanation for item in bill.items] == [
         "1 Jan 2026 – 31 Mar 2026: 90.00 due less 60.00 billed = 30.00"
     ]
@@ -336,7 +336,7 @@ def test_without_proration_an_addition_waits_for_its_first_whole_period() -> Non
     terms = replace(MONTH, prorate=False)
     late = charge("late", "1", "50.00", date(2026, 3, 10))
     assert said(bills_due(terms, [late], through=APR)) == [("Apr 2026", "late", "50.00")]
-    assert said(bills_due(terms, [replace(late, last_day=date(2026, 4, 10))], through=MAY)) == [
+    assert said(bills_due(terms, [late._replace(last_day=date(2026, 4, 10))], through=MAY)) == [
         ("Apr 2026", "late", "50.00")
     ]
 

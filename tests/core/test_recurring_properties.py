@@ -61,21 +61,20 @@ class Office:
     def change(self, which: int, step: Step) -> None:
         if self.charges:
             charge = self.charges[which % len(self.charges)]
-            self.charges[which % len(self.charges)] = replace(
-                charge, steps=(*(s for s in charge.steps if s.start < step.start), step)
-            )
+            steps = (*(s for s in charge.steps if s.start < step.start), step)
+            self.charges[which % len(self.charges)] = charge._replace(steps=steps)
             self.touch(step.start, charge.effective if step.start <= charge.steps[0].start else step.start)
 
     def move(self, which: int, effective: date) -> None:
         if self.charges:
             charge = self.charges[which % len(self.charges)]
-            self.charges[which % len(self.charges)] = replace(charge, effective=effective)
+            self.charges[which % len(self.charges)] = charge._replace(effective=effective)
             self.touch(effective, charge.effective)
 
     def end(self, which: int, last_day: date | None) -> None:
         if self.charges:
             charge = self.charges[which % len(self.charges)]
-            self.charges[which % len(self.charges)] = replace(charge, last_day=last_day)
+            self.charges[which % len(self.charges)] = charge._replace(last_day=last_day)
             self.touch(*(day for day in (last_day, charge.last_day) if day))
 
     def end_soon(self, which: int, days_later: int) -> None:

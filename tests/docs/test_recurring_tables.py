@@ -43,7 +43,7 @@ def then(terms: Terms, charges: Sequence[Charge], made: Sequence[Bill], through:
 def we_2() -> list[Bill]:
     terms, old = Terms(MONTHLY, date(2019, 3, 1)), charge(2, "22", date(2019, 3, 1))
     march = bills_due(terms, [old], through=date(2019, 3, 1))
-    new = replace(charge(2, "22", date(2019, 3, 15)), key="b")
+    new = charge(2, "22", date(2019, 3, 15))._replace(key="b")
     return then(terms, [old, new], march, date(2019, 4, 1))
 
 

@@ -11,7 +11,7 @@ from tests.world import FINANCE, SALES, World
 
 from counterfoil.catalog.models import Category, ExpenseType, WorkRole
 from counterfoil.core.errors import DomainError
-from counterfoil.core.salestax import EVERYWHERE, TaxResult
+from counterfoil.core.salestax import EVERYWHERE, TaxableLine, TaxResult
 from counterfoil.platform.audit import trail_of
 from counterfoil.tax import queries
 from counterfoil.tax.commands import (
@@ -24,7 +24,7 @@ from counterfoil.tax.commands import (
     update_tax_code,
 )
 from counterfoil.tax.models import TaxBasis, TaxCode, TaxLevel
-from counterfoil.tax.queries import SoldLine, tax_table
+from counterfoil.tax.queries import tax_table
 
 pytestmark = pytest.mark.django_db
 
@@ -38,8 +38,8 @@ def code() -> TaxCode:
     return create_tax_code(actor=FINANCE, identifier="TOWN", state="ny", levels=[STATE, CITY])
 
 
-def taxed(code: TaxCode, on: date, *lines: SoldLine, buyer: int = BUYER) -> TaxResult:
-    return tax_table(on=on, buyer_ids=[buyer]).tax(code.pk, buyer, lines or [SoldLine(1, D("100.00"))])
+def taxed(code: TaxCode, on: date, *lines: TaxableLine, buyer: int = BUYER) -> TaxResult:
+    return tax_table(on=on, buyer_ids=[buyer]).tax(code.pk, buyer, lines or [TaxableLine(1, D("100.00"))])
 
 
 # -- rates that change -------------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ def test_we_17_caps_are_stored_and_applied() -> None:
             ),
         ],
     )
-    one, two = SoldLine("one", D("5000.00")), SoldLine("two", D("2000.00"), quantity=D(2))
+    one, two = TaxableLine("one", D("5000.00")), TaxableLine("two", D("2000.00"), quantity=D(2))
     assert [x.amount for x in taxed(code, JAN_1, one).by_level] == [D("350.00"), D("40.00"), D("44.00")]
     assert [x.amount for x in taxed(code, JAN_1, two).by_level] == [D("140.00"), D("50.00"), D("0.00")]
 
@@ -168,10 +168,10 @@ def test_categories_expense_types_and_work_roles_are_exempt_at_their_levels(code
     result = taxed(
         code,
         JAN_1,
-        SoldLine("licence", D("100.00"), category_id=software.pk),
-        SoldLine("lunch", D("100.00"), kind="expense", expense_type_id=meals.pk),
-        SoldLine("course", D("100.00"), kind="service", work_role_id=trainer.pk),
-        SoldLine("server", D("100.00"), category_id=software.pk + 1),
+        TaxableLine("licence", D("100.00"), category_id=software.pk),
+        TaxableLine("lunch", D("100.00"), kind="expense", expense_type_id=meals.pk),
+        TaxableLine("course", D("100.00"), kind="service", work_role_id=trainer.pk),
+        TaxableLine("server", D("100.00"), category_id=software.pk + 1),
     )
     assert result.by_line == {"licence": D("0.00"), "lunch": D("4.00"), "course": D("2.00"), "server": D("6.00")}
     assert [(x.name, x.taxable_amount, x.exempt_amount) for x in result.by_level] == [
@@ -269,7 +269,7 @@ def test_certificates_are_checked(code: TaxCode, world: World) -> None:
 
 
 def test_the_msp_chooses_what_is_rounded(code: TaxCode) -> None:
-    lines = [SoldLine(i, D("0.24")) for i in range(4)]
+    lines = [TaxableLine(i, D("0.24")) for i in range(4)]
     assert taxed(code, JAN_1, *lines).total == D("0.06")
     set_tax_basis(actor=FINANCE, basis=TaxBasis.LINE)
     assert taxed(code, JAN_1, *lines).total == D("0.04")
@@ -283,8 +283,8 @@ def test_a_table_takes_as_many_statements_for_one_invoice_as_for_all(
     with django_assert_num_queries(5):
         table = tax_table(on=JAN_1)
         for pk in table.rules:
-            assert table.tax(pk, world.acme.pk, [SoldLine(1, D("100.00"))]).total == D("6.00")
-    assert table.tax(None, world.acme.pk, [SoldLine(1, D("100.00"))]).total == 0
+            assert table.tax(pk, world.acme.pk, [TaxableLine(1, D("100.00"))]).total == D("6.00")
+    assert table.tax(None, world.acme.pk, [TaxableLine(1, D("100.00"))]).total == 0
     with pytest.raises(DomainError) as refused:
         table.tax(999_999, world.acme.pk, [])
     assert refused.value.code == "not_found"

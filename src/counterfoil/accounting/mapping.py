@@ -49,8 +49,12 @@ def agreement_key(product_id: int | None, agreement_type_id: int) -> str:
     return f"{product_id or ''}/{agreement_type_id}"
 
 
+_OF_ACCOUNT: Final = ("account_id", "account__code", "account__name", "account__active")
+
+
 @dataclass(frozen=True, slots=True)
 class _Account:
+    pk: int
     code: str
     name: str
     active: bool
@@ -92,6 +96,11 @@ class MappedAccounts:
             raise self._missing(role, product_id, account)
         return account.code
 
+    @property
+    def ids(self) -> dict[str, int]:
+        """The accounts that may be asked for, by code, and their ids; inactive ones are not among them."""
+        return {each.code: each.pk for each in (*self._defaults.values(), *self._mappings.values()) if each.active}
+
     def _find(self, role: GlRole, product_id: int | None, agreement_type_id: int | None) -> _Account | None:
         product = self._products.get(product_id) if product_id is not None else None
         steps = (
@@ -130,16 +139,12 @@ def _ids(role: GlRole, key: Key) -> tuple[int | None, int | None]:
 
 def load_accounts(product_ids: Collection[int] | None) -> MappedAccounts:
     """The mapping for documents of these products (``None``: of all), in three statements."""
-    defaults = {
-        row["role"]: _Account(row["account__code"], row["account__name"], row["account__active"])
-        for row in DefaultAccount.objects.values("role", "account__code", "account__name", "account__active")
-    }
+    defaults = {role: _Account(*account) for role, *account in DefaultAccount.objects.values_list("role", *_OF_ACCOUNT)}
     mappings = {}
     records = ("product", "subcategory", "category", "agreement_type")
-    for row in GLMapping.objects.values("role", *records, "account__code", "account__name", "account__active"):
+    for row in GLMapping.objects.values("role", *records, *_OF_ACCOUNT):
         kind = next(name for name in records if row[name] is not None)
-        account = _Account(row["account__code"], row["account__name"], row["account__active"])
-        mappings[row["role"], kind, row[kind]] = account
+        mappings[row["role"], kind, row[kind]] = _Account(*(row[name] for name in _OF_ACCOUNT))
     products = {
         row["id"]: _Product(row["identifier"], row["subcategory"], row["category"], row["category__name"])
         for row in (

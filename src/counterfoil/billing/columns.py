@@ -185,7 +185,7 @@ def _agreements(found: Loaded, agreement_ids: Sequence[int]) -> dict[int, int]:
     rows = Agreement.objects.filter(Q(pk__any=ids) | Q(parent__any=ids), billing_state__isnull=False).order_by("pk")
     parents: dict[int, int] = {}
     for values in rows.values_list(*_AGREEMENT_COLUMNS):
-        row, state = AgreementRow(*values[:_OF_AGREEMENT]), StateRow(*values[_OF_AGREEMENT:])
+        row, state = AgreementRow._make(values[:_OF_AGREEMENT]), StateRow._make(values[_OF_AGREEMENT:])
         parent = row.parent_id or row.id
         if row.parent_id is None:
             found.agreements[row.id], found.states[row.id] = row, state
@@ -219,7 +219,7 @@ def _charges(found: Loaded, family: dict[int, int]) -> None:
     rows = Addition.objects.filter(agreement__any=family).order_by("agreement_id", "position")
     additions = found.additions
     for values in rows.values_list(*AdditionRow._fields):
-        addition = AdditionRow(*values)
+        addition = AdditionRow._make(values)
         if addition.agreement_id in additions:
             additions[addition.agreement_id].append(addition)
         else:
@@ -280,7 +280,7 @@ def _companies(found: Loaded) -> None:
         contact, site, is_default, tax_code_id, *address = values[_OF_COMPANY:]
         pk = values[0]
         if pk not in found.companies:
-            found.companies[pk] = CompanyRow(*values[:_OF_COMPANY])
+            found.companies[pk] = CompanyRow._make(values[:_OF_COMPANY])
             found.addresses[pk] = _address(*address) if site else ""
             found.attention[pk] = contact or ""
         if site:

@@ -36,11 +36,10 @@ from counterfoil.core.errors import DomainError
 from counterfoil.core.money import ZERO, extend, format_money, sum_money
 from counterfoil.core.proration import ProrationMethod
 from counterfoil.core.recurring import bills_due, next_due
-from counterfoil.core.salestax import Kind
+from counterfoil.core.salestax import Kind, TaxableLine
 from counterfoil.platform.holds import held, held_among
 from counterfoil.platform.models import Hold
 from counterfoil.platform.records import plain_number as plain
-from counterfoil.tax.queries import SoldLine
 from counterfoil.usage.models import Charge
 
 __all__ = ["Asked", "Examine", "Reference", "rate", "terms_of"]
@@ -48,6 +47,9 @@ __all__ = ["Asked", "Examine", "Reference", "rate", "terms_of"]
 ONE: Final = Decimal(1)
 _DAY: Final = timedelta(days=1)
 _MOST: Final = Decimal(10) ** 13  # what a column of an amount can hold, and then some
+
+#: What an item bills: an addition, the billing amount of an agreement, or work beyond it as it is shown.
+Source = AdditionRow | AgreementRow | InvoiceLine
 
 #: What is asked of every invoice before it is taken: raises a DomainError to park the agreement.
 Examine = Callable[[RatedInvoice], None]
@@ -369,12 +371,12 @@ class _Engine:
         self, items: Sequence[BilledItem], buyer: CompanyRow, tax_code_id: int | None, on: date
     ) -> tuple[list[RatedLine], list[RatedTax], Decimal]:
         internal = buyer.kind == CompanyKind.INTERNAL
-        works = self._works(items)
-        sold = [self._sold(position, item, work, internal) for position, (item, work) in enumerate(works, start=1)]
+        sources = self._sources(items)
+        sold = [self._sold(n, item, source, internal) for n, (item, source) in enumerate(sources, start=1)]
         result = self.reference.taxes(on).tax(tax_code_id, buyer.id, sold)
-        by_line = result.by_line
+        tax_of = result.by_line
         lines = [
-            self._line(item, work, each, by_line[each.key]) for (item, work), each in zip(works, sold, strict=True)
+            self._line(item, source, each, tax_of[each.key]) for (item, source), each in zip(sources, sold, strict=True)
         ]
         if internal and (priced := next((line for line in lines if line.amount or line.unit_price), None)):
             raise DomainError(
@@ -391,52 +393,44 @@ class _Engine:
         ]
         return lines, taxes, result.total
 
-    def _works(self, items: Sequence[BilledItem]) -> list[tuple[BilledItem, InvoiceLine | None]]:
-        """The items, and those of work as the lines it is shown by."""
-        if not self.overages:
-            return [(item, None) for item in items]
-        found: list[tuple[BilledItem, InvoiceLine | None]] = []
+    def _sources(self, items: Sequence[BilledItem]) -> list[tuple[BilledItem, Source]]:
+        """The items with what they bill; overruns are as many as the lines they are shown by."""
+        found: list[tuple[BilledItem, Source]] = []
         for item in items:
-            charge = self.overages.get(item.key)
-            if charge is None:
-                found.append((item, None))
-            else:
+            if row := self.items.get(item.key):
+                found.append((item, row))
+            elif charge := self.overages.get(item.key):
                 earned = self.loaded.earned.get(charge.pk, ZERO)
                 found += [(item, line) for line in lines_of_charge(charge, earned)]
+            else:
+                found.append((item, next(each for each in self.family if -each.id == item.key)))
         return found
 
-    def _sold(self, position: int, item: BilledItem, work: InvoiceLine | None, internal: bool) -> SoldLine:
+    def _sold(self, position: int, item: BilledItem, source: Source, internal: bool) -> TaxableLine:
         """A line as it is taxed."""
-        if work is not None:
-            return _sold_work(position, work, self.overages[item.key], internal)
-        row = self.items.get(item.key)
-        if row is None:
-            taxable = self._member(item).billing_amount_taxable and not internal
-            return SoldLine(position, item.amount, taxable, "service", item.quantity)
-        kind: Kind = "service" if row.product__product_class == "Service" else "product"
-        taxable = row.taxable and not internal
-        return SoldLine(position, item.amount, taxable, kind, item.quantity, row.product__category_id)
+        if isinstance(source, AdditionRow):
+            kind: Kind = "service" if source.product__product_class == "Service" else "product"
+            taxable = source.taxable and not internal
+            return TaxableLine(position, item.amount, taxable, kind, item.quantity, source.product__category_id)
+        if isinstance(source, AgreementRow):
+            taxable = source.billing_amount_taxable and not internal
+            return TaxableLine(position, item.amount, taxable, "service", item.quantity)
+        return _sold_work(position, source, self.overages[item.key], internal)
 
-    def _member(self, item: BilledItem) -> AgreementRow:
-        """The agreement whose billing amount it is."""
-        pk = -cast(int, item.key)
-        return next(each for each in self.family if each.id == pk)
-
-    def _line(self, item: BilledItem, work: InvoiceLine | None, sold: SoldLine, tax: Decimal) -> RatedLine:
-        if work is not None:
-            return _worked(item, work, sold, tax, self.overages[item.key])
+    def _line(self, item: BilledItem, source: Source, sold: TaxableLine, tax: Decimal) -> RatedLine:
+        if isinstance(source, InvoiceLine):
+            return _worked(item, source, sold, tax, self.overages[item.key])
         period, service = item.period, item.service
-        row = self.items.get(item.key)
         deferred = False
         product_id: int | None = None
         addition_id: int | None = None
         origin_id: int | None = None
-        if row is None:
-            member = self._member(item)
-            deferred, of, text, explanation = member.is_deferred, member.id, member.name, item.explanation
+        if isinstance(source, AgreementRow):
+            deferred, of, text, explanation = source.is_deferred, source.id, source.name, item.explanation
         else:
-            product_id, addition_id, origin_id = row.product_id, row.id, row.origin_id
-            of, text, explanation = row.agreement_id, row.invoice_text.strip() or row.description, _explained(item, row)
+            product_id, addition_id, origin_id = source.product_id, source.id, source.origin_id
+            of, text = source.agreement_id, source.invoice_text.strip() or source.description
+            explanation = _explained(item, source)
         return RatedLine(
             cast(int, sold.key),
             sold.kind,
@@ -530,8 +524,8 @@ def _explained(item: BilledItem, row: AdditionRow) -> str:
     return text[:300]
 
 
-def _sold_work(position: int, line: InvoiceLine, charge: Charge, internal: bool) -> SoldLine:
-    return SoldLine(
+def _sold_work(position: int, line: InvoiceLine, charge: Charge, internal: bool) -> TaxableLine:
+    return TaxableLine(
         position,
         line.amount,
         line.taxable and not internal,
@@ -543,7 +537,7 @@ def _sold_work(position: int, line: InvoiceLine, charge: Charge, internal: bool)
     )
 
 
-def _worked(item: BilledItem, line: InvoiceLine, sold: SoldLine, tax: Decimal, charge: Charge) -> RatedLine:
+def _worked(item: BilledItem, line: InvoiceLine, sold: TaxableLine, tax: Decimal, charge: Charge) -> RatedLine:
     """A line of work beyond what an agreement covers, as work is shown on every invoice."""
     return RatedLine(
         cast(int, sold.key),

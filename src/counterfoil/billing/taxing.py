@@ -10,8 +10,8 @@ from typing import cast
 from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, InvoiceTax
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import ZERO, format_money, sum_money
-from counterfoil.core.salestax import BookedLevel, BookedLine, Kind, TaxResult, tax_of_credit
-from counterfoil.tax.queries import SoldLine, TaxRules, tax_table
+from counterfoil.core.salestax import BookedLevel, BookedLine, Kind, TaxableLine, TaxResult, tax_of_credit
+from counterfoil.tax.queries import TaxRules, tax_table
 
 
 def reckon(invoice: Invoice) -> Invoice:
@@ -88,9 +88,9 @@ def check_sign(invoice: Invoice) -> None:
         )
 
 
-def _sold(line: InvoiceLine) -> SoldLine:
+def _sold(line: InvoiceLine) -> TaxableLine:
     """The line as it is taxed: what an agreement covers of it is not."""
-    return SoldLine(
+    return TaxableLine(
         key=line.pk,
         amount=line.amount,
         taxable=line.taxable,

@@ -71,8 +71,7 @@ class Step(NamedTuple):
         return self.quantity if self.cost_quantity is None else self.cost_quantity
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """One thing billed each period: its steps, oldest first, from ``effective`` through ``last_day``.
 
     The first step reaches back to ``effective``. What is not charged for has a price of zero.

@@ -130,6 +130,7 @@ class TaxableLine(NamedTuple):
         taxable: whether it is taxed at all.
         kind: ``service``, ``expense`` or ``product``.
         quantity: how many units the amount is for; only single-unit bounds and amounts a unit ask for it.
+        category_id: of the product; like ``expense_type_id`` and ``work_role_id`` what a tax code may exempt it by.
         exempt: positions of the levels that do not tax it; :data:`EVERYWHERE` for a customer with a certificate.
     """
 
@@ -138,6 +139,9 @@ class TaxableLine(NamedTuple):
     taxable: bool = True
     kind: Kind = "product"
     quantity: Decimal = Decimal(1)
+    category_id: int | None = None
+    expense_type_id: int | None = None
+    work_role_id: int | None = None
     exempt: frozenset[int] = NOWHERE
 
 
@@ -249,7 +253,7 @@ def compute_tax(lines: Sequence[TaxableLine], levels: Sequence[TaxLevel], basis:
     else:
         total = round_units(sum(exact.by_line), exact.per_cent)
         by_line = settle_units(total, exact.by_line, exact.per_cent)
-    result = {line[0]: from_units(tax) for line, tax in zip(lines, by_line, strict=True)}
+    result = {line.key: from_units(tax) for line, tax in zip(lines, by_line, strict=True)}
     if len(result) != len(lines):
         raise DomainError("invalid", "Two lines have the same key.", field="lines")
     amounts = _share_out(total, exact.by_level, exact.per_cent, ready.rates)
@@ -293,12 +297,12 @@ def _of_plain(lines: Sequence[TaxableLine], levels: TaxLevels) -> _Exact:
     """Percentages of whole amounts: lines that the same levels tax are added up first."""
     by_line = []
     sums: dict[tuple[int, tuple[int, ...], tuple[int, ...]], int] = {}
-    for _, amount, taxable, kind, _, exempt in lines:
-        if not taxable:
+    for line in lines:
+        if not line.taxable:
             by_line.append(0)
             continue
-        units = units_of(amount, _AMOUNT)
-        applied = levels.applied(kind, exempt)
+        units = units_of(line.amount, _AMOUNT)
+        applied = levels.applied(line.kind, line.exempt)
         by_line.append(units * applied[0])
         sums[applied] = sums.get(applied, 0) + units
     taxed, spared = [0] * len(levels), [0] * len(levels)

@@ -35,7 +35,7 @@ class Books:
         self._known: dict[tuple[GlRole, Key], str] = {}
         self._earned: dict[tuple[Any, ...], str] = {}
         self._periods = list(AccountingPeriod.objects.order_by("start"))
-        self.chart = Chart(self._periods)
+        self.chart = Chart(self._periods, self._mapped.ids)
 
     def __call__(self, role: GlRole, key: Key) -> str:
         """The account's code, as :class:`counterfoil.core.posting.Accounts` is asked for it.
@@ -147,11 +147,12 @@ def put_into_batch(batch_id: int, invoices: Sequence[RatedInvoice], ids: Sequenc
 
 def _described(invoice: RatedInvoice) -> str:
     """As batches of single documents say it: whom it is for and what it books."""
-    ahead = sum_money(line.amount for line in invoice.lines if line.deferred)
+    ahead = sum_money([line.amount for line in invoice.lines if line.deferred])
+    released = sum_money([line.released_amount for line in invoice.lines if line.released_amount])
     parts = (
         (invoice.subtotal - ahead, "revenue"),
         (ahead, "deferred revenue"),
-        (sum_money(line.released_amount for line in invoice.lines), "of deferred revenue earned"),
+        (released, "of deferred revenue earned"),
         (invoice.tax_total, "sales tax"),
     )
     books = ", ".join(f"{format_money(amount)} {where}" for amount, where in parts if amount) or "nothing to book"

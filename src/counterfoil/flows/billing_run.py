@@ -40,8 +40,11 @@ from counterfoil.platform.numbering import take_number
 
 FINANCE = (Role.FINANCE,)
 
-#: Agreements of a chunk: enough that statements do not count, few enough that memory does not.
-CHUNK: Final = 500
+#: Agreements of a chunk at most: enough that statements do not count, few enough that memory does not.
+CHUNK: Final = 1000
+
+#: Runs of fewer than ten chunks have smaller ones, so that workers end together; below this, statements count.
+_FEW: Final = 500
 
 #: Key of the lock under which runs are started: one at a time.
 _START_LOCK: Final = 0x62696C6C
@@ -120,8 +123,9 @@ def _one_at_a_time() -> None:
 
 def _parts(ids: Sequence[int]) -> Iterator[list[int]]:
     """Chunks, the last of them shorter."""
-    for start in range(0, len(ids), CHUNK):
-        yield list(ids[start : start + CHUNK])
+    size = min(CHUNK, max(_FEW, len(ids) // 10))
+    for start in range(0, len(ids), size):
+        yield list(ids[start : start + size])
 
 
 @command(roles=FINANCE)

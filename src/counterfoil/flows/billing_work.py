@@ -19,7 +19,6 @@ from functools import cached_property
 from typing import Any, Final
 
 from django.db import DatabaseError, OperationalError, connection, transaction
-from django.db.models import Count, Subquery
 
 from counterfoil.accounting.models import Batch, BatchStatus
 from counterfoil.agreements.models import BillingState
@@ -371,17 +370,18 @@ class Worker:
                 return False
             if self.run.status != before:
                 return True
-            left = set(self.run.chunks.order_by().values_list("status", flat=True).distinct())
+            chunks = list(self.run.chunks.defer("agreement_ids").order_by("position"))
+            left = {chunk.status for chunk in chunks}
             if ChunkStatus.WAITING in left or (self.run.status == RunStatus.NUMBERED and ChunkStatus.RATED in left):
                 return True  # somebody gave one back
-            if self.run.status == RunStatus.RATING and ChunkStatus.RATED in left and self._number():
+            if self.run.status == RunStatus.RATING and ChunkStatus.RATED in left and self._number(chunks):
                 return True
-            self._finish()
+            self._finish(chunks)
             return False
 
-    def _number(self) -> bool:
+    def _number(self, chunks: Sequence[BillingRunChunk]) -> bool:
         """Number everything that was rated, in the order of the chunks; says whether there was anything."""
-        run, chunks = self.run, list(self.run.chunks.order_by("position"))
+        run = self.run
         counts: dict[tuple[str, str], int] = {}
         for chunk in chunks:
             for name, taken in chunk.numbers.items():
@@ -406,13 +406,11 @@ class Worker:
         self._say(f"numbered {run.invoice_count} invoices of {run.number}, {format_money(run.total)} with tax")
         return True
 
-    def _finish(self) -> None:
+    def _finish(self, chunks: Sequence[BillingRunChunk]) -> None:
         run, now = self.run, datetime.now(UTC)
-        parked = Subquery(run.parked.order_by().values("run").annotate(number=Count("pk")).values("number"))
-        chunks = list(run.chunks.annotate(parked=parked).values_list("invoice_count", "total", "parked"))
-        run.invoice_count = sum(count for count, _, _ in chunks)
-        run.total = sum_money(total for _, total, _ in chunks)
-        run.parked_count = chunks[0][2] or 0
+        run.invoice_count = sum(chunk.invoice_count for chunk in chunks)
+        run.total = sum_money(chunk.total for chunk in chunks)
+        run.parked_count = run.parked.count()
         run.status, run.finished_at, run.problem = RunStatus.FINISHED.value, now, ""
         run.save(update_fields=["status", "finished_at", "problem", "invoice_count", "total", "parked_count"])
         if run.batch_id is not None:

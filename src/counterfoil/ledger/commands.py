@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -72,12 +72,16 @@ class Chart:
     """Accounts and periods by what postings call them, each looked up once, for those who post in many portions.
 
     The guards of the journal have the last word on both: an account that is gone, a period that was closed meanwhile.
+
+    Args:
+        known: periods that are loaded already; the only ones it looks at, if there are any.
+        accounts: ids of active accounts that are known already, by code.
     """
 
-    def __init__(self, known: Sequence[AccountingPeriod] = ()) -> None:
+    def __init__(self, known: Sequence[AccountingPeriod] = (), accounts: Mapping[str, int] | None = None) -> None:
         self._known = known
         self._periods: dict[date, int] = {}
-        self._accounts: dict[str, int] = {}
+        self._accounts = dict(accounts or {})
 
     def periods(self, dates: set[date]) -> dict[date, int]:
         """The open period of each date.

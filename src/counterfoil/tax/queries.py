@@ -9,11 +9,10 @@ A table is loaded with a constant number of statements and taxes any number of i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from decimal import Decimal
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 from django.db.models import F, Prefetch, Q, QuerySet
 
@@ -23,7 +22,6 @@ from counterfoil.core.salestax import (
     EVERYWHERE,
     NOWHERE,
     Basis,
-    Kind,
     TaxableLine,
     TaxLevels,
     TaxResult,
@@ -130,23 +128,6 @@ def _counts(on: date) -> Q:
 # -- taxing ------------------------------------------------------------------------------------------------------------
 
 
-class SoldLine(NamedTuple):
-    """A line to be taxed, and what may exempt it.
-
-    ``amount`` is what it comes to after discount and coverage: what an agreement covers carries no tax. ``quantity`` is
-    how many units the amount is for.
-    """
-
-    key: Hashable
-    amount: Decimal
-    taxable: bool = True
-    kind: Kind = "product"
-    quantity: Decimal = Decimal(1)
-    category_id: int | None = None
-    expense_type_id: int | None = None
-    work_role_id: int | None = None
-
-
 @dataclass(slots=True)
 class TaxRules:
     """A tax code on a day: its levels, and the positions at which categories, expense types and roles are exempt."""
@@ -187,7 +168,7 @@ class TaxTable:
     rules: Mapping[int, TaxRules]
     certified: Mapping[int, Sequence[tuple[int | None, str]]]
 
-    def tax(self, tax_code_id: int | None, buyer_id: int, lines: Sequence[SoldLine]) -> TaxResult:
+    def tax(self, tax_code_id: int | None, buyer_id: int, lines: Sequence[TaxableLine]) -> TaxResult:
         """The tax of an invoice to the buyer (the bill-to); none without a tax code.
 
         Raises:
@@ -195,12 +176,10 @@ class TaxTable:
         """
         rules = self.rules_of(tax_code_id)
         if self.is_certified(buyer_id, tax_code_id):
-            taxable = [TaxableLine(*line[:5], EVERYWHERE) for line in lines]
+            lines = [line._replace(exempt=EVERYWHERE) for line in lines]
         elif rules.exempts:
-            taxable = [TaxableLine(*line[:5], rules.exempt(*line[5:])) for line in lines]
-        else:
-            taxable = [TaxableLine(*line[:5]) for line in lines]
-        return compute_tax(taxable, rules.levels, self.basis)
+            lines = [line._replace(exempt=rules.exempt(*line[5:8])) for line in lines]
+        return compute_tax(lines, rules.levels, self.basis)
 
     def rules_of(self, tax_code_id: int | None) -> TaxRules:
         """The levels and exemptions of a tax code.

@@ -34,9 +34,10 @@ from counterfoil.core import coverage
 from counterfoil.core.calendar import Cycle, Period
 from counterfoil.core.coverage import OPEN_END, Coverage, CoverageTerms, Draw, Entry, Reason
 from counterfoil.core.money import round_to
+from counterfoil.core.salestax import TaxableLine
 from counterfoil.platform.lookup import locked_all
 from counterfoil.platform.records import plain_number
-from counterfoil.tax.queries import SoldLine, TaxTable, level_history, tax_table
+from counterfoil.tax.queries import TaxTable, level_history, tax_table
 from counterfoil.usage.models import Allocation, Charge, ChargeKind
 from counterfoil.usage.rating import RateBook
 
@@ -307,7 +308,7 @@ class _TaxRates:
         first, amount = agreement.bill_start_date, agreement.application_limit
         if not self._drawn or code is None or not agreement.billing_amount_taxable or not amount:
             return ((first, Decimal(0)),)
-        block = SoldLine(0, amount, kind="service")
+        block = TaxableLine(0, amount, kind="service")
         days = {day for level in level_history(code) for day in (level.valid_from, level.valid_to) if day is not None}
         changed = [(day, self._rate(day, block)) for day in sorted(days) if day > first and self._holds(day)]
         return ((first, self._rate(first, block)), *changed)
@@ -316,7 +317,7 @@ class _TaxRates:
         """The rate on a charge, with its exemptions and caps, on its date."""
         if not self._drawn or not charge.taxable or not charge.amount:
             return Decimal(0)
-        line = SoldLine(
+        line = TaxableLine(
             charge.pk,
             charge.amount,
             kind=cast(Any, _TAX_KINDS[charge.kind]),
@@ -341,7 +342,7 @@ class _TaxRates:
         rules = self._table(on).rules.get(self.agreement.tax_code_id or 0)
         return rules is not None and not rules.problem
 
-    def _rate(self, on: date, line: SoldLine) -> Decimal:
+    def _rate(self, on: date, line: TaxableLine) -> Decimal:
         tax = self._table(on).tax(self.agreement.tax_code_id, self.agreement.bill_to_id, [line]).total
         return round_to(Fraction(tax) / Fraction(line.amount), _RATE_PLACES)
 
