@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.processes import counterfoil, environment
+from tests.processes import counterfoil, environment, here
 from typer.main import get_command
 
 from counterfoil.cli import app
@@ -34,6 +34,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     EmbeddedServer(folder / "postgres").stop()
 
 
+@pytest.fixture
+def books(db: None) -> None:
+    """The same in the test's own database, for commands that run in this process."""
+    here("init", "--email", "ada@example.com", "--name", "Ada Miller", "--company", "Northwind IT")
+
+
+@pytest.fixture(scope="module")
+def unmigrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder where nothing was set up."""
+    return tmp_path_factory.mktemp("cli") / "new"
+
+
 def test_init_again_changes_nothing(data: Path) -> None:
     again = json.loads(counterfoil(data, "init", "--email", "ada@example.com", "--company", "Other", "--json").stdout)
     assert again == {"owner": "ada@example.com", "password": None, "company": "Northwind IT"}
@@ -54,59 +66,59 @@ def test_the_password_may_come_from_standard_input(tmp_path: Path) -> None:
     assert "correct horse" not in said.stdout + said.stderr
 
 
-def test_verify_holds_and_reports_are_made(data: Path, tmp_path: Path) -> None:
+def test_verify_holds_and_reports_are_made(data: Path, books: None, tmp_path: Path) -> None:
     checks = json.loads(counterfoil(data, "verify", "--json").stdout)
     assert checks["ok"] is True
     assert len(checks["checks"]) > 5
-    table = json.loads(counterfoil(data, "report", "trial-balance", "--as-of", "2026-01-31", "--json").stdout)
+    table = json.loads(here("report", "trial-balance", "--as-of", "2026-01-31", "--json").stdout)
     assert table["report"] == "trial-balance"
-    names = {report["name"] for report in json.loads(counterfoil(data, "report", "--json").stdout)}
+    names = {report["name"] for report in json.loads(here("report", "--json").stdout)}
     assert names >= {
         "trial-balance", "profit-and-loss", "balance-sheet", "general-ledger", "inventory-valuation", "fixed-assets",
         "unposted", "receivables",
     }  # fmt: skip
-    counterfoil(data, "report", "unposted", "--csv", str(tmp_path / "u.csv"), "--xlsx", str(tmp_path / "u.xlsx"))
+    here("report", "unposted", "--csv", str(tmp_path / "u.csv"), "--xlsx", str(tmp_path / "u.xlsx"))
     assert (tmp_path / "u.csv").read_bytes().startswith(b"\xef\xbb\xbf")
     assert (tmp_path / "u.xlsx").read_bytes().startswith(b"PK")
 
 
-def test_the_ledger_is_exported(data: Path, tmp_path: Path) -> None:
+def test_the_ledger_is_exported(data: Path, books: None, tmp_path: Path) -> None:
     file = tmp_path / "ledger.beancount"
     counterfoil(data, "export", "ledger", "beancount", "--through", "2026-12-31", "--out", str(file))
     assert file.read_text().startswith('option "title" "Northwind IT"')
     assert counterfoil(data, "export", "ledger", "hledger").stdout.startswith("; Northwind IT")
-    refused = counterfoil(data, "export", "batch", "BAT-0001", "--out", str(tmp_path), check=False)
+    refused = here("export", "batch", "BAT-0001", "--out", str(tmp_path), check=False)
     assert (refused.returncode, list(tmp_path.glob("*.iif"))) == (1, [])
     assert "There is no batch BAT-0001" in refused.stderr
 
 
-def test_refusals_are_words_for_people_and_json_for_programs(data: Path) -> None:
-    refused = counterfoil(data, "report", "no-such-report", check=False)
+def test_refusals_are_words_for_people_and_json_for_programs(books: None) -> None:
+    refused = here("report", "no-such-report", check=False)
     assert refused.returncode == 1
     assert refused.stdout == ""
     assert refused.stderr.startswith("Error (not_found)")
     assert "What to do: Try trial-balance" in refused.stderr
-    refused = counterfoil(data, "report", "no-such-report", "--json", check=False)
+    refused = here("report", "no-such-report", "--json", check=False)
     assert refused.returncode == 1
     body = json.loads(refused.stderr)
     assert body["code"] == "not_found"
     assert set(body) >= {"code", "message", "field", "hint"}
 
 
-def test_companies_come_in_from_csv(data: Path, tmp_path: Path) -> None:
-    columns = {column["name"] for column in json.loads(counterfoil(data, "import", "companies", "--json").stdout)}
+def test_companies_come_in_from_csv(books: None, tmp_path: Path) -> None:
+    columns = {column["name"] for column in json.loads(here("import", "companies", "--json").stdout)}
     assert {"identifier", "name"} <= columns
     file = tmp_path / "companies.csv"
     file.write_text("identifier,name,kind\nAcme,Acme Corp,customer\n")
-    preview = json.loads(counterfoil(data, "import", "companies", str(file), "--preview", "--json").stdout)
+    preview = json.loads(here("import", "companies", str(file), "--preview", "--json").stdout)
     assert [row["deed"] for row in preview["rows"]] == ["create"]
-    assert json.loads(counterfoil(data, "import", "companies", str(file), "--json").stdout)["created"] == 1
-    assert json.loads(counterfoil(data, "import", "companies", str(file), "--json").stdout)["unchanged"] == 1
+    assert json.loads(here("import", "companies", str(file), "--json").stdout)["created"] == 1
+    assert json.loads(here("import", "companies", str(file), "--json").stdout)["unchanged"] == 1
     file.write_text("identifier,name,kind\nBeta,Beta Corp,customer\nGamma,,nonsense\n")
-    refused = counterfoil(data, "import", "companies", str(file), "--json", check=False)
+    refused = here("import", "companies", str(file), "--json", check=False)
     assert refused.returncode == 1
     assert json.loads(refused.stderr)["code"] == "import_rows_invalid"
-    again = json.loads(counterfoil(data, "import", "companies", str(file), "--preview", "--json", check=False).stdout)
+    again = json.loads(here("import", "companies", str(file), "--preview", "--json", check=False).stdout)
     assert [row["deed"] for row in again["rows"] if row["identifier"] == "Beta"] != ["unchanged"], (
         "none of them came in"
     )
@@ -143,16 +155,16 @@ def test_doctor_says_how_to_mend(data: Path) -> None:
     assert "Traceback" not in broken.stdout + broken.stderr
 
 
-def test_doctor_names_missing_migrations(tmp_path: Path) -> None:
-    broken = counterfoil(tmp_path / "new", "doctor", "--json", check=False)
+def test_doctor_names_missing_migrations(unmigrated: Path) -> None:
+    broken = counterfoil(unmigrated, "doctor", "--json", check=False)
     assert broken.returncode == 1
     found = {finding["check"]: finding for finding in json.loads(broken.stdout)["findings"]}
     assert found["migrations"]["health"] == "broken"
     assert "counterfoil db migrate" in found["migrations"]["mend"]
 
 
-def test_a_database_that_is_not_ready_says_so(tmp_path: Path) -> None:
-    refused = counterfoil(tmp_path / "new", "verify", check=False)
+def test_a_database_that_is_not_ready_says_so(unmigrated: Path) -> None:
+    refused = counterfoil(unmigrated, "verify", check=False)
     assert refused.returncode == 1
     assert "not ready" in refused.stderr
     assert "counterfoil db migrate" in refused.stderr
@@ -169,7 +181,7 @@ def test_a_database_that_does_not_answer_says_so(tmp_path: Path) -> None:
         assert "Traceback" not in said
 
 
-def test_backup_and_restore_give_the_same_reports(data: Path, tmp_path: Path) -> None:
+def test_backup_and_restore_give_the_same_reports(data: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     file = tmp_path / "books.cfbackup"
     counterfoil(data, "backup", str(file))
     refused = counterfoil(data, "restore", str(file), check=False)
@@ -177,6 +189,9 @@ def test_backup_and_restore_give_the_same_reports(data: Path, tmp_path: Path) ->
     assert "--force" in refused.stderr
     other = tmp_path / "other"
     counterfoil(other, "restore", str(file))
+    server = EmbeddedServer(other / "postgres", durable=False)
+    server.keep()
+    request.addfinalizer(server.stop)
     for report in ("trial-balance", "general-ledger", "receivables"):
         ask = ("report", report, "--json")
         assert counterfoil(other, *ask).stdout == counterfoil(data, *ask).stdout
