@@ -58,6 +58,8 @@ def test_from_a_file_to_a_mended_line(make_api: MakeApi) -> None:
         {"vendor_id": msp.ingram.pk, "kind": "product", "text": "M365 BP", "product_id": product.pk},
     )
     assert [row["means"] for row in finance.get("/vendor-aliases")["items"]] == ["BUSINESS-PREMIUM"]
+    again = {"vendor_id": msp.ingram.pk, "names": [{"kind": "product", "text": "M365 BP", "product_id": product.pk}]}
+    assert [row["id"] for row in finance.post("/vendor-aliases/confirm", again)] == [alias["id"]]
     rows = finance.get(f"/vendor-statement-comparison?statement_id={listed['id']}")["items"]
     assert [(row["company"], row["status"], row["their_quantity"], row["our_quantity"]) for row in rows] == [
         ("Acme Corp", "under_billed", "12", "10"), ("Globex Ltd", "orphaned", "5", "0"),

@@ -14,8 +14,10 @@ from counterfoil.core.errors import DomainError
 from counterfoil.matching.models import VendorStatementLine
 from counterfoil.matching.names import (
     Directory,
+    MeantName,
     aliases,
     confirm_alias,
+    confirm_names,
     customers_of,
     fold,
     names_to_confirm,
@@ -123,3 +125,25 @@ def test_what_cannot_be_confirmed(world: World) -> None:
             confirm_alias(actor=FINANCE, kind=kind, text=text, **confirm)
     with pytest.raises(DomainError, match="takes the role"):
         confirm_alias(actor=VIEWER, kind="customer", text="X", company_id=world.acme.pk, **confirm)
+
+
+@pytest.mark.django_db
+def test_many_names_are_confirmed_at_once_all_or_none(world: World) -> None:
+    product = licence(world)
+    billed(world, product, 10)
+    reconciled(world, csv_of(SIMPLE, ("Acme Corporation", "Bussiness Premium", 12, 18)))
+    acme = MeantName("customer", "Acme Corporation", company_id=world.acme.pk)
+    with pytest.raises(DomainError) as refused:
+        confirm_names(actor=FINANCE, vendor_id=world.ingram.pk, names=[acme, MeantName("product", "x")], now=NOW)
+    assert (refused.value.code, refused.value.field) == ("required", "names[1].product_id")
+    assert aliases() == []
+    with pytest.raises(DomainError, match="Choose the names"):
+        confirm_names(actor=FINANCE, vendor_id=world.ingram.pk, names=[], now=NOW)
+    with pytest.raises(DomainError, match="role"):
+        confirm_names(actor=VIEWER, vendor_id=world.ingram.pk, names=[acme], now=NOW)
+
+    named = MeantName("product", "Bussiness  PREMIUM", product_id=product.pk)
+    made = confirm_names(actor=FINANCE, vendor_id=world.ingram.pk, names=[acme, named, named], now=NOW)
+    assert [alias.text for alias in made] == ["acme corporation", "bussiness premium"]
+    assert [row[0] for row in differences()] == ["under_billed"]
+    assert VendorStatementLine.objects.get().company == world.acme

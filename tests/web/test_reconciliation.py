@@ -24,6 +24,7 @@ from counterfoil.procurement.models import VendorBill
 
 IMPORT = "/match/statements/import/"
 MAPPINGS = "/match/statements/mappings/"
+NAMES = "/match/statements/names/"
 BILLS = "/vendor-bills/import/"
 MARCH = {"vendor_id": "Ingram Micro", "period_start": "2026-03-01", "period_end": "2026-03-31"}
 
@@ -267,3 +268,59 @@ def test_a_statement_becomes_the_vendors_bill(client: Client, world: World) -> N
     bill = VendorBill.objects.get()
     assert to == f"/vendor-bills/{bill.pk}/"
     assert (bill.vendor_invoice_number, bill.total) == ("ING-3", Decimal(40))
+
+
+def test_what_is_suggested_is_confirmed_at_once(client: Client, world: World) -> None:
+    billed(world, licence(world), 10)
+    rows = [("Acme Corporation", "Business Premium", 12, 18), ("Globex Inc.", "Bussiness Premium", 3, 18)]
+    where = imported(client, csv_of(SIMPLE, *rows, ("Wayne Ltd", "Business Premium", 1, 18)))
+    assert f"{where}names/" in client.get(where).content.decode()
+    page = client.get(f"{where}names/").content.decode()
+    sent = dict(re.findall(r'name="((?:kind|text)-\d+)" value="([^"]*)"', page))
+    sent |= dict(re.findall(r'name="(meant-\d+)"[^>]*><option value="(\d+)"', page))
+    ticked = re.findall(r'name="(confirm-\d+)" value="yes" checked', page)
+    assert sorted(sent[f"text-{name.removeprefix('confirm-')}"] for name in ticked) == [
+        "Acme Corporation", "Bussiness Premium", "Globex Inc.",
+    ]  # fmt: skip
+    assert "Wayne" not in page
+    refused(post(client, f"{where}names/", **sent), "Choose the names to confirm")
+    assert not NameAlias.objects.exists()
+    assert done(post(client, f"{where}names/", sent | dict.fromkeys(ticked, "yes"))) == where
+    assert NameAlias.objects.count() == 3
+    text = text_of(client.get(where))
+    assert "Under-billed a month 44.00" in text
+    assert "Orphaned a month 54.00" in text
+    assert "Nothing is suggested" in text_of(client.get(f"{where}names/"))
+
+
+def test_confirmed_names_are_listed_changed_and_forgotten(client: Client, world: World) -> None:
+    billed(world, licence(world), 10)
+    where = imported(client, csv_of(SIMPLE, ("Acme Corporation", "Business Premium", 12, 18)))
+    assert "No name is confirmed yet" in text_of(client.get(NAMES))
+    done(post(client, f"{where}name/", kind="customer", text="Acme Corporation", other="Globex"))
+    listed = text_of(client.get(f"{NAMES}?q=ACME&kind=customer"))
+    assert "acme corporation" in listed
+    assert "Globex" in listed
+    assert "acme" not in text_of(client.get(f"{NAMES}?kind=product")).lower().split("names", 2)[-1]
+    one = f"{NAMES}{NameAlias.objects.get().pk}/"
+    assert 'value="Globex' in client.get(one).content.decode()
+    assert done(post(client, one, means="Acme Corp")) == NAMES
+    assert NameAlias.objects.get().company == world.acme
+    assert "Under-billed a month 44.00" in text_of(client.get(where))
+    assert done(post(client, f"{one}forget/")) == NAMES
+    assert not NameAlias.objects.exists()
+    assert "Acme Corp (100 % alike)" in text_of(client.get(where))
+
+
+def test_who_may_only_look_confirms_no_names(client: Client, world: World) -> None:
+    licence(world)
+    where = imported(client, csv_of(SIMPLE, ("Acme Corporation", "Business Premium", 12, 18)))
+    done(post(client, f"{where}name/", kind="customer", text="Acme Corporation", meant=world.acme.pk))
+    one = f"{NAMES}{NameAlias.objects.get().pk}/"
+    sign_in(client, Role.VIEWER)
+    assert "acme corporation" in text_of(client.get(NAMES))
+    for address in (f"{where}names/", one):
+        assert client.get(address).status_code == 403
+    for address in (f"{where}names/", one, f"{one}forget/"):
+        assert post(client, address).status_code == 403
+    assert NameAlias.objects.count() == 1

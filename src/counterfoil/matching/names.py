@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from rapidfuzz import fuzz, process
 
 from counterfoil.catalog.models import Offer, Product
@@ -223,18 +223,43 @@ class AliasRow:
     confirmed_at: datetime
 
 
-def aliases(*, vendor_id: int | None = None) -> list[AliasRow]:
-    """The names that were confirmed, by vendor, kind and name."""
+def confirmed_names(*, vendor_id: int | None = None, search: str = "") -> QuerySet[NameAlias]:
+    """The names that were confirmed, by vendor, kind and name; ``search`` looks in both names."""
     rows = NameAlias.objects.select_related("vendor", "company", "product")
     if vendor_id is not None:
         rows = rows.filter(vendor=vendor_id)
+    if search:
+        meant = Q(company__name__icontains=search) | Q(product__description__icontains=search)
+        rows = rows.filter(meant | Q(text__icontains=fold(search) or search) | Q(vendor__name__icontains=search))
+    return rows
+
+
+def aliases(*, vendor_id: int | None = None) -> list[AliasRow]:
+    """The names that were confirmed, by vendor, kind and name."""
     return [
         AliasRow(
             row.pk, row.vendor.name, row.kind, row.text, str(row.company or row.product), row.confirmed_by,
             row.confirmed_at,
         )
-        for row in rows
+        for row in confirmed_names(vendor_id=vendor_id)
     ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class MeantName:
+    """A vendor's name, and what it means.
+
+    Attributes:
+        kind: ``customer`` or ``product``.
+        text: the name, or the vendor's key of the customer or product (its SKU).
+        company_id: the customer, where it is one.
+        product_id: the product, where it is one.
+    """
+
+    kind: str
+    text: str
+    company_id: int | None = None
+    product_id: int | None = None
 
 
 @command(roles=CLERKS)
@@ -265,26 +290,71 @@ def confirm_alias(
         DomainError: ``required`` without a name or what it means; ``not_found``; ``invalid`` for another kind.
     """
     vendor = existing(Company.objects.all(), vendor_id, "vendor_id")
-    key = fold(text)
+    alias = _keep(vendor, MeantName(kind, text, company_id, product_id), actor, now)
+    touched = _relink(vendor_id, AliasKind(kind), {fold(text)}, now)
+    said = f"confirmed that {_meaning_of(alias, text)}, on {touched} lines"
+    audit.record(actor, "matching.alias.confirmed", said, alias)
+    return alias
+
+
+@command(roles=CLERKS)
+def confirm_names(*, actor: Actor, vendor_id: int, names: Sequence[MeantName], now: datetime) -> list[NameAlias]:
+    """Say of many of a vendor's names what they mean, all or none; their lines are looked at again once.
+
+    Args:
+        actor: who says so.
+        vendor_id: whose names they are.
+        names: each with what it means; of one given twice the last counts.
+        now: an aware instant.
+
+    Raises:
+        DomainError: ``required`` without names, without one's text or what it means; ``not_found``; ``invalid`` for
+            another kind.
+    """
+    vendor = existing(Company.objects.all(), vendor_id, "vendor_id")
+    if not names:
+        raise DomainError("required", "Choose the names to confirm.", field="names")
+    made: dict[int, NameAlias] = {}
+    keys: dict[str, set[str]] = defaultdict(set)
+    for index, name in enumerate(names):
+        try:
+            alias = _keep(vendor, name, actor, now)
+        except DomainError as error:
+            error.field = f"names[{index}].{error.field}"
+            raise
+        made[alias.pk] = alias
+        keys[name.kind].add(fold(name.text))
+    for kind, of_kind in keys.items():
+        _relink(vendor_id, AliasKind(kind), of_kind, now)
+    among = f", one of {len(made)} names" if len(made) > 1 else ""
+    for alias in made.values():
+        said = f"confirmed that {_meaning_of(alias, alias.text)}{among}"
+        audit.record(actor, "matching.alias.confirmed", said, alias)
+    return list(made.values())
+
+
+def _keep(vendor: Company, name: MeantName, actor: Actor, now: datetime) -> NameAlias:
+    key = fold(name.text)
     if not key:
         raise DomainError("required", "Enter the vendor's name.", field="text")
     meant: Company | Product
-    if kind == AliasKind.CUSTOMER:
-        meant = existing(Company.objects.all(), _given(company_id, "company_id", "company"), "company_id")
+    if name.kind == AliasKind.CUSTOMER:
+        meant = existing(Company.objects.all(), _given(name.company_id, "company_id", "company"), "company_id")
         target: Mapping[str, Company | Product | None] = {"company": meant, "product": None}
-    elif kind == AliasKind.PRODUCT:
-        meant = existing(Product.objects.all(), _given(product_id, "product_id", "product"), "product_id")
+    elif name.kind == AliasKind.PRODUCT:
+        meant = existing(Product.objects.all(), _given(name.product_id, "product_id", "product"), "product_id")
         target = {"company": None, "product": meant}
     else:
-        raise DomainError("invalid", f"“{kind}” is neither customer nor product.", field="kind")
+        raise DomainError("invalid", f"“{name.kind}” is neither customer nor product.", field="kind")
     alias, _ = NameAlias.objects.update_or_create(
-        vendor=vendor, kind=kind, text=key[:200],
+        vendor=vendor, kind=name.kind, text=key[:200],
         defaults={**target, "confirmed_by": actor.name, "confirmed_at": now},
     )  # fmt: skip
-    touched = _relink(vendor_id, AliasKind(kind), key, now)
-    said = f"confirmed that the {kind} “{text.strip()}” of {vendor.name} is {meant}, on {touched} lines"
-    audit.record(actor, "matching.alias.confirmed", said, alias)
     return alias
+
+
+def _meaning_of(alias: NameAlias, text: str) -> str:
+    return f"the {alias.kind} “{text.strip()}” of {alias.vendor.name} is {alias.company or alias.product}"
 
 
 def _given(pk: int | None, field_name: str, what: str) -> int:
@@ -305,11 +375,16 @@ def remove_alias(*, actor: Actor, alias_id: int, now: datetime) -> None:
         actor, "matching.alias.removed", f"forgot the {alias.kind} name “{alias.text}” of {alias.vendor.name}", alias
     )
     alias.delete()
-    _relink(alias.vendor_id, AliasKind(alias.kind), alias.text, now)
+    _relink(alias.vendor_id, AliasKind(alias.kind), {alias.text}, now)
 
 
-def _relink(vendor_id: int, kind: AliasKind, key: str, now: datetime) -> int:
-    """Look up again the lines of a vendor that carry a name, and compare what they meant and mean; how many do."""
+def _relink(vendor_id: int, kind: AliasKind, keys: Collection[str], now: datetime) -> int:
+    """Look up again the lines of a vendor that carry one of the names (folded), and compare what they meant and mean.
+
+    Returns:
+        How many lines do.
+    """
+    wanted = set(keys)
     lines = VendorStatementLine.objects.filter(statement__vendor=vendor_id).order_by()
     if kind == AliasKind.CUSTOMER:
         code, name, pk, match = "customer_key", "customer_name", "company_id", "company_match"
@@ -320,7 +395,7 @@ def _relink(vendor_id: int, kind: AliasKind, key: str, now: datetime) -> int:
     touched, meant = 0, set()
     for given_code, given_name in lines.values_list(code, name).distinct():
         texts = product_texts(given_code, given_name) if kind == AliasKind.PRODUCT else (given_code, given_name)
-        if key not in {fold(text) for text in texts}:
+        if wanted.isdisjoint(fold(text) for text in texts):
             continue
         meaning = _meaning(directory, texts, given_name)
         carrying = lines.filter(**{code: given_code, name: given_name})

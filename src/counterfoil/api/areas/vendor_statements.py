@@ -80,6 +80,7 @@ area.rows(
 )
 area.rows("/vendor-aliases", row(names.AliasRow), names.aliases, key=lambda each: each.id)
 area.post("/vendor-aliases", names.confirm_alias, aliases)
+area.post("/vendor-aliases/confirm", names.confirm_names, many(aliases.head))
 area.delete("/vendor-aliases/{alias_id}", names.remove_alias)
 
 area.act("/match-exceptions/{exception_id}/fix", fixing.fix_line, row(fixing.Fixed))

@@ -220,6 +220,7 @@ def statement(request: HttpRequest, pk: int) -> HttpResponse:
         "figures": _figures(compared),
         "unknown": [_to_confirm(pk, name) for name in unknown[:NAMES_SHOWN]],
         "unknown_count": len(unknown),
+        "any_suggested": any(each.suggestions for each in unknown),
         "more_unknown": max(len(unknown) - NAMES_SHOWN, 0),
         "is_latest": is_latest,
         "may": able,
