@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from django.db import connection, transaction
@@ -23,7 +24,9 @@ from counterfoil.flows.lease_books import lease_books, leases
 from counterfoil.flows.renewal_calendar import entries
 from counterfoil.ledger.models import JournalEntry
 from counterfoil.ledger.queries import trial_balance
-from counterfoil.matching.models import MatchException
+from counterfoil.matching.models import MatchException, VendorStatement
+from counterfoil.matching.names import names_to_confirm
+from counterfoil.matching.reconciliation import comparison
 from counterfoil.orders.models import SalesOrder
 from counterfoil.platform.models import AuditEntry, User
 from counterfoil.procurement.models import PurchaseOrder
@@ -48,6 +51,7 @@ def test_the_demo_is_whole(on: date) -> None:
     check_work_waits(on)
     check_selling()
     check_renewal(on)
+    check_reconciliation()
     assert len(steps) > 5
     assert is_loaded()
     owner = User.objects.get(email=OWNER_EMAIL)
@@ -140,6 +144,20 @@ def check_selling() -> None:
     found = {(row.code, row.expected, row.actual) for row in MatchException.objects.filter(status="open")}
     assert {("term", "3 years", "1 year"), ("billing_frequency", "prepaid", "monthly")} <= found
     assert Acceptance.objects.get().pdf[:5] == b"%PDF-"
+
+
+def check_reconciliation() -> None:
+    """Something of each kind is there to be seen: names to confirm, seats to bill, seats that agree."""
+    (statement,) = VendorStatement.objects.all()
+    rows = {(row.company, row.product): (row.status, row.monthly) for row in comparison(statement_id=statement.pk)}
+    licence = "Microsoft 365 Business Premium"
+    assert rows["Hooli Logistics", licence] == ("under_billed", Decimal("66.00"))
+    assert rows["Globex Manufacturing", licence][0] == "unbilled"
+    assert rows["Acme Corp", licence][0] == "exact"
+    suggested = {each.text: [one.name for one in each.suggestions] for each in names_to_confirm(statement.pk)}
+    assert suggested == {"Umbra Dental Grp.": ["Umbra Dental Group"], "Stark Veterinary": []}
+    codes = set(MatchException.objects.filter(kind="reconciliation", status="open").values_list("code", flat=True))
+    assert {"under_billed", "unbilled", "unknown_customer"} <= codes
 
 
 def check_renewal(on: date) -> None:

@@ -25,6 +25,7 @@ from counterfoil.core.calendar import add_months, month_end, month_start
 from counterfoil.core.errors import DomainError
 from counterfoil.flows.conversion import convert_to_sales_order
 from counterfoil.flows.demo_quotes import sell
+from counterfoil.flows.demo_statement import reconcile_last_month
 from counterfoil.flows.demo_work import Work, add_users, bill_work, start_work, work_month
 from counterfoil.flows.haas_lease import (
     Lease,
@@ -191,6 +192,8 @@ def load_demo(
     _leave_work(leases, cast, last, now)
     progress("Quotes, a deal that leaks, a renewal")
     sell(cast.people, cast.companies, cast.products, on=on, now=now)
+    progress("A distributor's file to reconcile")
+    reconcile_last_month(cast.people, cast.companies, cast.products, on=on, now=now)
     work_month(work, cast.people, last, on)
     return summary(on)
 
