@@ -58,7 +58,8 @@ def quote(
     if file is not None:
         brought = identify_file(_read(file))
         same = brought.known and brought.verification is not None and brought.verification.title == found.title
-        checks.append(Check(str(file), same, brought.says))
+        other = brought.verification.title if brought.known and brought.verification and not same else ""
+        checks.append(Check(str(file), same, f"It is of another quote, {other}." if other else brought.says))
     if save is not None:
         _save(made, save)
     ok = all(check.ok for check in checks)

@@ -95,7 +95,9 @@ def _problem(record: models.Model, name: str, problem: ValidationError, prefix: 
         return DomainError("required", f"Enter the {label}.", field=where)
     if problem.code in {"unique", "unique_together"}:
         value = getattr(record, field.attname)
-        return DomainError("duplicate", f"There is a {record._meta.verbose_name} “{value}” already.", field=where)
+        noun = str(record._meta.verbose_name)
+        article = "an" if noun[:1] in "aeio" else "a"
+        return DomainError("duplicate", f"There is {article} {noun} “{value}” already.", field=where)
     if field.is_relation:
         return DomainError("not_found", f"There is no {label} with the id {getattr(record, field.attname)}.", where)
     return DomainError("invalid", f"{label[:1].upper()}{label[1:]}: {problem.messages[0]}", field=where)

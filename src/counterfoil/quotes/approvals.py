@@ -15,7 +15,7 @@ from typing import Final
 from counterfoil.core.bills import quantity_text
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import format_money
-from counterfoil.core.quoting import PricedQuote
+from counterfoil.core.quoting import PricedQuote, Sums
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.identity import STAFF, Actor, Role
@@ -62,13 +62,10 @@ def findings(priced: PricedQuote, rules: Iterable[ApprovalRule] | None = None) -
 
 
 def _discount(priced: PricedQuote, limit: Decimal) -> str:
+    """Of the whole, or of any line on offer: an option or alternative too, since the customer may take it."""
     percent = priced.totals.value.discount_percent or Decimal(0)
     deepest = max(
-        (
-            line.discount_amount * 100 / line.list_amount
-            for line in priced.lines
-            if line.counts and line.list_amount > 0
-        ),
+        (line.discount_amount * 100 / line.list_amount for line in priced.lines if line.list_amount > 0),
         default=Decimal(0),
     )
     if percent > limit:
@@ -77,7 +74,15 @@ def _discount(priced: PricedQuote, limit: Decimal) -> str:
 
 
 def _margin(priced: PricedQuote, limit: Decimal) -> str:
-    value = priced.totals.value
+    """As it is quoted; then with all options."""
+    found = _margin_of(priced.totals.value, limit)
+    if not found and priced.with_options is not None:
+        found = _margin_of(priced.with_options.value, limit)
+        return f"With all options: {found[:1].lower()}{found[1:]}" if found else ""
+    return found
+
+
+def _margin_of(value: Sums, limit: Decimal) -> str:
     if value.margin_percent is None:  # given away
         return f"Costs {format_money(value.cost)} and is sold for nothing" if value.cost > 0 else ""
     if value.price > 0 and value.margin_percent < limit:
@@ -178,6 +183,11 @@ def _check_rule(rule: ApprovalRule) -> None:
     if rule.approver_id is not None and rule.approver_role:
         raise DomainError("invalid", "Name a person or a role, not both.", field="approver_role")
     save_checked(rule)
+    if rule.approver is not None and not rule.approver.actor("web").may(*APPROVERS):
+        raise DomainError(
+            "invalid", f"{rule.approver} has no role that decides anything.", field="approver_id",
+            hint="Name somebody of sales, procurement or finance, or an owner.",
+        )  # fmt: skip
 
 
 # -- asking and answering ----------------------------------------------------------------------------------------------

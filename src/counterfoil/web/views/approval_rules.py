@@ -79,7 +79,8 @@ class RuleForm(PageForm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        people = User.objects.filter(is_active=True).order_by("name")
+        able = [*approvals.APPROVERS, Role.OWNER]
+        people = User.objects.filter(is_active=True, roles__overlap=able).order_by("name")
         self.fields["approver_id"].offer(list(people))  # type: ignore[attr-defined]
 
 
