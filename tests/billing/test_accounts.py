@@ -148,3 +148,22 @@ def test_what_is_owed_by_age(world: World, days: int, bucket: str) -> None:
     closed(world, "100")  # due on 31 March, 30 days on
     (row,) = receivables(as_of=date.fromordinal(MAR_1.toordinal() + days))
     assert (getattr(row, bucket), row.total) == (D("100"), D("100"))
+
+
+def test_what_was_owed_on_any_day_is_what_its_invoices_had_open(world: World) -> None:
+    first, second = closed(world, "100"), closed(world, "300", MAR_20)
+    bounced = pay(world, "70", (first, "70"))
+    pay(world, "500", (first, "30"), (second, "200"), on=MAR_31, leave_rest=True)
+    memo = credit_invoice(actor=FINANCE, invoice_id=closed(world, "45", MAR_10).pk, on=MAR_20, reason="Agreed")
+    close_invoice(actor=FINANCE, invoice_id=memo.pk, now=NOW)
+    apply_credit(actor=FINANCE, credit_memo_id=memo.pk, invoice_id=second.pk, on=date(2026, 4, 20), amount=D("45"))
+    reverse_payment(actor=FINANCE, payment_id=bounced.pk, on=MAR_20, reason="No funds")
+    for days in (-1, 0, 8, 9, 18, 19, 29, 30, 31, 49, 50, 51, 61, 80, 91, 110, 121):
+        on = date.fromordinal(MAR_1.toordinal() + days)
+        ages = [D(0)] * 5
+        for invoice in open_invoices(as_of=on):
+            late = (on - invoice.due_date).days
+            ages[max(0, min((late + 29) // 30, 4))] += invoice.open_amount
+        ages[0] -= sum((payment.left for payment in unapplied_payments(as_of=on)), D(0))
+        told = [[row.current, row.days_30, row.days_60, row.days_90, row.older] for row in receivables(as_of=on)]
+        assert told == ([ages] if any(ages) else []), on
