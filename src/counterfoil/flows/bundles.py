@@ -15,7 +15,7 @@ from counterfoil.catalog.models import ProductClass
 from counterfoil.core.money import allocate, extend, round_to
 from counterfoil.platform.identity import Actor
 from counterfoil.quotes.commands import record_conversion
-from counterfoil.quotes.models import QuoteLine
+from counterfoil.quotes.models import ConversionTarget, QuoteLine
 
 _PRICE_PLACES: Final = 8
 
@@ -87,15 +87,16 @@ def _share(bundle: TakenBundle) -> None:
 
 
 def record_bundles(actor: Actor, version_ids: Iterable[int]) -> None:
-    """Note that a bundle became what the first of its components became, once one of them became something."""
+    """Note that a bundle became what the first of its components became, once one of them was converted."""
     for bundle in reversed(bundles_of(version_ids)):
         head = bundle.head
         if hasattr(head, "conversion") or not bundle.is_sold_in_parts or head.opportunity_id is None:
             continue
         ids = [component.pk for component in (*bundle.alike, *bundle.others)]
         rows = QuoteLine.objects.filter(pk__in=ids, conversion__isnull=False).select_related("conversion")
-        first = rows.order_by("position").first()
-        if first is not None:
+        became = sorted(rows.order_by("position"), key=lambda line: line.conversion.target == ConversionTarget.NOTHING)
+        if became:
+            first = became[0]
             record_conversion(
                 actor=actor,
                 opportunity_id=head.opportunity_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pgtrigger
 from django.db import models
@@ -11,6 +11,9 @@ from django.db.models import Q
 from counterfoil.core.states import allowed
 from counterfoil.platform.fields import money_field, price_field, quantity_field
 from counterfoil.platform.history import keep_history
+
+if TYPE_CHECKING:
+    from counterfoil.quotes.pricing import Recalculated
 
 
 class OpportunityStatus(models.TextChoices):
@@ -164,6 +167,9 @@ class QuoteVersion(models.Model):
     viewed_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True, help_text="Accepted, declined, expired or replaced.")
     close_reason = models.TextField(max_length=2000, blank=True)
+
+    #: What the last change of it led to; not stored.
+    recalculated: Recalculated | None = None
 
     class Meta:
         ordering = ["quote_id", "number"]
@@ -641,6 +647,7 @@ class ConversionTarget(models.TextChoices):
 
     AGREEMENT = "agreement", "Agreement"
     SALES_ORDER = "sales_order", "Sales order"
+    NOTHING = "nothing", "Nothing: cancelled"
 
 
 class LineConversion(models.Model):

@@ -76,7 +76,7 @@ SECTIONS: Final = (
         (
             Item("Agreements", "web:agreements", "agreements_to_invoice"),
             Item("Limits and renewals", "web:agreement_status", "agreements_parked"),
-            Item("Renewal calendar", "web:renewals"),
+            Item("Renewal calendar", "web:renewals", "stuck_lines"),
             Item("Time and expenses", "web:usage"),
         ),
     ),

@@ -13,7 +13,7 @@ from counterfoil.api.shapes import Out, many, row, shape
 from counterfoil.companies.models import Company
 from counterfoil.companies.queries import local_date
 from counterfoil.core.coterm import Proposal
-from counterfoil.flows import accepted, renewal_calendar, renewals
+from counterfoil.flows import accepted, renewal_calendar, renewals, waiting
 from counterfoil.flows.changes import renewal_day
 from counterfoil.platform.lookup import existing
 from counterfoil.quotes import routing
@@ -61,6 +61,37 @@ class CotermProposal(Out):
     total: Money
     lines: list[CotermLine]
     refused: list[LeftBehind]
+
+
+class WaitingRow(Out):
+    """The lines of an accepted quote that begin with the delivery of its goods.
+
+    ``is_stuck``: nothing will be delivered any more; begin them from a day, or cancel them.
+    """
+
+    version_id: Id
+    quote: str
+    company: str
+    opportunity_id: Id
+    line_ids: list[int]
+    sales_orders: list[str]
+    is_stuck: bool
+    why: str
+
+
+class WaitingCancelled(Out):
+    """The version of the quote whose waiting lines became nothing."""
+
+    version_id: Id
+
+
+def waiting_rows(*, opportunity_id: int | None = None) -> list[dict[str, Any]]:
+    """Accepted lines that wait for their goods, by quote."""
+    names = ("version_id", "quote", "company", "opportunity_id", "line_ids", "is_stuck", "why")
+    return [
+        {name: getattr(found, name) for name in names} | {"sales_orders": [order.number for order in found.orders]}
+        for found in sorted(waiting.waiting(opportunity_id=opportunity_id), key=lambda found: found.version_id)
+    ]
 
 
 def renewal_entries(*, since: dt.date, until: dt.date, company_id: int | None = None) -> list[renewal_calendar.Entry]:
@@ -124,6 +155,11 @@ area.post("/renewal-quotes", renewals.propose_renewal, ProposedQuote, show=_prop
 area.post("/agreements/{agreement_id}/change-quotes", renewals.propose_change, ProposedQuote, show=_proposed)
 area.post("/coterm-quotes", renewals.propose_coterm, ProposedQuote, show=_proposed)
 area.act("/delivered/start", accepted.start_delivered, many(agreements.head))
+area.rows("/waiting-lines", WaitingRow, waiting_rows, key=lambda row: row["version_id"])
+area.act("/waiting-lines/start", waiting.start_waiting, many(agreements.head))
+area.act(
+    "/waiting-lines/cancel", waiting.cancel_waiting, WaitingCancelled, show=lambda version: {"version_id": version.pk}
+)
 
 area.records("/conversion-rules", rules, routing.conversion_rules)
 area.put("/conversion-rules", routing.set_conversion_rules, many(rules.head))

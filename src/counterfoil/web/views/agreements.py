@@ -36,6 +36,7 @@ from counterfoil.web.views.agreement_changes import find
 from counterfoil.web.views.agreement_edit import ParametersForm
 from counterfoil.web.views.agreement_rates import rates_of
 from counterfoil.web.views.agreement_types import billed_in_words, covers_in_words, facts_of
+from counterfoil.web.views.waiting import waits_of
 
 #: How many application periods stand in the recap, and how many events in the history of the additions.
 PERIODS: Final = 6
@@ -182,6 +183,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "may_change": can["edit"] and is_active,
         "can_invoice": can["invoice"] and following is not None,
         "is_active": is_active,
+        **waits_of(request, agreement_id=pk),
         **side_of(agreement),
     }
     return render(request, "web/agreements/agreement.html", context)

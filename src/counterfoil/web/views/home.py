@@ -51,6 +51,7 @@ class Queue:
 QUEUES: Final = (
     Queue("opportunities", "open opportunit%s", "web:opportunities", Role.SALES, "target", ("y", "ies")),
     Queue("quotes_in_approval", "quote%s to approve", "web:quotes", Role.FINANCE, "shield-check"),
+    Queue("stuck_lines", "line%s without a delivery to wait for", "web:renewals", Role.SALES, "alert-triangle"),
     Queue("match_exceptions", "difference%s to mend", "web:match_exceptions", Role.FINANCE, "arrows-exchange"),
     Queue("demand", "line%s to buy", "web:demand", Role.PROCUREMENT, "shopping-cart"),
     Queue("to_receive", "order%s to receive", "web:receiving", Role.PROCUREMENT, "package-import"),

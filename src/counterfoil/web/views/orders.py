@@ -45,6 +45,7 @@ from counterfoil.web.forms import (
 from counterfoil.web.lists import Chips, Column, ListSpec, search_of, show_list
 from counterfoil.web.terms import TermFields
 from counterfoil.web.threads import side_of
+from counterfoil.web.views.waiting import waits_of
 
 ORDERS = ListSpec(
     name="Sales orders",
@@ -197,6 +198,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "may": can,
         "able": able,
         "next": next_step,
+        **(waits_of(request, order_id=pk) if order.opportunity_id else {}),
         **side_of(order),
     }
     return render(request, "web/orders/order.html", context)

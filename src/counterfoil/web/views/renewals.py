@@ -20,20 +20,19 @@ from counterfoil.core.calendar import add_months, format_month, month_end, month
 from counterfoil.core.coterm import Proposal
 from counterfoil.core.errors import DomainError
 from counterfoil.flows import renewal_calendar
-from counterfoil.flows.accepted import start_delivered, waiting_lines
+from counterfoil.flows.accepted import start_delivered
 from counterfoil.flows.changes import renewal_day
 from counterfoil.flows.renewal_calendar import KINDS, Entry, entries
 from counterfoil.flows.renewals import coterm_proposal, may_end_together, propose_coterm, propose_renewal
 from counterfoil.web.actions import actor_of, now, today
 from counterfoil.web.forms import DayField, asked_id, may, parse_day, run_deed
+from counterfoil.web.views.waiting import waits_of
 
 #: How many months the page shows, and the feed reaches ahead.
 MONTHS: Final = 12
 FEED_MONTHS: Final = 24
 #: How many days back the feed goes: what has just passed stays in view.
 FEED_BACK: Final = timedelta(days=31)
-#: How many lines that wait for a delivery are listed.
-WAITING_SHOWN: Final = 50
 CALENDAR: Final = "text/calendar; charset=utf-8"
 
 
@@ -71,7 +70,7 @@ def renewals(request: HttpRequest) -> HttpResponse:
         "may": can,
         "address": request.build_absolute_uri(reverse("web:renewal_feed", args=[secret])) if secret else "",
         "today": today(),
-        "waiting": list(waiting_lines()[:WAITING_SHOWN]),
+        **waits_of(request),
     }
     return render(request, "web/renewals/calendar.html", context)
 

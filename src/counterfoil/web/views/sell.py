@@ -43,6 +43,7 @@ from counterfoil.web.forms import (
 )
 from counterfoil.web.lists import Chips, Column, ListSpec, search_of, show_list
 from counterfoil.web.threads import address_of, side_of
+from counterfoil.web.views.waiting import waits_of
 
 CRUMBS: Final = (("Sell", "/opportunities/"), ("Opportunities", "/opportunities/"))
 
@@ -198,6 +199,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "can_agree": can["agree"] and not is_lost and any(_is_agreed(row.line) for row in open_rows),
         "can_order": can["order"] and not is_lost and any(_is_ordered(row.line) for row in open_rows),
         "may": can,
+        **(waits_of(request, opportunity_id=pk) if open_rows else {}),
         **side_of(opportunity),
     }
     return render(request, "web/sell/opportunity.html", context)
@@ -206,8 +208,8 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
 def _target(row: queries.QuoteLineRow) -> tuple[str, int | None]:
     if row.conversion is None:
         return "", None
-    label = {"agreement": "agreements.agreement", "sales_order": "orders.salesorder"}[row.conversion.target]
-    return label, row.conversion.target_id
+    label = {"agreement": "agreements.agreement", "sales_order": "orders.salesorder"}.get(row.conversion.target, "")
+    return label, row.conversion.target_id if label else None
 
 
 def _is_agreed(line: QuoteLine) -> bool:
