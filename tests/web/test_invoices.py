@@ -244,6 +244,29 @@ def test_the_account_and_the_ages_agree(world: World, finance: Client) -> None:
     assert "Before 2 Mar 2026" in text_of(finance.get(f"/invoices/ageing/{world.acme.pk}/?since=2026-03-02"))
 
 
+def test_a_long_account_has_pages_and_begins_with_the_latest(
+    world: World, finance: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("counterfoil.web.views.statements.PER_PAGE", 2)
+    invoice = billed(world)
+    for day in (1, 2, 3):
+        billing.record_payment(actor=FINANCE, company_id=world.acme.pk, on=date(2026, 3, day), amount=Decimal(100))
+    here = f"/invoices/ageing/{world.acme.pk}/"
+
+    latest = finance.get(here).content.decode()
+    assert "Brought forward, with PAY-0001" in latest
+    assert "960.00" in latest
+    assert invoice.number not in latest
+    assert 'rel="prev" href="?page=1"' in latest
+    assert 'rel="next"' not in latest
+    first = text_of(finance.get(f"{here}?page=1"))
+    assert invoice.number in first
+    assert "2 of 4 shown" in first
+    assert "Owed on 10 Mar 2026 1,060.00 300.00 760.00" in first  # of all of it, on either page
+    for odd in ("0", "99", "x", "-1", "²", "9" * 30):
+        assert finance.get(here, {"page": odd}).status_code == 200, odd
+
+
 def test_billing_settings_are_kept_within_reason(world: World, finance: Client) -> None:
     given = {"grouping": "ticket", "default_terms_id": str(world.net30.pk), "absurd_factor": "1", "most_bills": "12"}
     refused(post(finance, "/invoices/settings/", given), "greater than or equal to 2")

@@ -27,6 +27,8 @@ from counterfoil.web.remembered import remembered
 
 #: Months that a statement goes back, unless asked otherwise.
 MONTHS: Final = 6
+#: Entries of an account on one page.
+PER_PAGE: Final = 100
 
 #: What an entry of an account is called, and its page.
 _ENTRIES: Final = {
@@ -42,7 +44,7 @@ def _buckets(row: ReceivableRow) -> tuple[Decimal, ...]:
 
 
 def statement(request: HttpRequest, pk: int) -> HttpResponse:
-    """A customer's account with a running balance, and what is open of it by age."""
+    """A customer's account with a running balance, and what is open of it by age; of a long one, the latest page."""
     company = find_company(pk)
     if company is None:
         raise Http404
@@ -50,13 +52,19 @@ def statement(request: HttpRequest, pk: int) -> HttpResponse:
     since = parse_day(request.GET.get("since")) or month_start(add_months(until, -MONTHS))
     found = account_of(company_id=pk, since=since, until=max(since, until))
     ages = _buckets(found.ages)
+    last = max(0, len(found.entries) - 1) // PER_PAGE + 1
+    page = min(max(1, _number(request.GET.get("page"), last)), last)
+    start = (page - 1) * PER_PAGE
     context = {
         "company": company,
         "statement": found,
         "entries": [
             (row, words, reverse(page, args=[row.record_id]))
-            for row, (words, page) in ((row, _ENTRIES[row.kind]) for row in found.entries)
+            for row, (words, page) in ((row, _ENTRIES[row.kind]) for row in found.entries[start : start + PER_PAGE])
         ],
+        "carried": found.entries[start - 1] if start else None,
+        "older": _page_of(request, page - 1) if page > 1 else "",
+        "newer": _page_of(request, page + 1) if page < last else "",
         "charged": sum_money(row.charge for row in found.entries),
         "credited": sum_money(row.credit for row in found.entries),
         "ages": list(zip(AGES, ages, strict=True)),
@@ -64,6 +72,16 @@ def statement(request: HttpRequest, pk: int) -> HttpResponse:
         "may": may(request, pay=commands.record_payment),
     }
     return render(request, "web/bill/statement.html", context)
+
+
+def _number(text: str | None, otherwise: int) -> int:
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 9 else otherwise
+
+
+def _page_of(request: HttpRequest, number: int) -> str:
+    asked = request.GET.copy()
+    asked["page"] = str(number)
+    return f"?{asked.urlencode()}"
 
 
 # -- ageing ------------------------------------------------------------------------------------------------------------
