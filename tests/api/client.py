@@ -66,21 +66,41 @@ def _document() -> dict[str, Any]:
     return json.loads(json.dumps(api.get_openapi_schema()))
 
 
-@functools.cache
 def documented(method: str, path: str, status: int) -> Any:
     """What checks an answer against the OpenAPI document; lets pass what the document does not know (unknown paths)."""
-    document = _document()
-    for known, item in document["paths"].items():
-        if re.fullmatch(re.sub(r"\{\w+\}", r"\\d+", known), f"/api/v1{path}") and method.lower() in item:
-            answers = item[method.lower()]["responses"]
-            if status == 500:
-                break
-            answer = document["components"]["responses"]["Refused"] if status >= 400 else answers[str(status)]
-            content = answer.get("content", {"application/json": {"schema": {"type": "null"}}})
-            schema = {"components": document["components"], **content["application/json"]["schema"]}
-            return jsonschema_rs.Draft202012Validator(schema)
+    for known, pattern in _paths(method.lower()):
+        if status != 500 and pattern.fullmatch(f"/api/v1{path}"):
+            return _of_operation(method.lower(), known, status)
     assert status >= 400, f"{method} {path} is not documented"
     return jsonschema_rs.Draft202012Validator(True)
+
+
+@functools.cache
+def _paths(method: str) -> list[tuple[str, re.Pattern[str]]]:
+    paths = _document()["paths"]
+    return [(known, re.compile(re.sub(r"\{\w+\}", r"\\d+", known))) for known in paths if method in paths[known]]
+
+
+@functools.cache
+def _of_operation(method: str, known: str, status: int) -> Any:
+    document = _document()
+    answers = document["paths"][known][method]["responses"]
+    answer = document["components"]["responses"]["Refused"] if status >= 400 else answers[str(status)]
+    content = answer.get("content", {"application/json": {"schema": {"type": "null"}}})
+    schema = content["application/json"]["schema"]
+    # A checker keeps all that it is given: with every schema of the document that is 20 MB each.
+    return jsonschema_rs.Draft202012Validator({"components": {"schemas": _named_in(schema)}, **schema})
+
+
+def _named_in(schema: Any) -> dict[str, Any]:
+    """The schemas that ``schema`` refers to, directly or through others."""
+    all_schemas, found, waiting = _document()["components"]["schemas"], {}, [schema]
+    while waiting:
+        for name in re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(waiting.pop())):
+            if name not in found:
+                found[name] = all_schemas[name]
+                waiting.append(found[name])
+    return found
 
 
 def user_with(*roles: Role) -> User:
