@@ -13,7 +13,7 @@ from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
 from counterfoil.core.matching import CATALOGUE
 from counterfoil.core.states import check_transition
-from counterfoil.matching.holding import PURCHASE_ORDER, Documents, refresh_holds
+from counterfoil.matching.holding import PURCHASE_ORDER, documents_of, refresh_holds
 from counterfoil.matching.loading import Span
 from counterfoil.matching.matching import (
     Matched,
@@ -205,24 +205,7 @@ def _named(exception: MatchException) -> str:
 
 def _hold_anew(exception: MatchException) -> None:
     """Look at the holds of the documents that an exception is about."""
-    refresh_holds(_documents_of(MatchException.objects.filter(pk=exception.pk)))
-
-
-def _documents_of(exceptions: object) -> Documents:
-    rows = exceptions.values_list(  # type: ignore[attr-defined]
-        "addition__agreement_id",
-        "order_line__order_id",
-        "purchase_order_line__purchase_order_id",
-        "bill_line__bill_id",
-        "invoice_line__invoice_id",
-    )
-    found = Documents()
-    sets = (found.agreements, found.orders, found.purchase_orders, found.bills, found.invoices)
-    for row in rows:
-        for ids, pk in zip(sets, row, strict=True):
-            if pk is not None:
-                ids.add(pk)
-    return found
+    refresh_holds(documents_of(MatchException.objects.filter(pk=exception.pk)))
 
 
 # -- rules -------------------------------------------------------------------------------------------------------------
@@ -316,10 +299,15 @@ def set_hold_rule(
     """Set what open exceptions of a code hold; documents are held and released at once.
 
     Raises:
-        DomainError: ``invalid`` for a code that no match knows.
+        DomainError: ``invalid`` for a code that no match knows, and for what such a difference cannot hold.
     """
     if code not in CATALOGUE:
         raise DomainError("invalid", f"“{code}” is no code of the match.", field="code", hint=", ".join(CATALOGUE))
+    if CATALOGUE[code].of_statement and (holds_purchase_order or holds_vendor_bill):
+        raise DomainError(
+            "invalid", "What a vendor's statement shows is about what we bill: it can hold invoices alone.",
+            field="holds_purchase_order" if holds_purchase_order else "holds_vendor_bill",
+        )  # fmt: skip
     rule, _ = HoldRule.objects.update_or_create(
         code=code,
         defaults={
@@ -328,7 +316,7 @@ def set_hold_rule(
             "holds_invoice": holds_invoice,
         },
     )
-    refresh_holds(_documents_of(MatchException.objects.filter(code=code, status=ExceptionStatus.OPEN)))
+    refresh_holds(documents_of(MatchException.objects.filter(code=code, status=ExceptionStatus.OPEN)))
     held = {
         "purchase orders": holds_purchase_order,
         "vendor bills": holds_vendor_bill,

@@ -47,13 +47,13 @@ class Finding:
 class Settled:
     """What became of the exceptions: found for the first time or again, found with other words, gone.
 
-    ``legs`` are those on which any of them stands.
+    ``rows`` are all of these exceptions.
     """
 
     opened: int
     changed: int
     mended: int
-    legs: frozenset[str] = field(default=frozenset(), compare=False)
+    rows: tuple[MatchException, ...] = field(default=(), compare=False)
 
 
 _FOUND: Final = tuple(each.name for each in fields(Finding))
@@ -102,7 +102,7 @@ def settle(kind: MatchKind, scope: Q, findings: Iterable[Finding], *, now: datet
         MatchException.objects.filter(pk__any=[row.pk for row in gone]).update(
             status=ExceptionStatus.MENDED, settled_at=now
         )
-    return Settled(opened, len(rows) - opened, len(gone), frozenset(row.actual_leg for row in (*rows, *gone)))
+    return Settled(opened, len(rows) - opened, len(gone), (*rows, *gone))
 
 
 def _clipped(finding: Finding) -> dict[str, Any]:

@@ -19,9 +19,14 @@ from counterfoil.core.calendar import Cycle, format_date
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import format_money, round_to, sum_money
 from counterfoil.matching.comparing import Compared
-from counterfoil.matching.exceptions import settle
 from counterfoil.matching.models import ExceptionStatus, MatchException, MatchKind, VendorStatement
-from counterfoil.matching.reconciliation import compared_of, findings_of, latest_reconciled, usual_offers
+from counterfoil.matching.reconciliation import (
+    compared_of,
+    findings_of,
+    latest_reconciled,
+    settle_reconciled,
+    usual_offers,
+)
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command
 from counterfoil.platform.identity import Actor, Role
@@ -86,7 +91,7 @@ def fix_line(
         )
     compared = compared_of(statement, companies={row.company_id}, products={row.product_id})
     scope = Q(vendor=statement.vendor_id, company=row.company_id, product=row.product_id)
-    settle(MatchKind.RECONCILIATION, scope, findings_of(statement, compared), now=now)
+    settle_reconciled(scope, findings_of(statement, compared), now=now)
     exception.refresh_from_db()
     audit.record(
         actor, "matching.line.fixed",

@@ -65,7 +65,7 @@ class Matched:
         self.opened += settled.opened
         self.changed += settled.changed
         self.mended += settled.mended
-        return settled.legs
+        return frozenset(row.actual_leg for row in settled.rows)
 
     def include(self, part: Matched) -> None:
         """Count what was matched in part."""

@@ -12,13 +12,16 @@ from django.db.models import Count, Q, QuerySet, Sum
 
 from counterfoil.core.matching import (
     CATALOGUE,
+    LEGS,
     AgreementLeg,
     Difference,
     InvoiceLeg,
+    Leg,
     OrderLeg,
     PurchaseLeg,
     QuoteLeg,
     QuoteThread,
+    leg_of,
     match_quote_thread,
     said,
 )
@@ -184,12 +187,9 @@ def threads_of(label: str, pk: int, *, on: date) -> list[ThreadView]:
     return thread_views(origins_of(label, [pk]), on=on)
 
 
-Leg = QuoteLeg | AgreementLeg | OrderLeg | PurchaseLeg | InvoiceLeg
-
-
 def _view(thread: QuoteThread, found: tuple[Difference, ...]) -> ThreadView:
     legs = list(_legs(thread))
-    columns = tuple(Column(*_COLUMNS[type(leg)], leg.label, _document_id(leg)) for leg in legs)
+    columns = tuple(Column(leg_of(leg), LEGS[leg_of(leg)], leg.label, _document_id(leg)) for leg in legs)
     rows = []
     for code, label, values in _ROWS:
         cells = tuple(Cell(values(leg, thread), _differs(code, leg, thread, found)) for leg in legs)
@@ -208,15 +208,6 @@ def _legs(thread: QuoteThread) -> Iterable[Leg]:
     yield from thread.invoices[-1:]  # the latest; what differs on others is among the differences
 
 
-_COLUMNS: Final[dict[type, tuple[str, str]]] = {
-    QuoteLeg: ("quote", "Quote"),
-    AgreementLeg: ("agreement", "Agreement"),
-    OrderLeg: ("order", "Sales order"),
-    PurchaseLeg: ("purchase", "Purchase order"),
-    InvoiceLeg: ("invoice", "Invoice"),
-}
-
-
 def _document_id(leg: Leg) -> int | None:
     match leg:
         case AgreementLeg():
@@ -232,7 +223,7 @@ def _document_id(leg: Leg) -> int | None:
 
 def _differs(code: str, leg: Leg, thread: QuoteThread, found: Iterable[Difference]) -> bool:
     """Whether a difference is about the cell; an invoice has what its agreement has."""
-    name = _COLUMNS[type(leg)][0]
+    name = leg_of(leg)
     for each in found:
         if each.code != code and not (each.code == "changed_by_hand" and code in ("quantity", "unit_price")):
             continue
@@ -315,12 +306,16 @@ def tolerances() -> QuerySet[MatchTolerance]:
 
 @dataclass(frozen=True, slots=True)
 class CodeRow:
-    """A code of the match: what it means, what an exception holds, what to do."""
+    """A code of the match: what it means, what an exception holds, what to do.
+
+    ``of_statement``: a reconciliation finds it, and it can hold invoices alone.
+    """
 
     code: str
     label: str
     meaning: str
     what_to_do: str
+    of_statement: bool
     holds_purchase_order: bool
     holds_vendor_bill: bool
     holds_invoice: bool
@@ -335,6 +330,7 @@ def match_codes() -> list[CodeRow]:
             code.label,
             code.meaning,
             code.mend.format(where="the document"),
+            code.of_statement,
             *(
                 getattr(rules.get(code.code, code), name)
                 for name in ("holds_purchase_order", "holds_vendor_bill", "holds_invoice")

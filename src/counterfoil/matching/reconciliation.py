@@ -32,7 +32,8 @@ from counterfoil.core.errors import DomainError
 from counterfoil.core.money import ZERO, format_money, round_money, sum_money
 from counterfoil.matching.comparing import Compared, Ours, Theirs, compare
 from counterfoil.matching.exceptions import Finding, Settled, settle
-from counterfoil.matching.models import MatchKind, NameMatch, VendorStatement, VendorStatementLine
+from counterfoil.matching.holding import documents_of, refresh_holds
+from counterfoil.matching.models import MatchException, MatchKind, NameMatch, VendorStatement, VendorStatementLine
 from counterfoil.matching.words import is_seats, signed
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command
@@ -102,7 +103,15 @@ def look_again(
     compared += compared_of(statement, products=products) if products else []
     findings = [*findings_of(statement, compared), *_unknown_names(statement)]
     looked_at = Q(company__in=companies) | Q(product__in=products) | Q(code__startswith="unknown_")
-    return settle(MatchKind.RECONCILIATION, Q(looked_at, vendor=vendor_id), findings, now=now)
+    return settle_reconciled(Q(looked_at, vendor=vendor_id), findings, now=now)
+
+
+def settle_reconciled(scope: Q, findings: Iterable[Finding], *, now: datetime) -> Settled:
+    """Make the exceptions within ``scope`` those found, and hold what they hold by the rules."""
+    settled = settle(MatchKind.RECONCILIATION, scope, findings, now=now)
+    if settled.rows:
+        refresh_holds(documents_of(MatchException.objects.filter(key__any=[row.key for row in settled.rows])))
+    return settled
 
 
 def latest_reconciled(vendor_id: int) -> VendorStatement | None:
@@ -115,7 +124,7 @@ def _reconcile(statement: VendorStatement, *, now: datetime) -> Reconciliation:
     compared = compared_of(statement)
     unknown = _unknown_names(statement)
     findings = [*findings_of(statement, compared), *unknown]
-    settled = settle(MatchKind.RECONCILIATION, Q(vendor=statement.vendor_id), findings, now=now)
+    settled = settle_reconciled(Q(vendor=statement.vendor_id), findings, now=now)
     VendorStatement.objects.filter(pk=statement.pk).update(reconciled_at=now)
     return Reconciliation(
         statement_id=statement.pk,

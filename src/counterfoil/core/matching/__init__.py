@@ -9,18 +9,21 @@ from __future__ import annotations
 from counterfoil.core.matching import said
 from counterfoil.core.matching.catalogue import CATALOGUE, Code, what_to_do
 from counterfoil.core.matching.legs import (
+    LEGS,
     AgreementLeg,
     AskedLeg,
     BillLeg,
     ChangeLeg,
     Difference,
     InvoiceLeg,
+    Leg,
     OrderLeg,
     PurchaseLeg,
     PurchaseThread,
     QuoteLeg,
     QuoteThread,
     ReceiptLeg,
+    leg_of,
 )
 from counterfoil.core.matching.purchase import match_purchase
 from counterfoil.core.matching.quote import match_quote_thread
@@ -28,6 +31,7 @@ from counterfoil.core.matching.tolerance import Tolerance, ToleranceRule, Tolera
 
 __all__ = [
     "CATALOGUE",
+    "LEGS",
     "AgreementLeg",
     "AskedLeg",
     "BillLeg",
@@ -35,6 +39,7 @@ __all__ = [
     "Code",
     "Difference",
     "InvoiceLeg",
+    "Leg",
     "OrderLeg",
     "PurchaseLeg",
     "PurchaseThread",
@@ -44,6 +49,7 @@ __all__ = [
     "Tolerance",
     "ToleranceRule",
     "Tolerances",
+    "leg_of",
     "match_purchase",
     "match_quote_thread",
     "said",

@@ -113,9 +113,10 @@ def _hand_made(look: Look, line: InvoiceLeg) -> None:
     quote = look.quote
     if not line.regular:
         return
-    compare_price(
-        look, "invoice", line.label, line.id, line.quantity, quote.unit_price, line.unit_price, line.billing_cycle
-    )
+    if line.unit_price != quote.unit_price:
+        compare_price(
+            look, "invoice", line.label, line.id, line.quantity, quote.unit_price, line.unit_price, line.billing_cycle
+        )  # fmt: skip
     if line.quantity != quote.quantity and not quote.is_usage:
         compare_quantity(look, "invoice", line.label, line.id, quote.quantity, line.quantity)
     compare_frequency(look, "invoice", line.label, line.id, line.billing_cycle, line.unit_price, line.quantity)

@@ -106,7 +106,10 @@ def _bought_line(look: Look, line: PurchaseLeg, is_later: bool) -> None:
         text = f"{quote.label} quotes {quote.product}; {line.label} buys {line.product}."
         dollars = _cost_over_time(quote, line, line.quantity * line.unit_cost)
         look.add("product", "purchase", line.label, quote.product, line.product, text, dollars, line.id)
-    if quote.unit_cost and (line.unit_cost != quote.unit_cost or line.billing_cycle != quote.billing_cycle):
+    same = line.unit_cost == quote.unit_cost and (
+        line.billing_cycle == quote.billing_cycle or _other_rhythm(quote, line)
+    )
+    if quote.unit_cost and not same:
         _cost(look, line)  # what was quoted without a cost has none to be held against
     if quote.term or line.term or line.billing_cycle:
         _bought_term(look, line, is_later)
@@ -128,14 +131,14 @@ def _cost(look: Look, line: PurchaseLeg) -> None:
 def _bought_term(look: Look, line: PurchaseLeg, is_later: bool) -> None:
     quote = look.quote
     term_differs = _term_of_purchase(look, line)
-    wanted, paid = quoted_cycle(quote), _paid_every(line)
-    both_prepaid = _is_prepaid(quote.term, quote.billing_cycle) and _is_prepaid(line.term, line.billing_cycle)
-    if wanted and paid and not both_prepaid and months_of(paid) != months_of(wanted):
+    if _other_rhythm(quote, line):
         expected = said.frequency(quote.term, quote.billing_cycle)
         actual = said.frequency(line.term, line.billing_cycle)
         text = f"{quote.label} quotes {in_words(quote)}; {line.label} is billed {actual}."
-        earlier = line.quantity * line.unit_cost - quote.quantity * quote.unit_cost
-        dollars = ZERO, round_money(earlier)
+        dollars = ZERO, round_money(line.quantity * line.unit_cost - quote.quantity * quote.unit_cost)
+        if line.unit_cost == quote.unit_cost:  # the quoted cost in another rhythm, which is no other cost besides
+            cost = in_cycle(line.unit_cost, _paid_every(line), quoted_cycle(quote))
+            dollars = over_time((cost - line.unit_cost) * line.quantity, quote)
         look.add("billing_frequency", "purchase", line.label, expected, actual, text, dollars, line.id)
     if is_later:
         return
@@ -146,6 +149,13 @@ def _bought_term(look: Look, line: PurchaseLeg, is_later: bool) -> None:
     is_new = quote.action == "new"
     if (quote.align_to or (line.end and is_new)) and not term_differs and not start_differs:
         _end_of_purchase(look, line)
+
+
+def _other_rhythm(quote: QuoteLeg, line: PurchaseLeg) -> bool:
+    """Whether it is paid more or less often than was quoted. Prepaid is prepaid, however long the terms are."""
+    wanted, paid = quoted_cycle(quote), _paid_every(line)
+    both_prepaid = _is_prepaid(quote.term, quote.billing_cycle) and _is_prepaid(line.term, line.billing_cycle)
+    return bool(wanted and paid) and not both_prepaid and months_of(paid) != months_of(wanted)
 
 
 def _is_prepaid(term: str, cycle: str) -> bool:

@@ -9,13 +9,17 @@ from typing import Final
 @dataclass(frozen=True, slots=True)
 class Code:
     """A kind of difference. ``holds`` names the documents it holds by default: ``p`` purchase order, ``b`` vendor bill,
-    ``i`` invoice."""
+    ``i`` invoice.
+
+    Of what a vendor's statement shows (``of_statement``) a rule can hold invoices alone.
+    """
 
     code: str
     label: str
     meaning: str
     holds: str
     mend: str
+    of_statement: bool = False
 
     @property
     def holds_purchase_order(self) -> bool:
@@ -109,12 +113,36 @@ _CODES: Final = (
         "Receive the goods, or ask the vendor for a credit.",
     ),
     Code(
-        "over_billed", "Billed too much", "The vendor bills more than was ordered.", "b",
+        "over_invoiced", "Billed too much", "The vendor bills more than was ordered.", "b",
         "Ask the vendor for a credit.",
     ),
     Code(
         "amount", "Amount", "The amount of a bill's line is not its quantity times its unit cost.", "b",
         "Ask the vendor for a corrected bill.",
+    ),
+    Code(
+        "unbilled", "Unbilled", "The customer has it at the vendor, and no addition bills it.", "",
+        "Add it to the agreement from the day it came, or cancel it at the vendor.", of_statement=True,
+    ),
+    Code(
+        "under_billed", "Under-billed", "The customer has more at the vendor than is billed.", "",
+        "Raise the addition from the day they came, or give back what is too many.", of_statement=True,
+    ),
+    Code(
+        "over_billed", "Over-billed", "The customer is billed for more than there is at the vendor.", "",
+        "Lower the addition, or order what is missing.", of_statement=True,
+    ),
+    Code(
+        "orphaned", "Orphaned", "Billed and not there at the vendor, or there for a customer without an agreement.", "",
+        "End the addition or order at the vendor; make an agreement or cancel at the vendor.", of_statement=True,
+    ),
+    Code(
+        "unknown_customer", "Unknown customer", "A vendor's name of a customer that nobody has confirmed.", "",
+        "Say which customer of ours it is; its lines are compared then.", of_statement=True,
+    ),
+    Code(
+        "unknown_product", "Unknown product", "A vendor's name of a product that nobody has confirmed.", "",
+        "Say which product of ours it is; its lines are compared then.", of_statement=True,
     ),
 )  # fmt: skip
 

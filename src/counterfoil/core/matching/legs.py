@@ -191,6 +191,23 @@ class InvoiceLeg(NamedTuple):
     whole: bool
 
 
+_LEG_OF: Final[dict[type, str]] = {
+    QuoteLeg: "quote",
+    AgreementLeg: "agreement",
+    OrderLeg: "order",
+    PurchaseLeg: "purchase",
+    InvoiceLeg: "invoice",
+}
+
+
+Leg = QuoteLeg | AgreementLeg | OrderLeg | PurchaseLeg | InvoiceLeg
+
+
+def leg_of(line: Leg) -> str:
+    """The name of the leg that a line is."""
+    return _LEG_OF[type(line)]
+
+
 @dataclass(frozen=True, slots=True)
 class QuoteThread:
     """A quoted line with everything that descends from it.

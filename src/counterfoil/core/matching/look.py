@@ -118,17 +118,23 @@ def days_match(look: Look, expected: date, actual: date, vendor_id: int | None =
 def compare_frequency(
     look: Look, leg: str, label: str, line_id: int, cycle: str, unit_price: Decimal, quantity: Decimal
 ) -> None:
-    """How often it is billed; the dollars are those of the first bill."""
+    """How often it is billed.
+
+    The dollars are those of the first bill where the money is the same; where it is the quoted price in another rhythm,
+    which is no other price besides, they are what this comes to.
+    """
     quote = look.quote
     wanted = quoted_cycle(quote)
-    if not wanted or not cycle or cycle == wanted or months_of(cycle) == months_of(wanted):
+    if not cycle or cycle == wanted or (wanted and months_of(cycle) == months_of(wanted)):
         return
+    if not wanted and leg != "order":
+        return  # an agreement may bill once as well
     expected, actual = said.frequency(quote.term, quote.billing_cycle), said.frequency("", cycle)
-    first_bill = quote.quantity * quote.unit_price - quantity * unit_price
+    dollars = ZERO, round_money(quote.quantity * quote.unit_price - quantity * unit_price)
+    if unit_price == quote.unit_price:
+        dollars = over_time((unit_price - in_cycle(unit_price, cycle, wanted)) * quantity, quote)
     text = f"{quote.label} quotes {in_words(quote)}; {label} bills {actual}."
-    look.add(
-        "billing_frequency", leg, label, expected, actual, text, (ZERO, round_money(first_bill)), line_id
-    )  # fmt: skip
+    look.add("billing_frequency", leg, label, expected, actual, text, dollars, line_id)
 
 
 def in_words(quote: QuoteLeg) -> str:

@@ -122,7 +122,7 @@ def _billed(
         _billed_in_cycles(found, purchase, bills, allowed)
         return
     total = sum((bill.quantity for bill in bills), _NOTHING)
-    limit, code = purchase.quantity, "over_billed"
+    limit, code = purchase.quantity, "over_invoiced"
     if purchase.product_class in GOODS and received < limit:
         limit, code = received, "not_received"
     if total <= limit or allowed.covers(limit, total):
@@ -145,14 +145,14 @@ def _billed_in_cycles(
     for day, group in same_day.items():
         total = sum((bill.quantity for bill in group), _NOTHING)
         if total > purchase.quantity and not allowed.covers(purchase.quantity, total):
-            _too_much(found, purchase, group, purchase.quantity, total, "over_billed")
+            _too_much(found, purchase, group, purchase.quantity, total, "over_invoiced")
             total = purchase.quantity
         elif total > 0:
             due = purchase.quantity * (period_index(anchor, cycle, day + _EARLY) + 1)
             if billed + total > due and not allowed.covers(due, billed + total):
                 again = [*before[-1:], *group]
                 both = sum((bill.quantity for bill in again), _NOTHING)
-                _too_much(found, purchase, again, purchase.quantity, both, "over_billed")
+                _too_much(found, purchase, again, purchase.quantity, both, "over_invoiced")
                 total = due - billed
         billed += total
         before = group
@@ -165,7 +165,7 @@ def _too_much(
     first = bills[0]
     if (
         len(bills) > 1
-        and code == "over_billed"
+        and code == "over_invoiced"
         and all((bill.quantity, bill.amount) == (first.quantity, first.amount) for bill in bills)
     ):
         text = f"{last.label} bills {said.number(last.quantity)} {purchase.product} that {first.label} has billed."
@@ -176,11 +176,11 @@ def _too_much(
             )
         )  # fmt: skip
         return
-    which = "are ordered" if code == "over_billed" else "have arrived"
+    which = "are ordered" if code == "over_invoiced" else "have arrived"
     of = f"{said.number(limit)} {purchase.product} of {purchase.label}"
     text = f"{of} {which}; {said.number(total)} are billed."
     more = round_money((total - limit) * last.unit_cost)
-    leg = "purchase" if code == "over_billed" else "receipt"
+    leg = "purchase" if code == "over_invoiced" else "receipt"
     found.append(
         Difference(
             code, leg, "bill", said.number(limit), said.number(total), text, what_to_do(code, last.label), ZERO, more,

@@ -11,7 +11,7 @@ from counterfoil.core.matching.billed import match_invoices
 from counterfoil.core.matching.bought import match_purchases
 from counterfoil.core.matching.changed import match_change
 from counterfoil.core.matching.dollars import for_months, months_of, over_time
-from counterfoil.core.matching.legs import GOODS, Difference, QuoteThread
+from counterfoil.core.matching.legs import GOODS, Difference, Leg, QuoteThread, leg_of
 from counterfoil.core.matching.look import Look
 from counterfoil.core.matching.sold import match_agreements, match_orders
 from counterfoil.core.matching.tolerance import Tolerances
@@ -49,18 +49,20 @@ def match_quote_thread(
     if thread.invoices:
         match_invoices(look, thread)
     _missing(look, thread, on)
-    if quote.currency != currency and (thread.agreements or thread.orders or thread.purchases or thread.invoices):
-        text = f"“{quote.product}” was quoted in {quote.currency}; everything after it is in {currency}."
-        look.add("currency", _first_leg(thread), "the quote", quote.currency, currency, text)
+    if quote.currency != currency:
+        _currency(look, thread, currency)
     if thread.shipped_serials and thread.received_serials and not thread.shipped_serials <= thread.received_serials:
         _serials(look, thread)
     return tuple(look.found)
 
 
-def _first_leg(thread: QuoteThread) -> str:
-    if thread.agreements:
-        return "agreement"
-    return "order" if thread.orders else "purchase" if thread.purchases else "invoice"
+def _currency(look: Look, thread: QuoteThread, currency: str) -> None:
+    """Said of the first leg that is billed, and of what is bought: each is held by its own."""
+    quote = look.quote
+    billed: tuple[Leg, ...] = thread.agreements[:1] or thread.orders[:1] or thread.invoices[:1]
+    text = f"“{quote.product}” was quoted in {quote.currency}; everything after it is in {currency}."
+    for line in (*billed, *thread.purchases):
+        look.add("currency", leg_of(line), "the quote", quote.currency, currency, text, line_id=line.id)
 
 
 def _missing(look: Look, thread: QuoteThread, on: date) -> None:

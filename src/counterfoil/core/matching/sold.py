@@ -40,7 +40,10 @@ def match_agreements(look: Look, thread: QuoteThread) -> None:
     quantity, unit_price = _as_added(quote, line, changes)
     if not quote.is_usage:
         compare_quantity(look, "agreement", line.label, line.id, quote.quantity, quantity)
-    compare_price(look, "agreement", line.label, line.id, quantity, quote.unit_price, unit_price, line.billing_cycle)
+    if unit_price != quote.unit_price:
+        compare_price(
+            look, "agreement", line.label, line.id, quantity, quote.unit_price, unit_price, line.billing_cycle
+        )  # fmt: skip
     compare_frequency(look, "agreement", line.label, line.id, line.billing_cycle, line.unit_price, line.quantity)
     if not any(ask.action == "renew" and ask.addition_id == line.id for ask in thread.asked):
         _agreement_term(look, line)  # a renewal has its own

@@ -37,13 +37,24 @@ def rules(request: HttpRequest) -> HttpResponse:
     context = {
         "tolerances": sorted(queries.tolerances(), key=particular),
         "codes": [
-            (code, [(f"{name}:{code.code}", label, getattr(code, name)) for name, label in HOLDS])
+            (
+                code,
+                [
+                    (f"{name}:{code.code}", label, getattr(code, name)) if _can(code, name) else None
+                    for name, label in HOLDS
+                ],
+            )
             for code in queries.match_codes()
         ],
         "holds": [label for _, label in HOLDS],
         "may": may(request, change=commands.set_tolerance, hold=commands.set_hold_rule),
     }
     return render(request, "web/match/rules.html", context)
+
+
+def _can(code: queries.CodeRow, name: str) -> bool:
+    """Whether a difference of the code can hold the documents of a column."""
+    return name == "holds_invoice" or not code.of_statement
 
 
 class ToleranceForm(PageForm):
