@@ -351,6 +351,17 @@ def test_the_usual_types_are_added_and_one_is_changed(client: Client, world: Wor
     assert "Time: by hours" in text_of(client.get("/agreement-types/"))
 
 
+def test_a_block_in_amounts_is_billed_once_and_its_limit_reads_as_money(client: Client, world: World) -> None:
+    block = made(
+        world, bill_one_time=True, billing_amount=Decimal(15000), application_limit=Decimal(15000),
+        application_one_time=True, covers_time=True,
+    )  # fmt: skip
+    page = text_of(client.get(f"/agreements/{block.pk}/"))
+    assert "Time: 15,000.00, for the whole term" in page
+    assert "Limit 15,000.00" in page
+    assert f"{block.number} {block.name} 15,000.00 1 Jan 2026 · once" in page
+
+
 def test_rates_and_lists_are_set_line_by_line(client: Client, world: World) -> None:
     role = catalog.create_work_role(actor=OWNER, name="Engineer", hourly_rate=Decimal(120))
     agreement = made(world)

@@ -228,7 +228,7 @@ def _agreement(found: Lineage, agreement: Agreement) -> ThreadEvent:
         state=agreement.status,
         note=", ".join(
             [
-                cycle.label.lower(),
+                "once" if agreement.bill_one_time else cycle.label.lower(),
                 *([_invoices(found.agreement_invoices)] if found.agreement_invoices else []),
                 *_by_hand(found, agreement.additions.all(), "addition"),
             ]

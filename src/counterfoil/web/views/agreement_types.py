@@ -11,9 +11,10 @@ from django.urls import path, reverse
 from django.views.decorators.http import require_POST
 
 from counterfoil.agreements import commands, queries
-from counterfoil.agreements.models import AgreementKind, AgreementParameters, AgreementType
+from counterfoil.agreements.models import AgreementKind, AgreementParameters, AgreementType, ApplicationUnits
 from counterfoil.agreements.parameters import COPIED, without_effect
 from counterfoil.core.calendar import Cycle
+from counterfoil.core.money import format_money, round_money
 from counterfoil.platform.audit import trail_of
 from counterfoil.platform.records import plain_number
 from counterfoil.web.actions import actor_of
@@ -64,8 +65,16 @@ def covers_in_words(record: AgreementParameters) -> str:
     else:
         cycle = Cycle.parse(record.application_cycle).label.lower()
         cycle = "for the whole term" if record.application_one_time else cycle
-        much = f"{plain_number(record.application_limit)}{units}, {cycle}"
+        much = f"{_figure(record, 'application_limit')}{units}, {cycle}"
     return f"{', '.join(kinds).capitalize()}: {much}"
+
+
+def _figure(record: AgreementParameters, name: str) -> str:
+    """What is billed, and a limit that is an amount, as money; hours, incidents and days as plain numbers."""
+    value = getattr(record, name)
+    is_limit = name in ("application_limit", "overrun_limit") and record.application_units == ApplicationUnits.AMOUNT
+    is_amount = is_limit or name in ("billing_amount", "hourly_rate")
+    return format_money(value) if is_amount and round_money(value) == value else plain_number(value)
 
 
 class AgreementTypeForm(ParametersForm):
@@ -151,7 +160,7 @@ def _in_words(record: AgreementParameters, name: str) -> str:
         return "yes" if value else ""
     if getattr(AgreementParameters._meta.get_field(name), "choices", None):
         return str(getattr(record, f"get_{name}_display")())
-    return "" if value in (None, 0) else plain_number(value)
+    return "" if value in (None, 0) else _figure(record, name)
 
 
 def _deed(title: str, button: str, found: AgreementType | None = None) -> Deed:
