@@ -14,8 +14,8 @@ from tests.offers import Offer, make_draft
 from tests.world import SALES, build_world
 
 from counterfoil.quotes.links import create_link, token_of
-from counterfoil.quotes.models import Acceptance, QuoteVersion, VersionStatus
-from counterfoil.quotes.versions import send_quote
+from counterfoil.quotes.models import Acceptance, QuoteMessage, QuoteVersion, VersionStatus
+from counterfoil.quotes.versions import send_quote, withdraw_quote
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, reset_sequences=True)]
 
@@ -116,6 +116,27 @@ def test_picking_drawing_and_accepting(page: Page, offer: Offer) -> None:
     )
     page.get_by_role("button", name="Check").click()
     expect(page.locator("#found")).to_contain_text("Genuine and unchanged")
+
+
+def test_a_question_leaves_what_was_picked_and_typed(page: Page, offer: Offer) -> None:
+    page.get_by_label("Quantity of Seats").fill("12")
+    page.get_by_label("Add Backup").check()
+    page.get_by_label("Your title").fill("CFO")
+    expect(page.locator("#totals")).to_contain_text("490.00")
+    page.get_by_label("Ask us").fill("Is setup included?")
+    page.get_by_role("button", name="Send the question").click()
+    expect(page.locator("#talk")).to_contain_text("Is setup included?")
+    expect(page.get_by_label("Ask us")).to_have_value("")
+    expect(page.get_by_label("Quantity of Seats")).to_have_value("12")
+    expect(page.get_by_label("Your title")).to_have_value("CFO")
+    expect(page.locator("#totals")).to_contain_text("490.00")
+    assert QuoteMessage.objects.count() == 1
+
+
+def test_a_quote_that_is_withdrawn_while_it_is_read_says_so_at_the_next_pick(page: Page, offer: Offer) -> None:
+    withdraw_quote(actor=SALES, version_id=offer.version.pk, now=timezone.now(), reason="Sold out")
+    page.get_by_label("Add Backup").check()
+    expect(page.locator("h1")).to_have_text("This quote has been withdrawn")
 
 
 def test_asking_then_declining(page: Page, offer: Offer) -> None:

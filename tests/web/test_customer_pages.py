@@ -100,6 +100,23 @@ def test_the_quote_opens_without_an_account_and_says_the_essentials_first(client
     assert [visit.kind for visit in QuoteVisit.objects.all()] == [VisitKind.VIEWED]  # looked at, once
 
 
+def test_what_is_paid_ahead_is_said_first_and_on_the_receipt(client: Client, world: World) -> None:
+    """Ten seats for three years at 36.00 each: 360.00 now, though that is 10.00 a month."""
+    version, lines = make_draft(world)
+    QuoteLine.objects.filter(pk=lines["seats"].pk).update(
+        billing_cycle="year:3", term="year:3", list_price=36, unit_price=36
+    )
+    recalculate(QuoteVersion.objects.get(pk=version.pk))
+    sent = send_quote(actor=SALES, version_id=version.pk, on=TODAY, now=NOW)
+    offer = Offer(sent, create_link(actor=SALES, quote_id=sent.quote_id, now=NOW), lines)
+    glance = "Once 3,600.00 USD First bill of what recurs 460.00 USD Per month 110.00 USD"
+    assert glance in text_of(client.get(address(offer)))
+    client.post(address(offer, "accept/"), form(offer))
+    assert glance in text_of(client.get(address(offer)))
+    paper = " ".join(text_of_pdf(bytes(Acceptance.objects.get().pdf)).lower().split())
+    assert "first bill of what recurs 460.00 usd a month 110.00 usd" in paper
+
+
 def test_staff_who_look_at_it_are_no_visit(client: Client, offer: Offer) -> None:
     sign_in(client, Role.SALES)
 

@@ -113,7 +113,10 @@ def _facts(content: Content) -> Iterable[tuple[str, str]]:
 
 def _asks(totals: Content) -> list[Values]:
     """The figures one looks for first; at least one."""
-    found = [("Once", totals["one_time"]), ("A month", totals["monthly"])]
+    found = [("Once", totals["one_time"])]
+    if Decimal(totals["first_period"]) != Decimal(totals["monthly"]):  # prepaid, or shortened at first
+        found.append(("First bill of what recurs", totals["first_period"]))
+    found.append(("A month", totals["monthly"]))
     if Decimal(totals["term"]):
         found.append(("Over the whole term", totals["whole_term"]))
     shown = [(name, amount) for name, amount in found if Decimal(amount)] or found[:1]

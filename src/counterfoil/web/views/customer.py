@@ -190,6 +190,8 @@ def _receipt(request: HttpRequest, version: QuoteVersion, note: str = "") -> Htt
 def totals(request: HttpRequest, token: str) -> HttpResponse:
     """What the picks come to: the totals and the amounts of the lines, while they are being picked."""
     _, version = _open(request, token)
+    if closed := _closed(version):
+        return shown(request, *closed, status=410)
     _ensure_open(version)
     plain = customer_view(version)
     try:
