@@ -9,6 +9,7 @@ from typing import Final
 
 from counterfoil.agreements import billing_state
 from counterfoil.agreements.models import Agreement
+from counterfoil.billing.deposits import take_deposits_off
 from counterfoil.billing.drafts import amounts
 from counterfoil.billing.models import Invoice
 from counterfoil.billing.rating import Asked, rate
@@ -77,6 +78,7 @@ def invoice_agreement(
     for invoice in made.values():
         text = f"drafted the invoice of {agreement} for {period.label}: {amounts(invoice)}"
         audit.record(actor, "billing.invoice.drafted", text, invoice, agreement=agreement.number)
+    take_deposits_off(actor, [made[pk] for pk in ids])
     return made[ids[0]]
 
 
@@ -127,4 +129,5 @@ def invoice_agreements_through(
     made = Invoice.objects.select_related("agreement").in_bulk(written)
     drafted = {pk: f"drafted the invoice of {each.agreement}: {amounts(each)}" for pk, each in made.items()}
     audit.record_each(actor, "billing.invoice.drafted", Invoice, drafted)
+    take_deposits_off(actor, [made[pk] for pk in written])
     return InvoicingRun(tuple(made[pk] for pk in written), parked)

@@ -16,7 +16,8 @@ from counterfoil.billing.agreement_invoices import (
 from counterfoil.billing.charges import bill_charges
 from counterfoil.billing.closing import Closing, close_invoice, close_invoices
 from counterfoil.billing.credits import apply_credit, credit_invoice, reissue_invoice, reverse_invoice
-from counterfoil.billing.down_payments import apply_down_payment, invoice_progress, unbilled_of
+from counterfoil.billing.deposits import take_deposits_off
+from counterfoil.billing.down_payments import apply_down_payment
 from counterfoil.billing.drafts import (
     amounts,
     attention_of,
@@ -32,6 +33,7 @@ from counterfoil.billing.drafts import (
 from counterfoil.billing.holds import free_charges, reopen_periods
 from counterfoil.billing.models import BillingSettings, Grouping, Invoice, InvoiceLine, InvoiceType
 from counterfoil.billing.payments import InvoicePayment, apply_payment, record_payment, reverse_payment
+from counterfoil.billing.progress import invoice_progress, unbilled_of
 from counterfoil.billing.queries import invoiced_of
 from counterfoil.billing.special import (
     add_invoice_line,
@@ -107,7 +109,7 @@ def invoice_sales_order(*, actor: Actor, order_id: int, on: date, bill_to_id: in
         actor: who invoices.
         order_id: the sales order.
         on: the invoice date.
-        bill_to_id: who gets it; ``None`` is the order's bill-to.
+        bill_to_id: who gets it; ``None`` is the order's bill-to, and what it has paid down is taken off.
 
     Raises:
         DomainError: ``not_found``; ``wrong_state`` for a cancelled order; ``not_shipped`` or ``already_invoiced`` when
@@ -143,6 +145,7 @@ def invoice_sales_order(*, actor: Actor, order_id: int, on: date, bill_to_id: in
     write_draft(invoice, lines)
     text = f"drafted the invoice of {order} to {bill_to.name}: {amounts(invoice)}"
     audit.record(actor, "billing.invoice.drafted", text, invoice, order=order.number)
+    take_deposits_off(actor, [invoice])
     return invoice
 
 

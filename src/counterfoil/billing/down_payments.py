@@ -1,38 +1,27 @@
-"""Down payments: what is left of them, and applying them to invoices. Progress invoices of a sales order."""
+"""Down payments: what is left of them, and applying them to invoices."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
-from fractions import Fraction
 
-from django.db.models import Max, Q, QuerySet, Sum
+from django.db.models import Max, Sum
 
 from counterfoil.billing.drafts import (
     amounts,
-    attention_of,
-    check_billable,
     draft_of,
-    set_bill_to,
-    set_terms,
-    tax_code_of,
-    terms_for,
-    write_draft,
 )
-from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, InvoiceType, LineKind
+from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, InvoiceType
 from counterfoil.billing.taxing import reckon
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
-from counterfoil.core.money import ZERO, allocate, extend, format_money, round_money, round_to, sum_money
-from counterfoil.orders.models import SalesOrder, SalesOrderLine, SalesOrderStatus
+from counterfoil.core.money import ZERO, allocate, format_money, sum_money
 from counterfoil.platform import audit
 from counterfoil.platform.amounts import check_amount
 from counterfoil.platform.commands import command
 from counterfoil.platform.identity import Actor, Role
-from counterfoil.platform.lookup import locked, locked_all
-from counterfoil.platform.records import plain_number as plain
+from counterfoil.platform.lookup import locked
 
 FINANCE = (Role.FINANCE,)
 NOTHING = Decimal(0)
@@ -74,7 +63,7 @@ def down_payments(
     return [
         DownPaymentRow(row, sum_money(left[row.pk].values()))
         for row in rows
-        if (not open_only or any(left[row.pk].values())) and (target is None or not _refusal(row, target))
+        if (not open_only or any(left[row.pk].values())) and (target is None or not refusal(row, target))
     ]
 
 
@@ -97,10 +86,15 @@ def remaining_of(invoices: Iterable[Invoice]) -> dict[int, dict[int, Decimal]]:
     return left
 
 
-def _refusal(down_payment: Invoice, invoice: Invoice) -> str:
-    """Why a down payment is not for that invoice; empty when it is."""
+def refusal(down_payment: Invoice, invoice: Invoice) -> str:
+    """Why a down payment is not for that invoice; empty when it is.
+
+    What is for a sales order or an agreement is also for what was sold with it, on the same opportunity.
+    """
     if down_payment.bill_to_id != invoice.bill_to_id:
         return f"{down_payment} was not billed to {invoice.bill_to_name}."
+    if not down_payment.ticket and _deal_of(down_payment) in _deals_of(invoice):
+        return ""
     if (agreement := down_payment.agreement) is not None and invoice.agreement_id != agreement.pk:
         lines = invoice.lines.filter(agreement=agreement)
         if not lines.exists():
@@ -112,6 +106,20 @@ def _refusal(down_payment: Invoice, invoice: Invoice) -> str:
     ):
         return f"{down_payment} is for ticket {down_payment.ticket} alone."
     return ""
+
+
+def _deal_of(down_payment: Invoice) -> int:
+    """The opportunity of what it is for; 0 without one."""
+    source = down_payment.sales_order or down_payment.agreement
+    return (source.opportunity_id or 0) if source is not None else 0
+
+
+def _deals_of(invoice: Invoice) -> set[int]:
+    """The opportunities an invoice bills something of."""
+    sources = (invoice.sales_order, invoice.agreement)
+    deals = {source.opportunity_id for source in sources if source is not None and source.opportunity_id is not None}
+    children = invoice.lines.filter(agreement__parent__isnull=False, agreement__opportunity__isnull=False)
+    return deals | set(children.values_list("agreement__opportunity", flat=True))
 
 
 @command(roles=FINANCE)
@@ -133,9 +141,14 @@ def apply_down_payment(
         DomainError: ``not_found``; ``wrong_state`` for a down payment that is not closed or nothing is left of, or a
             draft that takes none; ``invalid`` for more than is left or than the draft comes to.
     """
-    invoice = draft_of(invoice_id)
+    down_payment = Invoice(pk=down_payment_id)
+    return apply_to_draft(actor, draft_of(invoice_id), down_payment, amount)
+
+
+def apply_to_draft(actor: Actor, invoice: Invoice, down_payment: Invoice, amount: Decimal | None = None) -> Invoice:
+    """As :func:`apply_down_payment`, to a draft that is held, within another command."""
     down_payment = locked(
-        Invoice.objects.select_related("agreement", "sales_order"), down_payment_id, "down_payment_id"
+        Invoice.objects.select_related("agreement", "sales_order"), down_payment.pk, "down_payment_id"
     )
     _check_applicable(invoice, down_payment)
     left = remaining_of([down_payment]).get(down_payment.pk, {})
@@ -160,8 +173,8 @@ def _check_applicable(invoice: Invoice, down_payment: Invoice) -> None:
         raise DomainError("wrong_state", "A down payment is applied to an invoice, not to another special one.")
     if down_payment.type != InvoiceType.DOWN_PAYMENT or down_payment.status != InvoiceStatus.CLOSED:
         raise DomainError("wrong_state", f"{down_payment} is not a closed down payment.", field="down_payment_id")
-    if refusal := _refusal(down_payment, invoice):
-        raise DomainError("invalid", refusal, field="down_payment_id")
+    if reason := refusal(down_payment, invoice):
+        raise DomainError("invalid", reason, field="down_payment_id")
 
 
 def _add_applied(invoice: Invoice, down_payment: Invoice, left: dict[int, Decimal], amount: Decimal) -> None:
@@ -192,158 +205,4 @@ def _add_applied(invoice: Invoice, down_payment: Invoice, left: dict[int, Decima
         )
         for index, ((kind, product_id, taxable), part) in enumerate(parts.items(), start=1)
         if part
-    )
-
-
-# -- progress ----------------------------------------------------------------------------------------------------------
-
-
-@command(roles=FINANCE)
-def invoice_progress(
-    *,
-    actor: Actor,
-    order_id: int,
-    on: date,
-    percent: Decimal | None = None,
-    amount: Decimal | None = None,
-    line_ids: Sequence[int] | None = None,
-) -> Invoice:
-    """Draft a progress invoice: a part of a sales order's services and fixed fees. Later invoices bill the rest.
-
-    Args:
-        actor: who invoices.
-        order_id: the sales order.
-        on: the invoice date.
-        percent: of what was ordered, 0 to 100; or
-        amount: so much before tax, shared out to the lines by what is left of them.
-        line_ids: only these lines of the order; all that are not kept in stock when they are not given.
-
-    Raises:
-        DomainError: ``not_found``; ``wrong_state`` for a cancelled order; ``invalid`` unless exactly one of percent
-            and amount is given, or for more than is left; ``already_invoiced`` when nothing is left.
-    """
-    orders = SalesOrder.objects.select_related(
-        "company__tax_code", "bill_to__terms", "bill_to__tax_code", "site__tax_code", "terms", "tax_code"
-    )
-    order = locked(orders, order_id)
-    if order.status == SalesOrderStatus.CANCELLED:
-        raise DomainError("wrong_state", f"{order} is cancelled; nothing can be invoiced.")
-    if (percent is None) == (amount is None):
-        raise DomainError("invalid", "Give either a percentage or an amount.", field="amount")
-    check_billable(order.bill_to)
-    wanted = Q() if line_ids is None else Q(pk__in=line_ids)
-    ids = set(order.lines.filter(wanted).values_list("pk", flat=True))
-    ordered = sorted(locked_all(SalesOrderLine.objects.select_related("product"), ids).values(), key=_position)
-    services = [line for line in ordered if not line.product.is_stocked]
-    rest = unbilled_of(services)
-    if not any(rest[line.pk].amount > 0 for line in services):
-        raise DomainError("already_invoiced", f"No service or fixed fee of {order} is left to invoice.")
-    parts = _by_percent(services, rest, percent) if percent is not None else _by_amount(services, rest, amount)
-    invoice = Invoice(
-        type=InvoiceType.PROGRESS,
-        company=order.company,
-        date=on,
-        sales_order=order,
-        site=order.site,
-        customer_po=order.customer_po,
-        tax_code=tax_code_of(order.tax_code, order.site, order.company),
-    )
-    set_bill_to(invoice, order.bill_to)
-    invoice.attention = attention_of(order.bill_to)
-    set_terms(invoice, terms_for(bill_to=order.bill_to, chosen=order.terms))
-    write_draft(invoice, [_progress_line(line, rest[line.pk], parts[line.pk]) for line in services if parts[line.pk]])
-    text = f"drafted a progress invoice of {order}: {amounts(invoice)}"
-    audit.record(actor, "billing.invoice.drafted", text, invoice, order=order.number)
-    return invoice
-
-
-def _position(line: SalesOrderLine) -> int:
-    return line.position
-
-
-@dataclass(frozen=True, slots=True)
-class Unbilled:
-    """What of a sales order line that is not kept in stock has not been invoiced (drafts count as invoiced)."""
-
-    quantity: Decimal
-    amount: Decimal
-
-
-def unbilled_of(lines: Iterable[SalesOrderLine]) -> dict[int, Unbilled]:
-    """What is left to invoice of each line, by its id: parts billed by progress leave exactly the rest.
-
-    What a progress invoice billed counts with its amount; what others billed with the price it was ordered at, so that
-    a price changed on one invoice is not made up for by the next.
-    """
-    rows = list(lines)
-    billed: dict[int | None, list[tuple[Decimal, Decimal, str]]] = {}
-    found = InvoiceLine.objects.filter(order_line__in=[row.pk for row in rows])
-    for pk, quantity, amount, type in _billed(found):
-        billed.setdefault(pk, []).append((quantity, amount, type))
-    left = {}
-    for row in rows:
-        parts = billed.get(row.pk, [])
-        done = sum_money(a if type == InvoiceType.PROGRESS else extend(q, row.unit_price) for q, a, type in parts)
-        left[row.pk] = Unbilled(
-            row.quantity - sum_money(q for q, _, _ in parts), sum_money([extend(row.quantity, row.unit_price), -done])
-        )
-    return left
-
-
-def _billed(found: QuerySet[InvoiceLine]) -> Iterable[tuple[int | None, Decimal, Decimal, str]]:
-    """Lines of invoices and of what reversed them, with the type of the invoice."""
-    rows = found.order_by().values_list("order_line", "quantity", "amount", "invoice__type", "invoice__credits__type")
-    return ((pk, quantity, amount, credited or type) for pk, quantity, amount, type, credited in rows)
-
-
-def _by_percent(lines: Sequence[SalesOrderLine], rest: dict[int, Unbilled], percent: Decimal) -> dict[int, Decimal]:
-    if not 0 < percent <= 100:
-        raise DomainError("invalid", "A percentage lies between 0 and 100.", field="percent")
-    parts = {
-        line.pk: round_money(Fraction(extend(line.quantity, line.unit_price)) * Fraction(percent) / 100)
-        for line in lines
-    }
-    for line in lines:
-        # The last part may have to give up the cents that rounding the others has taken.
-        if parts[line.pk] > rest[line.pk].amount + Decimal("0.05"):
-            raise DomainError(
-                "invalid",
-                f"{plain(percent)} % of “{line.description}” is more than the"
-                f" {format_money(rest[line.pk].amount)} that is left.",
-                field="percent",
-            )
-        parts[line.pk] = min(parts[line.pk], rest[line.pk].amount)
-    return parts
-
-
-def _by_amount(
-    lines: Sequence[SalesOrderLine], rest: dict[int, Unbilled], amount: Decimal | None
-) -> dict[int, Decimal]:
-    assert amount is not None  # percent or amount
-    check_amount(amount, "amount")
-    left = [max(rest[line.pk].amount, ZERO) for line in lines]
-    if amount > sum_money(left):
-        raise DomainError("invalid", f"{format_money(sum_money(left))} is left to invoice.", field="amount")
-    return {line.pk: part for line, part in zip(lines, allocate(amount, left), strict=True)}
-
-
-def _progress_line(line: SalesOrderLine, rest: Unbilled, amount: Decimal) -> InvoiceLine:
-    """A part of an order line as a part of its quantity; the last part takes what is left of it."""
-    full = extend(line.quantity, line.unit_price)
-    quantity = rest.quantity
-    if amount != rest.amount:
-        quantity = min(round_to(Fraction(line.quantity) * Fraction(amount) / Fraction(full), 6), rest.quantity)
-    share = round_to(Fraction(amount) * 100 / Fraction(full), 2)
-    return InvoiceLine(
-        kind=LineKind.SERVICE,
-        product=line.product,
-        description=line.description,
-        quantity=quantity,
-        unit_price=line.unit_price,
-        amount=amount,
-        cost=extend(quantity, line.unit_cost),
-        taxable=line.taxable,
-        explanation=f"{plain(share)} % of {format_money(full)}; {format_money(rest.amount - amount)} is left"[:300],
-        order_line=line,
-        origin_id=line.origin_id,
     )

@@ -22,6 +22,8 @@ from django.db import connection
 
 from counterfoil.agreements.billing_state import let_go_released
 from counterfoil.agreements.models import AgreementType, BillingState
+from counterfoil.billing.agreement_invoices import invoice_agreements_through
+from counterfoil.billing.deposits import agreements_with_deposits
 from counterfoil.billing.models import BillingRun, BillingRunChunk, RunMode, RunStatus
 from counterfoil.billing.recurring import refuse_beyond_the_books
 from counterfoil.billing.runs import due_agreements, unfinished_run
@@ -68,7 +70,8 @@ def start_billing_run(
         through: every period that falls due by this day is billed.
         now: when.
         invoice_date: of all invoices; when it is not given, each has the day on which its period falls due.
-        mode: ``draft`` makes drafts, ``close`` closed invoices, ``transfer`` takes them to the books as well.
+        mode: ``draft`` makes drafts, ``close`` closed invoices, ``transfer`` takes them to the books as well. Where a
+            paid deposit is taken off, it is always a draft, for somebody to look at.
         agreement_type_id: only agreements of this type.
         company_id: only agreements of this customer.
 
@@ -85,6 +88,12 @@ def start_billing_run(
     _one_at_a_time()
     let_go_released()
     ids = due_agreements(through=through, agreement_type_id=agreement_type_id, company_id=company_id)
+    aside: list[int] = []
+    if mode != RunMode.DRAFT and (aside := agreements_with_deposits(ids)):  # what is paid down is taken off a draft
+        made = invoice_agreements_through(actor=actor, through=through, agreement_ids=aside, invoice_date=invoice_date)
+        parked = {each.agreement_id for each in made.parked}  # the run says why
+        aside = [pk for pk in aside if pk not in parked]
+        ids = [pk for pk in ids if pk not in set(aside)]
     run = BillingRun.objects.create(
         number=take_number("billing_run"),
         mode=mode,
@@ -106,6 +115,8 @@ def start_billing_run(
     if chunks:
         ask_for_help(run.pk, len(chunks))
     text = f"started {run.number} through {format_date(through)} ({RunMode(mode).label.lower()}): {len(ids)} agreements"
+    if aside:
+        text += f"; {len(aside)} with a deposit to take off were drafted instead"
     audit.record(actor, "billing.run.started", text, run)
     return run
 

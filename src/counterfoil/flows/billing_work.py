@@ -22,7 +22,16 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 
 from counterfoil.accounting.models import Batch, BatchStatus
 from counterfoil.agreements.models import BillingState
-from counterfoil.billing.models import BillingRun, BillingRunChunk, ChunkStatus, ParkedInRun, RunMode, RunStatus
+from counterfoil.billing.deposits import agreements_with_deposits, take_deposits_off_drafts
+from counterfoil.billing.models import (
+    BillingRun,
+    BillingRunChunk,
+    ChunkStatus,
+    Invoice,
+    ParkedInRun,
+    RunMode,
+    RunStatus,
+)
 from counterfoil.billing.numbers import CREDIT_MEMOS, Series, series_of_type
 from counterfoil.billing.rated import Parked, RatedInvoice, Rating, StateAfter
 from counterfoil.billing.rating import Asked, Reference, rate
@@ -269,8 +278,11 @@ class Worker:
         return len(rating.invoices)
 
     def _write_drafts(self, rating: Rating) -> None:
-        write_invoices(rating.invoices, now=datetime.now(UTC), run_id=self.run.pk)
+        ids = write_invoices(rating.invoices, now=datetime.now(UTC), run_id=self.run.pk)
         move_on(rating.states)
+        if taking := set(agreements_with_deposits([state.agreement_id for state in rating.states])):
+            drafts = Invoice.objects.filter(pk__in=ids, agreement__in=taking).values_list("pk", flat=True)
+            take_deposits_off_drafts(actor=self.actor, invoice_ids=list(drafts))
 
     def _draft_one_by_one(self, rating: Rating) -> Rating:
         done = Rating(parked=list(rating.parked))

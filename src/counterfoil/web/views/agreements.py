@@ -21,6 +21,7 @@ from counterfoil.agreements.parameters import without_effect
 from counterfoil.agreements.terms import Values, billing_amount_on, billing_amounts, history_of, values_on
 from counterfoil.billing import commands as billing
 from counterfoil.billing import queries as invoices
+from counterfoil.billing.deposits import deposits_of
 from counterfoil.core.calendar import format_date
 from counterfoil.core.money import extend, format_money
 from counterfoil.flows.upcoming import next_invoices, next_period
@@ -184,6 +185,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "can_invoice": can["invoice"] and following is not None,
         "is_active": is_active,
         **waits_of(request, agreement_id=pk),
+        "deposits": deposits_of(agreement=agreement),
         **side_of(agreement),
     }
     return render(request, "web/agreements/agreement.html", context)

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 from counterfoil.agreements.models import Agreement
 from counterfoil.billing import commands, queries
 from counterfoil.billing.delivery import deliver_invoices
+from counterfoil.billing.deposits import used_on
 from counterfoil.billing.down_payments import down_payments
 from counterfoil.billing.models import BillingRun, Invoice, InvoiceStatus, InvoiceType
 from counterfoil.companies.models import Company
@@ -287,6 +288,7 @@ def invoice(request: HttpRequest, pk: int) -> HttpResponse:
         "settlements": [] if is_draft else settlements(found),
         "credit_memos": list(found.credit_memos.order_by("pk")),
         "down_payments": down_payments(for_invoice_id=pk) if is_draft and can["apply"] else [],
+        "used_on": used_on(found) if found.type == InvoiceType.DOWN_PAYMENT and not is_draft else None,
         "deliveries": list(queries.deliveries(invoice_id=pk)),
         "entries": posted_entries(entries_of("invoice", pk).prefetch_related("lines__company")),
         "is_draft": is_draft,

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST
 
 from counterfoil.billing import commands as billing
 from counterfoil.billing import queries as invoices
+from counterfoil.billing.deposits import deposits_of
 from counterfoil.companies.queries import billing_terms, sellable_companies
 from counterfoil.inventory import commands as inventory
 from counterfoil.inventory import queries as stock
@@ -199,6 +200,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "able": able,
         "next": next_step,
         **(waits_of(request, order_id=pk) if order.opportunity_id else {}),
+        "deposits": deposits_of(order=order),
         **side_of(order),
     }
     return render(request, "web/orders/order.html", context)
