@@ -25,8 +25,9 @@ THROUGH = {"through": "2026-01-01", "invoice_date": "2026-01-01", "mode": "close
 
 @pytest.fixture
 def world(client: Client) -> World:
+    world = build_world()
     sign_in(client, Role.FINANCE)
-    return build_world()
+    return world
 
 
 @pytest.fixture
@@ -110,6 +111,19 @@ def test_a_run_is_paused_resumed_and_cancelled(
     done(post(client, f"/billing-runs/{run.pk}/cancel/"))
     assert "Cancelled" in text_of(client.get("/billing-runs/"))
     assert not Invoice.objects.exists()
+
+
+def test_an_invoice_of_a_run_tells_which_run_made_it(
+    client: Client, world: World, agree: Callable[[str, int], Agreement]
+) -> None:
+    agree("100", world.acme.pk)
+    done(post(client, "/billing-runs/new/", **THROUGH))
+    run = BillingRun.objects.get()
+    work(run.pk)
+    invoice = Invoice.objects.get()
+    said = text_of(client.get(f"/invoices/{invoice.pk}/"))
+    assert f"closed {invoice.number} to {invoice.number} in {run.number}" in said
+    assert "Nothing has been done to it yet" not in said
 
 
 def test_a_year_that_the_books_do_not_reach_is_refused_beside_the_date(client: Client, world: World) -> None:

@@ -27,8 +27,9 @@ CITY = {"name": "City", "rate": "4.875%", "agency": "NYS"}
 
 @pytest.fixture
 def world(client: Client) -> World:
+    world = build_world()
     sign_in(client, Role.FINANCE)
-    return build_world()
+    return world
 
 
 def test_a_tax_code_has_levels_in_per_cent(client: Client, world: World) -> None:

@@ -295,7 +295,7 @@ def invoice(request: HttpRequest, pk: int) -> HttpResponse:
         "is_internal": found.bill_to_kind == "internal",
         "takes_lines": is_draft and found.credits_id is None,
         "may": can,
-        **side_of(found),
+        **side_of(found, *([BillingRun(pk=found.run_id)] if found.run_id else [])),
     }
     return render(request, "web/bill/invoice.html", context)
 
