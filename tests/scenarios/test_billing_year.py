@@ -22,7 +22,12 @@ from counterfoil.agreements.models import Agreement
 from counterfoil.agreements.terms import charges_of
 from counterfoil.billing.asked import Asked, Reference
 from counterfoil.billing.columns import load
-from counterfoil.billing.commands import delete_draft_invoice, reverse_invoice
+from counterfoil.billing.commands import (
+    close_invoice,
+    delete_draft_invoice,
+    reverse_invoice,
+    update_invoice_line,
+)
 from counterfoil.billing.models import Invoice
 from counterfoil.billing.rating import _Engine
 from counterfoil.core.calendar import add_months, month_end
@@ -135,6 +140,20 @@ def test_a_deleted_draft_and_a_reversed_invoice_are_billed_again(world: World) -
     (again,) = bill(MARCH, "close")
     assert (again.subtotal, again.period_start, again.revision) == (D("100.00"), MARCH, 1)
     assert [invoice.subtotal for invoice in bill(date(2019, 4, 1), "close")] == [D("100.00")]
+
+
+def test_a_price_entered_on_a_draft_holds_until_its_period_changes(world: World) -> None:
+    agreement = agreement_of(world, seats(world, "10", "20"))
+    (draft,) = bill(MARCH, "draft")
+    update_invoice_line(actor=FINANCE, line_id=draft.lines.get().pk, unit_price=D("15"))
+    close_invoice(actor=FINANCE, invoice_id=draft.pk, now=NOW)
+    assert bill(MARCH) == []
+    assert [amounts(invoice) for invoice in bill(date(2019, 4, 1))] == [[D("200.00")]]
+
+    change_addition(actor=SALES, addition_id=agreement.additions.get().pk, on=date(2019, 3, 31), quantity=D(11))
+    (may,) = bill(date(2019, 5, 1))  # March comes to 200.65, of which 150.00 is billed; April to 20.00 more
+    *march, april, of_may = amounts(may)
+    assert (sum_money(march), april, of_may) == (D("50.65"), D("20.00"), D("220.00"))
 
 
 def test_a_year_of_runs_comes_to_a_year_of_the_agreement(world: World) -> None:

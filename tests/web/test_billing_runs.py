@@ -126,6 +126,17 @@ def test_an_invoice_of_a_run_tells_which_run_made_it(
     assert "Nothing has been done to it yet" not in said
 
 
+def test_the_page_of_a_drafts_line_says_how_long_a_price_holds(
+    client: Client, world: World, agree: Callable[[str, int], Agreement]
+) -> None:
+    agree("100", world.acme.pk)
+    done(post(client, "/billing-runs/new/", **(THROUGH | {"mode": "draft"})))
+    work(BillingRun.objects.get().pk)
+    draft = Invoice.objects.get()
+    said = text_of(client.get(f"/invoices/{draft.pk}/lines/{draft.lines.get().pk}/"))
+    assert "A price you enter holds until something of this period changes" in said
+
+
 def test_a_year_that_the_books_do_not_reach_is_refused_beside_the_date(client: Client, world: World) -> None:
     answer = client.get("/billing-runs/preview/", THROUGH | {"through": "2062-01-01"})
     assert answer.status_code == 422

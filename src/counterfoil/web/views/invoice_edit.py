@@ -172,6 +172,11 @@ def _line_form(request: HttpRequest, row: Any) -> tuple[ChangeLineForm, str]:
     elif row.period_start or row.order_line_id or row.addition_id or row.charge_id:
         fixed = ("quantity", "kind", *(("unit_price",) if row.covered_amount else ()))
         intro = "Quantity and cost are those of what was delivered or agreed; they do not change here."
+        if row.agreement_id and row.period_start and not row.charge_id:
+            intro += (
+                " A price you enter holds until something of this period changes: then the difference to what the"
+                " agreement comes to is billed. To bill another price for good, change it on the agreement."
+            )
     for name in fixed:
         del form.fields[name]
     return form, intro
