@@ -26,10 +26,12 @@ from tests.world import FINANCE, PROCUREMENT, SALES, VIEWER, World
 from counterfoil.agreements.commands import AdditionInput, add_addition, change_addition
 from counterfoil.catalog.models import Offer
 from counterfoil.core.errors import DomainError
+from counterfoil.matching.commands import set_hold_rule
 from counterfoil.matching.comparing import Ours, Theirs, compare
 from counterfoil.matching.fixing import fix_line
 from counterfoil.matching.models import MatchException
 from counterfoil.matching.reconciliation import reconcile_statement
+from counterfoil.platform.holds import ensure_not_held
 
 D = Decimal
 APR_1 = date(2026, 4, 1)
@@ -316,3 +318,27 @@ def test_what_cannot_be_mended_so(world: World) -> None:
         fix_line(actor=SALES, exception_id=the("unknown_customer").pk, effective_date=APR_1, now=NOW)
     with pytest.raises(DomainError, match="takes the role"):
         fix_line(actor=PROCUREMENT, exception_id=the("over_billed").pk, effective_date=APR_1, now=NOW)
+
+
+# -- holding -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_a_rule_may_hold_what_a_statement_shows_to_be_billed_wrong(world: World) -> None:
+    agreement = billed(world, licence(world), 25)
+    statement = csv_of(SIMPLE, ("Acme Corp", "Business Premium", 27, 18))
+    reconciled(world, statement)
+    ensure_not_held(agreement, "billed")  # nothing is held unless somebody says so
+    set_hold_rule(actor=FINANCE, code="under_billed", holds_invoice=True)
+    with pytest.raises(DomainError, match="27 Business Premium at Ingram Micro, and 25 are billed"):
+        ensure_not_held(agreement, "billed")
+    fix_line(actor=SALES, exception_id=the("under_billed").pk, effective_date=APR_1, now=NOW)
+    ensure_not_held(agreement, "billed")
+
+
+@pytest.mark.django_db
+def test_what_a_statement_shows_is_about_what_we_bill(world: World) -> None:
+    for document in ("holds_purchase_order", "holds_vendor_bill"):
+        with pytest.raises(DomainError, match="can hold invoices alone") as refused:
+            set_hold_rule(actor=FINANCE, code="unbilled", **{document: True})  # type: ignore[arg-type]
+        assert (refused.value.code, refused.value.field) == ("invalid", document)

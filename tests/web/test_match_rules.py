@@ -69,6 +69,13 @@ def test_every_code_says_what_it_means_and_what_it_holds(client: Client) -> None
         assert code.meaning in text
 
 
+def test_what_a_statement_shows_can_hold_invoices_alone(client: Client) -> None:
+    page = client.get(RULES).content.decode()
+    assert 'name="holds_invoice:under_billed"' in page
+    assert 'name="holds_vendor_bill:under_billed"' not in page
+    assert 'name="holds_vendor_bill:unit_cost"' in page
+
+
 def test_only_what_was_changed_is_saved(client: Client) -> None:
     ticked = {
         f"{name}:{code.code}": "yes"
