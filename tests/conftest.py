@@ -7,6 +7,7 @@ is gone when the run ends. With DATABASE_URL the tests use that server instead.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -41,6 +42,12 @@ def pytest_configure(config: pytest.Config) -> None:
     import django
 
     django.setup()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    # The product, its libraries and the tests stay to the end: nobody needs to look for garbage among them.
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

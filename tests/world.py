@@ -62,8 +62,10 @@ def build_world(on: date = date(2026, 1, 1)) -> World:
     if Company.objects.exists() or AuditEntry.objects.exists():
         return _build(on)  # the test has begun without it
     if on.year not in _BUILT:
+        others = rows_now().tables
         world = _build(on)
-        _BUILT[on.year] = rows_now(), pickle.dumps(world)
+        if not others:  # what the test has begun with is not the MSP's
+            _BUILT[on.year] = rows_now(), pickle.dumps(world)
         return world
     rows, pickled = _BUILT[on.year]
     lay_down(rows)

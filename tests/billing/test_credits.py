@@ -43,8 +43,9 @@ MAR_1, MAR_31 = date(2026, 3, 1), date(2026, 3, 31)
 
 @pytest.fixture
 def world() -> World:
+    built = build_world()
     engineer()
-    return build_world()
+    return built
 
 
 def closed(world: World, *prices: str, quantity: str = "1") -> Invoice:
