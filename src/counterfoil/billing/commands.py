@@ -339,6 +339,7 @@ def update_billing_settings(
     default_terms_id: int | Unset | None = UNSET,
     absurd_factor: int | Unset = UNSET,
     most_bills: int | Unset = UNSET,
+    earn_lapsed: bool | Unset = UNSET,
 ) -> BillingSettings:
     """Say how invoices are made; what is not given stays.
 
@@ -348,6 +349,7 @@ def update_billing_settings(
         default_terms_id: the terms of whoever has none.
         absurd_factor: a bill of so many times the last one parks its agreement.
         most_bills: more bills of one agreement in a run park it.
+        earn_lapsed: whether billing runs earn what lapsed unused of prepaid work.
 
     Raises:
         DomainError: ``not_found``; ``invalid`` for a number below one.
@@ -361,6 +363,8 @@ def update_billing_settings(
         if isinstance(value, int) and value < 1:
             raise DomainError("invalid", "It must be one or more.", field=name)
         setattr(settings, name, value)
+    if not isinstance(earn_lapsed, Unset):
+        settings.earn_lapsed = earn_lapsed
     if not isinstance(default_terms_id, Unset):
         settings.default_terms = (
             fetch(BillingTerms, default_terms_id, field="default_terms_id") if default_terms_id is not None else None

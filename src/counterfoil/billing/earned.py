@@ -2,7 +2,8 @@
 
 A block is earned at what was paid for it, not at list price: of what was billed for an application period, the share
 that has been drawn of the period's allocation. The shares are rounded cumulatively, so that a block that is used up has
-earned exactly what was deferred for it (WE-5). What an adjustment grants was not paid for and earns nothing.
+earned exactly what was deferred for it (WE-5). What an adjustment grants was not paid for and earns nothing. What of a
+period's value lapsed unused and was earned as breakage (see :mod:`~.breakage`) is not earned again by late work.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 
 from counterfoil.billing.holds import standing
 from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus
@@ -58,22 +59,36 @@ def _earned_under(
     counted = CLOSED if closed_only else Q()
     new = [row.charge_id for row in rows]
     billed = standing().filter(counted, charge__agreement=agreement_id).exclude(charge__in=new).values("charge")
-    used: dict[date, Fraction] = defaultdict(Fraction)
-    for draws in Allocation.objects.filter(agreement=agreement_id, charge__in=billed).values_list("draws", flat=True):
-        _draw(used, draws)
-    so_far = InvoiceLine.objects.filter(counted, agreement=agreement_id).exclude(
+    used = drawn_of(Allocation.objects.filter(agreement=agreement_id, charge__in=billed))
+    given_up = lapsed_of(agreement_id)
+    so_far = InvoiceLine.objects.filter(counted, agreement=agreement_id, charge__isnull=False).exclude(
         invoice__reversed_by=None, credited_line=None, charge__in=new
     )
     released = so_far.aggregate(total=Sum("released_amount"))["total"] or ZERO
     starts = [*used, *(date.fromisoformat(lot) for row in rows for lot, _, _ in row.draws)]
-    values = _values(agreement_id, terms, max(starts, default=terms.start), counted)
+    values = values_of(agreement_id, terms, max(starts, default=terms.start), counted)
     earned = {}
     for row in rows:
         _draw(used, row.draws)
-        due = _due(used, values, terms)
+        due = round_money(sum(earned_of(used, values, terms, given_up).values(), Fraction(0)))
         earned[row.charge_id] = sum_money([due, -released])
         released = due
     return earned
+
+
+def drawn_of(allocations: QuerySet[Allocation]) -> dict[date, Fraction]:
+    """How many units work has drawn of each application period's own allocation, by its first day."""
+    used: dict[date, Fraction] = defaultdict(Fraction)
+    for draws in allocations.values_list("draws", flat=True):
+        _draw(used, draws)
+    return used
+
+
+def lapsed_of(agreement_id: int) -> dict[date, Decimal]:
+    """What of each application period's value was earned as breakage, by the period's first day."""
+    rows = InvoiceLine.objects.filter(agreement=agreement_id, charge=None).exclude(released_amount=0).order_by()
+    sums = rows.values_list("service_start").annotate(total=Sum("released_amount"))
+    return {start: total for start, total in sums if start is not None}
 
 
 def _draw(used: dict[date, Fraction], draws: Iterable[tuple[str, bool, str]]) -> None:
@@ -82,16 +97,27 @@ def _draw(used: dict[date, Fraction], draws: Iterable[tuple[str, bool, str]]) ->
             used[date.fromisoformat(lot)] += Fraction(units)
 
 
-def _due(used: Mapping[date, Fraction], values: Mapping[date, Fraction], terms: CoverageTerms) -> Decimal:
-    """What so much use has earned: of each period's value, the share of its allocation that is drawn."""
-    earned = Fraction(0)
+def earned_of(
+    used: Mapping[date, Fraction],
+    values: Mapping[date, Fraction],
+    terms: CoverageTerms,
+    given_up: Mapping[date, Decimal],
+) -> dict[date, Fraction]:
+    """What so much use has earned: of each period's value, the share of its allocation that is drawn, exact.
+
+    Never what was given up of it, as breakage.
+    """
+    earned: dict[date, Fraction] = {}
     for lot, units in used.items():
         if granted := Fraction(terms.allocation_on(lot)):
-            earned += values.get(lot, Fraction(0)) * min(units / granted, Fraction(1))
-    return round_money(earned)
+            value = values.get(lot, Fraction(0))
+            earned[lot] = value * min(units / granted, Fraction(1))
+            if lot in given_up:
+                earned[lot] = min(earned[lot], value - Fraction(given_up[lot]))
+    return earned
 
 
-def _values(agreement_id: int, terms: CoverageTerms, through: date, counted: Q) -> dict[date, Fraction]:
+def values_of(agreement_id: int, terms: CoverageTerms, through: date, counted: Q) -> dict[date, Fraction]:
     """What was billed ahead for each application period, by its first day: by days where billing cycles differ."""
     billed = InvoiceLine.objects.filter(
         counted, agreement=agreement_id, deferred=True, down_payment=None, period_start__isnull=False

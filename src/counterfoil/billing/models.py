@@ -614,6 +614,9 @@ class BillingSettings(models.Model):
         default=20, help_text="A bill of so many times the last one parks its agreement."
     )
     most_bills = models.PositiveSmallIntegerField(default=36, help_text="More bills of one agreement in a run park it.")
+    earn_lapsed = models.BooleanField(
+        default=False, db_default=False, help_text="Billing runs earn what lapsed unused of prepaid work."
+    )
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(id=1), name="billing_settings_single_row")]

@@ -23,11 +23,13 @@ from django.db import connection
 from counterfoil.agreements.billing_state import let_go_released
 from counterfoil.agreements.models import AgreementType, BillingState
 from counterfoil.billing.agreement_invoices import invoice_agreements_through
+from counterfoil.billing.breakage import earn_lapsed
 from counterfoil.billing.deposits import agreements_with_deposits
-from counterfoil.billing.models import BillingRun, BillingRunChunk, RunMode, RunStatus
+from counterfoil.billing.models import BillingRun, BillingRunChunk, BillingSettings, RunMode, RunStatus
 from counterfoil.billing.recurring import refuse_beyond_the_books
 from counterfoil.billing.runs import due_agreements, unfinished_run
 from counterfoil.companies.models import Company
+from counterfoil.companies.queries import local_date
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
 from counterfoil.core.states import check_transition, words
@@ -108,6 +110,8 @@ def start_billing_run(
         status=RunStatus.RATING if ids else RunStatus.FINISHED,
         finished_at=None if ids else now,
     )
+    if BillingSettings.objects.filter(pk=1, earn_lapsed=True).exists():
+        earn_lapsed(actor=actor, on=min(through, local_date(now)), now=now)
     chunks = BillingRunChunk.objects.bulk_create(
         BillingRunChunk(run=run, position=position, agreement_ids=part)
         for position, part in enumerate(_parts(ids), start=1)

@@ -113,6 +113,7 @@ SECTIONS: Final = (
             Item("Mail invoices", "web:invoices_send", roles=FINANCE),
             Item("Payments", "web:payments"),
             Item("Who owes what", "web:ageing"),
+            Item("Prepaid work", "web:prepaid"),
             Item("Sales tax", "web:tax_remittances"),
         ),
     ),

@@ -39,6 +39,7 @@ VIEWS = (
     "remittances",
     "to_bill",
     "statements",
+    "prepaid",
     "billing_runs",
     "match",
     "reconciliation",

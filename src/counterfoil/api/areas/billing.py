@@ -9,7 +9,7 @@ from counterfoil.api.area import Area
 from counterfoil.api.errors import Refusal
 from counterfoil.api.fields import Money
 from counterfoil.api.shapes import Out, many, row, shape
-from counterfoil.billing import charges, commands, down_payments, queries, statements
+from counterfoil.billing import breakage, charges, commands, down_payments, queries, statements
 from counterfoil.billing.models import (
     BillingSettings,
     CreditApplication,
@@ -21,6 +21,7 @@ from counterfoil.billing.models import (
     PaymentApplication,
     PaymentReversal,
 )
+from counterfoil.companies.queries import local_date
 
 area = Area("Billing")
 
@@ -207,6 +208,36 @@ def open_down_payments(*, company_id: int | None = None, for_invoice_id: int | N
     ]
 
 
+class PrepaidAgreement(Out):
+    """How an agreement with prepayment stands, before tax.
+
+    ``lapsed`` of what is ``deferred`` can no longer be used, and is not earned yet.
+    """
+
+    agreement_id: int
+    agreement: str
+    billed: Money
+    earned: Money
+    given_up: Money
+    deferred: Money
+    lapsed: Money
+
+
+def prepaid_agreements(*, on: dt.date | None = None) -> list[dict[str, Any]]:
+    """What was billed ahead for work, by agreement: earned by work, earned as it lapsed unused, still deferred.
+
+    Args:
+        on: what could no longer be used on that day has lapsed; today when it is not given.
+    """
+    names = ("billed", "earned", "given_up", "deferred")
+    rows = breakage.prepaid(on=on or local_date(dt.datetime.now(dt.UTC)))
+    return [
+        {"agreement_id": row.agreement.pk, "agreement": row.agreement.number, "lapsed": row.amount}
+        | {name: getattr(row, name) for name in names}
+        for row in sorted(rows, key=lambda row: row.agreement.pk)
+    ]
+
+
 class StatementLine(Out):
     """What moved the account on a day; ``balance`` is what it came to."""
 
@@ -294,6 +325,8 @@ area.delete("/invoice-lines/{line_id}", commands.remove_invoice_line)
 # -- down payments and credits
 
 area.report("/down-payments", many(DownPayment), open_down_payments)
+area.rows("/prepaid-agreements", PrepaidAgreement, prepaid_agreements, key=lambda row: row["agreement_id"])
+area.act("/prepaid-agreements/earn-lapsed", breakage.earn_lapsed, many(invoices.head))
 area.act("/invoices/{invoice_id}/apply-down-payment", commands.apply_down_payment, invoices)
 area.post("/invoices/{invoice_id}/credit", commands.credit_invoice, invoices)
 area.post("/invoices/{invoice_id}/reverse", commands.reverse_invoice, invoices)

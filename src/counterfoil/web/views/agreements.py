@@ -21,6 +21,7 @@ from counterfoil.agreements.parameters import without_effect
 from counterfoil.agreements.terms import Values, billing_amount_on, billing_amounts, history_of, values_on
 from counterfoil.billing import commands as billing
 from counterfoil.billing import queries as invoices
+from counterfoil.billing.breakage import earn_lapsed, prepaid
 from counterfoil.billing.deposits import deposits_of
 from counterfoil.core.calendar import format_date
 from counterfoil.core.money import extend, format_money
@@ -186,6 +187,8 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "is_active": is_active,
         **waits_of(request, agreement_id=pk),
         "deposits": deposits_of(agreement=agreement),
+        "prepaid": next(iter(prepaid(on=on, agreement_ids=[pk])), None) if agreement.prepayment else None,
+        "may_earn": may(request, earn=earn_lapsed)["earn"],
         **side_of(agreement),
     }
     return render(request, "web/agreements/agreement.html", context)

@@ -141,7 +141,7 @@ def ageing(request: HttpRequest) -> HttpResponse:
 class SettingsForm(PageForm):
     """How invoices are made, for everybody."""
 
-    rows = (("grouping", "default_terms_id"), ("absurd_factor", "most_bills"))
+    rows = (("grouping", "default_terms_id"), ("absurd_factor", "most_bills"), ("earn_lapsed",))
 
     grouping = forms.ChoiceField(
         label="Time, expenses and products come on", choices=Grouping.choices,
@@ -158,6 +158,10 @@ class SettingsForm(PageForm):
     most_bills = forms.IntegerField(
         label="Park an agreement with more than … bills in a run", min_value=1, max_value=1000,
         help_text="A start date ten years ago is caught by this.",
+    )  # fmt: skip
+    earn_lapsed = forms.BooleanField(
+        label="Billing runs earn what lapsed unused of prepaid work", required=False,
+        help_text="Otherwise somebody does it under Prepaid work.",
     )  # fmt: skip
 
 
