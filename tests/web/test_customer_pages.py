@@ -21,6 +21,7 @@ from tests.web.pages import sign_in, text_of
 from tests.world import SALES, World
 
 from counterfoil.core.canonical import sha256_of
+from counterfoil.core.errors import DomainError
 from counterfoil.platform.identity import Role
 from counterfoil.quotes.links import create_link, revoke_link, token_of
 from counterfoil.quotes.models import (
@@ -344,6 +345,19 @@ def test_a_code_by_mail(client: Client, world: World, mailbox: Mailbox) -> None:
     assert client.post(address(offer, "accept/"), form(offer, code=code[1])).status_code == 302
     made = Acceptance.objects.get()
     assert made.code_verified
+
+
+def test_a_code_that_cannot_be_mailed_is_our_trouble(
+    client: Client, world: World, mailbox: Mailbox, settings: Any
+) -> None:
+    """Without a mail server nobody could ever accept: such a quote is not sent. The customer reads of no settings."""
+    offer = make_offer(world, ask_code=True)
+    settings.EMAIL_HOST = ""
+    with pytest.raises(DomainError, match="asks for a one-time code") as refused:
+        make_offer(world, ask_code=True)
+    assert (refused.value.code, refused.value.field) == ("mail_not_configured", "ask_code")
+    said = text_of(client.post(address(offer, "code/"), form(offer), headers={"HX-Request": "true"}))
+    assert said == "The code could not be sent; that is on our side. Please tell us."
 
 
 def test_the_verification_page(client: Client, offer: Offer) -> None:

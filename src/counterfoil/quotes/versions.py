@@ -17,7 +17,7 @@ from counterfoil.core.errors import DomainError
 from counterfoil.core.money import ZERO, format_money
 from counterfoil.core.quoting import Deposit, Discount, Kind, PricedQuote
 from counterfoil.core.states import words
-from counterfoil.platform import audit
+from counterfoil.platform import audit, mail
 from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.copying import take_ids
 from counterfoil.platform.identity import Actor, Role
@@ -440,8 +440,8 @@ def send_quote(*, actor: Actor, version_id: int, on: date, now: datetime) -> Quo
 
     Raises:
         DomainError: ``quote_is_sent``; ``approval_required``, naming who; ``required`` without lines;
-            ``quote_expired``; ``invalid`` for a template or prices that do not hold; ``my_company_not_billable``,
-            ``price_on_internal_company``.
+            ``quote_expired``; ``mail_not_configured`` where it asks for a code that cannot be mailed; ``invalid`` for a
+            template or prices that do not hold; ``my_company_not_billable``, ``price_on_internal_company``.
     """
     version = open_version(version_id)
     priced = _ensure_sendable(version, on)
@@ -456,6 +456,16 @@ def send_quote(*, actor: Actor, version_id: int, on: date, now: datetime) -> Quo
     return version
 
 
+def _ensure_codes_can_be_mailed(version: QuoteVersion) -> None:
+    try:
+        mail.ensure_configured()
+    except DomainError as error:
+        raise DomainError(
+            error.code, f"{version} asks for a one-time code. {error.message}", field="ask_code",
+            hint=f"Ask for no code on this quote, or have mail set up. {error.hint}",
+        ) from error  # fmt: skip
+
+
 def _ensure_sendable(version: QuoteVersion, on: date) -> PricedQuote:
     opportunity = version.quote.opportunity
     if opportunity is None:
@@ -467,6 +477,8 @@ def _ensure_sendable(version: QuoteVersion, on: date) -> PricedQuote:
             "quote_expired", f"{version} expired on {format_date(version.expires_on)}.", field="expires_on",
             hint="Set another last day.",
         )  # fmt: skip
+    if version.ask_code:
+        _ensure_codes_can_be_mailed(version)
     lines = lines_of(version)
     if not lines:
         raise DomainError("required", f"{version} has no lines: there is nothing to offer.", field="lines")

@@ -43,6 +43,7 @@ from counterfoil.web.views.documents import PDF_POLICY
 from counterfoil.web.visitors import for_visitors, page, shown, visitor_of
 
 PAGE: Final = "web/customer/quote.html"
+OUR_MAIL: Final = "The code could not be sent; that is on our side. Please tell us."
 
 #: What the page of a version says that cannot be accepted any more: title, text.
 CLOSED: Final = {
@@ -283,7 +284,8 @@ def code(request: HttpRequest, token: str) -> HttpResponse:
         )  # fmt: skip
         said = {"text": f"A code is on its way to {_masked(row.email)}. It holds for 15 minutes.", "good": True}
     except DomainError as refusal:
-        said = {"text": f"{refusal.message} {refusal.hint or ''}", "good": False}
+        text = OUR_MAIL if refusal.code.startswith("mail_") else f"{refusal.message} {refusal.hint or ''}"
+        said = {"text": text, "good": False}
     if request.headers.get("HX-Request"):
         return render(request, "web/customer/code.html", {"said": said})
     return shown(request, "One-time code", str(said["text"]), "Go back to the quote to enter it.")
