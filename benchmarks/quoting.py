@@ -112,7 +112,7 @@ def change_a_line(version_id: int, quantity: Decimal) -> None:
     from counterfoil.quotes.models import QuoteLine
 
     line = QuoteLine.objects.filter(version=version_id).earliest("position")
-    update_version_line(actor=SYSTEM, line_id=line.pk, quantity=quantity)
+    update_version_line(actor=SYSTEM, line_id=line.pk, quantity=quantity, on=TODAY)
 
 
 def show(version_id: int) -> None:

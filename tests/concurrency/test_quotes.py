@@ -37,7 +37,7 @@ def test_two_people_change_two_lines_and_the_shares_of_the_discount_add_up(commi
     update_version(actor=SALES, version_id=version.pk, discount_kind="amount", discount_value=D("10"))
     results = at_once(
         *(
-            lambda line=line, price=price: update_version_line(actor=SALES, line_id=line.pk, list_price=price)
+            lambda line=line, price=price: update_version_line(actor=SALES, line_id=line.pk, list_price=price, on=TODAY)
             for line, price in zip(lines, (D("70"), D("80"), D("90")), strict=True)
         )
     )
@@ -52,7 +52,7 @@ def test_a_line_is_changed_while_the_quote_is_sent(committed_world: World) -> No
     version = draft_of(committed_world)
     line = add(version, committed_world.lease)
     results = at_once(
-        lambda: update_version_line(actor=SALES, line_id=line.pk, quantity=D("7")),
+        lambda: update_version_line(actor=SALES, line_id=line.pk, quantity=D("7"), on=TODAY),
         lambda: sent(version),
     )
     found = fresh(version)
@@ -91,7 +91,7 @@ def test_a_change_while_it_is_approved_never_leaves_other_content_approved(commi
     (approval,) = queries.approvals(version_id=version.pk)
     at_once(
         lambda: approve_quote(actor=OWNER, approval_id=approval.pk, now=NOW),
-        lambda: update_version_line(actor=SALES, line_id=line.pk, quantity=D("7")),
+        lambda: update_version_line(actor=SALES, line_id=line.pk, quantity=D("7"), on=TODAY),
     )
     approval.refresh_from_db()
     found = fresh(version)

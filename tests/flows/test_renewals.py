@@ -27,7 +27,8 @@ from counterfoil.flows.renewals import (
     propose_renewal,
 )
 from counterfoil.quotes.commands import create_quote, send_quote, withdraw_quote
-from counterfoil.quotes.lines import NewLine, add_version_lines, update_version_line
+from counterfoil.quotes.line_changes import update_version_line
+from counterfoil.quotes.lines import NewLine, add_version_lines
 from counterfoil.quotes.models import Quote, QuoteLine, QuoteVersion
 
 pytestmark = pytest.mark.django_db
@@ -320,4 +321,4 @@ def test_what_may_have_no_coterm_is_not_aligned(world: World, offers: dict[str, 
     line = drafted(world, offers["yearly"])
     CommitmentRule.objects.update(may_coterm=False)
     with pytest.raises(DomainError, match="does not allow a co-term"):
-        update_version_line(actor=SALES, line_id=line.pk, align_to=date(2026, 7, 1))
+        update_version_line(actor=SALES, line_id=line.pk, align_to=date(2026, 7, 1), on=date(2026, 3, 2))

@@ -102,7 +102,7 @@ def test_a_tier_model_is_priced_anew_when_the_quantity_changes(world: World, dra
     product = license_of(world)
     line = add(draft, product, "10", offer_id=offer_of(product, "", "month:1", "5", "2", price_model=model).pk)
     assert line.unit_price == D("5")
-    update_version_line(actor=SALES, line_id=line.pk, quantity=D("11"))
+    update_version_line(actor=SALES, line_id=line.pk, quantity=D("11"), on=TODAY)
     line.refresh_from_db()
     assert (line.list_price, line.unit_price) == (D("4"), D("4"))
 
@@ -168,7 +168,7 @@ def test_of_a_choice_group_the_first_is_chosen_until_another_is(world: World, dr
     first = add(draft, world.lease, price="10", choice_group="Backup")
     second = add(draft, world.lease, price="16", choice_group="Backup")
     assert price_version(fresh(draft)).totals.monthly.price == D("10.00")
-    update_version_line(actor=SALES, line_id=second.pk, selected=True)
+    update_version_line(actor=SALES, line_id=second.pk, selected=True, on=TODAY)
     assert price_version(fresh(draft)).totals.monthly.price == D("16.00")
     remove_version_line(actor=SALES, line_id=second.pk)
     first.refresh_from_db()
@@ -178,7 +178,7 @@ def test_of_a_choice_group_the_first_is_chosen_until_another_is(world: World, dr
 def test_an_option_that_becomes_part_of_the_quote_counts(world: World, draft: QuoteVersion) -> None:
     line = add(draft, world.lease, optional=True, selected=False)
     assert price_version(fresh(draft)).totals.monthly.price == D("0.00")
-    update_version_line(actor=SALES, line_id=line.pk, optional=False)
+    update_version_line(actor=SALES, line_id=line.pk, optional=False, on=TODAY)
     line.refresh_from_db()
     assert line.selected
     assert price_version(fresh(draft)).totals.monthly.price == D("150.00")
@@ -192,7 +192,7 @@ def test_a_bundle_brings_its_components_within_its_price(world: World, draft: Qu
     assert shown(draft) == [("Starter kit", "3", "999"), ("Rack server", "6", "0"), ("Rack server", "1", "0")]
     totals = price_version(fresh(draft)).totals.one_time
     assert (totals.price, totals.cost) == (D("2997.00"), D("25200.00"))
-    update_version_line(actor=SALES, line_id=bundle.pk, quantity=D("4"))
+    update_version_line(actor=SALES, line_id=bundle.pk, quantity=D("4"), on=TODAY)
     assert [quantity for _, quantity, _ in shown(draft)] == ["4", "8", "1"]
 
 
@@ -200,8 +200,8 @@ def test_a_bundle_priced_by_its_components(world: World, draft: QuoteVersion) ->
     bundle = add(draft, starter_kit(world, price_from_components=True), "1")
     assert shown(draft) == [("Starter kit", "1", "0"), ("Rack server", "2", "4000"), ("Rack server", "1", "100")]
     with pytest.raises(DomainError, match="follows from its bundle's"):
-        update_version_line(actor=SALES, line_id=bundle.components.all()[0].pk, quantity=D("9"))
-    update_version_line(actor=SALES, line_id=bundle.components.all()[0].pk, bundle_quantity=D("5"))
+        update_version_line(actor=SALES, line_id=bundle.components.all()[0].pk, quantity=D("9"), on=TODAY)
+    update_version_line(actor=SALES, line_id=bundle.components.all()[0].pk, bundle_quantity=D("5"), on=TODAY)
     assert price_version(fresh(draft)).totals.one_time.price == D("20100.00")
     remove_version_line(actor=SALES, line_id=bundle.pk)
     assert shown(draft) == []
@@ -265,7 +265,7 @@ def test_the_shortened_first_period_follows_price_and_quantity(world: World, dra
     )  # fmt: skip
     line.refresh_from_db()
     assert (line.first_amount, line.cycles) == (D("66.54"), 1)
-    update_version_line(actor=SALES, line_id=line.pk, quantity=D("100"))
+    update_version_line(actor=SALES, line_id=line.pk, quantity=D("100"), on=TODAY)
     line.refresh_from_db()
     assert line.first_amount == D("6654.25")
     assert price_version(fresh(draft)).totals.first == D("6654.25")
@@ -277,7 +277,7 @@ def test_the_shortened_first_period_follows_price_and_quantity(world: World, dra
 def test_a_viewer_changes_nothing(world: World, draft: QuoteVersion) -> None:
     line = add(draft, world.lease)
     with pytest.raises(DomainError) as refusal:
-        update_version_line(actor=VIEWER, line_id=line.pk, quantity=D("2"))
+        update_version_line(actor=VIEWER, line_id=line.pk, quantity=D("2"), on=TODAY)
     assert refusal.value.code == "role_required"
 
 
@@ -285,7 +285,7 @@ def test_what_was_sent_stands_still(world: World, draft: QuoteVersion) -> None:
     line = add(draft, world.lease)
     sent(draft)
     deeds: list[Any] = [
-        lambda: update_version_line(actor=SALES, line_id=line.pk, quantity=D("2")),
+        lambda: update_version_line(actor=SALES, line_id=line.pk, quantity=D("2"), on=TODAY),
         lambda: remove_version_line(actor=SALES, line_id=line.pk),
         lambda: add(draft, world.lease),
         lambda: add_section(actor=SALES, version_id=draft.pk, title="More"),

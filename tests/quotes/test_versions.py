@@ -170,7 +170,9 @@ def test_versions_are_compared_line_by_line(world: World, draft: QuoteVersion) -
     sent(draft)
     second = new_version(actor=SALES, version_id=draft.pk, on=TODAY, now=NOW)
     lease, copied = second.lines.order_by("position")
-    update_version_line(actor=SALES, line_id=lease.pk, quantity=D("3"), discount_kind="percent", discount_value=D("10"))
+    update_version_line(
+        actor=SALES, line_id=lease.pk, quantity=D("3"), discount_kind="percent", discount_value=D("10"), on=TODAY
+    )
     remove_version_line(actor=SALES, line_id=copied.pk)
     add(second, world.server_noninventory, "1", "3900")
     update_version(actor=SALES, version_id=second.pk, introduction="Dear Jane")
@@ -224,7 +226,7 @@ def test_an_internal_company_is_quoted_at_no_price(world: World) -> None:
     version = create_quote(actor=SALES, name="x", on=TODAY, company_id=world.internal.pk).versions.get()
     line = add(version, world.lease)
     refused("price_on_internal_company", lambda: sent(version))
-    update_version_line(actor=SALES, line_id=line.pk, list_price=D("0"))
+    update_version_line(actor=SALES, line_id=line.pk, list_price=D("0"), on=TODAY)
     assert sent(version).status == "sent"
 
 

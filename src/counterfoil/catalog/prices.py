@@ -149,21 +149,27 @@ def prices_for(asks: Sequence[PriceAsk], *, company_id: int | None = None, on: d
     """
     if not asks:
         return []
-    components = _components() if any(_is_bundle(ask.product) for ask in asks) else {}
-    offers = [ask.offer for ask in asks] + [row.offer for rows in components.values() for row in rows]
-    book = _Book(
+    book = price_book([(ask.product, ask.offer) for ask in asks], company_id=company_id, on=on)
+    return [book.find(ask) for ask in asks]
+
+
+def price_book(sold: Iterable[tuple[Product, Offer | None]], *, company_id: int | None = None, on: date) -> PriceBook:
+    """What prices of products, by offers of them or not, follow from: to ask for several quantities."""
+    products_and_offers = list(sold)
+    components = _components() if any(_is_bundle(product) for product, _ in products_and_offers) else {}
+    offers = [offer for _, offer in products_and_offers] + [row.offer for rows in components.values() for row in rows]
+    return PriceBook(
         breaks=_breaks_in_force(company_id, on),
         models=_tier_models({offer.price_model_id for offer in offers if offer and offer.price_model_id}),
         components=components,
     )
-    return [book.find(ask) for ask in asks]
 
 
 # -- finding -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
-class _Book:
+class PriceBook:
     """Everything that prices follow from, loaded once. ``breaks`` stand in order of precedence."""
 
     breaks: Mapping[tuple[str, int | None], Sequence[PricingBreak]]
@@ -171,7 +177,11 @@ class _Book:
     components: Mapping[int, Sequence[BundleComponent]] = field(default_factory=dict)
 
     def find(self, ask: PriceAsk) -> PriceFound:
-        """The price by the schedules, else by the catalog."""
+        """The price by the schedules, else by the catalog.
+
+        Raises:
+            DomainError: ``invalid`` when the offer's price model has no price for so many.
+        """
         found = self._in_catalog(ask)
         if (row := self._break(ask)) is None:
             return found

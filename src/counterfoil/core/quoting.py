@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from counterfoil.core.bills import quantity_text
@@ -101,6 +102,7 @@ def price_quote(
     tax: TaxOf | None = None,
     deposit: Deposit | None = None,
     options: bool = True,
+    done: PricedQuote | None = None,
 ) -> PricedQuote:
     """Price a quote as it was written, or as the customer picks.
 
@@ -112,6 +114,7 @@ def price_quote(
         tax: what the tax on given amounts is; asked for one-time and for recurring lines.
         deposit: what is asked for in advance.
         options: whether the totals with all options taken are wanted.
+        done: the same quote and picks priced before; what it lacks (tax, the totals with all options) is added.
 
     Raises:
         DomainError: ``invalid`` for a pick that is not offered or out of bounds, a choice group without exactly one
@@ -120,19 +123,32 @@ def price_quote(
     picked = picks or Picks()
     taken = _taken(lines, picked)
     quantities = _quantities(lines, picked.quantities)
-    priced = _price_lines(lines, sections, discount, taken, quantities)
-    totals = _totals(lines, priced)
+    if done is None:
+        done = _priced(lines, sections, discount, taken, quantities, deposit or Deposit())
     left = {line.key for line in lines if line.optional} - taken
     with_options = None
     if left and options:
-        with_options = _totals(lines, _with_all(lines, sections, discount, taken | left, quantities, priced))
+        with_options = _totals(lines, _with_all(lines, sections, discount, taken | left, quantities, done.lines))
+    if with_options is None and tax is None:
+        return done
+    return replace(done, with_options=with_options, tax=None if tax is None else _tax(lines, done.lines, tax))
+
+
+def _priced(
+    lines: Sequence[QuotedLine],
+    sections: Sequence[QuotedSection],
+    discount: Discount,
+    taken: set[int],
+    quantities: Mapping[int, Decimal],
+    deposit: Deposit,
+) -> PricedQuote:
+    priced = _price_lines(lines, sections, discount, taken, quantities)
+    totals = _totals(lines, priced)
     return PricedQuote(
         lines=tuple(priced),
         totals=totals,
         sections=_section_totals(lines, sections, priced, totals),
-        with_options=with_options,
-        tax=None if tax is None else _tax(lines, priced, tax),
-        deposit=_deposit(deposit or Deposit(), totals),
+        deposit=_deposit(deposit, totals),
     )
 
 
@@ -155,8 +171,18 @@ def cycles_in(term: str, billing_cycle: str) -> int:
     Raises:
         DomainError: ``invalid`` when it is not a whole number.
     """
+    return _cycles_in(term, billing_cycle)
+
+
+@lru_cache(maxsize=256)  # many lines are of few terms
+def _cycles_in(term: str, billing_cycle: str) -> int:
     ensure_whole_cycles(term, billing_cycle)
     return terms.cycles_in(term, billing_cycle) or 1
+
+
+@lru_cache(maxsize=256)
+def _per_month(billing_cycle: str) -> Fraction:
+    return Cycle.parse(billing_cycle).per_month
 
 
 # -- picks -------------------------------------------------------------------------------------------------------------
@@ -343,10 +369,13 @@ def _with_all(
     priced: Sequence[PricedLine],
 ) -> list[PricedLine]:
     """The lines with all options taken; prices are others only where an amount is shared out among what is taken."""
-    if any(shared.kind == "amount" for shared in (discount, *(section.discount for section in sections))):
+    if discount.kind == "amount":
         return _price_lines(lines, sections, discount, taken, quantities)
+    sharing = {section.key for section in sections if section.discount.kind == "amount"}
+    among = [line for line in lines if line.section in sharing]
+    anew = {done.key: done for done in _price_lines(among, sections, discount, taken, quantities)}
     return [
-        done if done.counts or not _counts(line, taken) else replace(done, counts=True)
+        anew.get(line.key) or (done if done.counts or not _counts(line, taken) else replace(done, counts=True))
         for line, done in zip(lines, priced, strict=True)
     ]
 
@@ -434,7 +463,7 @@ def _per(by_cycle: Mapping[str, Sequence[PricedLine]], months: int) -> Sums:
     """What cycles come to in so many months: exact, then rounded once."""
     exact = [Fraction(0), Fraction(0), Fraction(0)]
     for code, priced in by_cycle.items():
-        times = Cycle.parse(code).per_month * months
+        times = _per_month(code) * months
         for index, part in enumerate(_sums(priced).parts):
             exact[index] += Fraction(part) * times
     return Sums(*map(round_money, exact))
@@ -456,7 +485,7 @@ def _section_totals(
             once[line.section] = sum_money([once[line.section], done.amount])
     months = dict.fromkeys(once, Fraction(0))
     for (key, code), amount in cycles.items():
-        months[key] += Fraction(amount) * Cycle.parse(code).per_month
+        months[key] += Fraction(amount) * _per_month(code)
     settled = settle(totals.monthly.price, list(months.values()))
     used = {line.section for line in lines}
     return tuple(

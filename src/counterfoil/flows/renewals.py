@@ -28,7 +28,8 @@ from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.records import fetch
 from counterfoil.quotes.commands import create_quote
 from counterfoil.quotes.editing import finish
-from counterfoil.quotes.lines import NewLine, add_version_lines, update_version_line
+from counterfoil.quotes.line_changes import update_version_line
+from counterfoil.quotes.lines import NewLine, add_version_lines
 from counterfoil.quotes.models import (
     CHANGEABLE,
     WITH_CUSTOMER,
@@ -414,18 +415,14 @@ def align_line(
         start=start,
         may_coterm=rule is None or rule.may_coterm,
     )
-    joined = version.quote.agreement
-    line = update_version_line(
+    return update_version_line(
         actor=actor,
         line_id=line.pk,
+        on=on,
         start_policy=StartPolicy.ALIGNED,
-        start_date=start if joined is not None else line.start_date,
+        start_date=line.start_date,
         align_to=target.end,
     )
-    if joined is not None and joined.billing_cycle == line.billing_cycle:
-        _shorten(actor, version, [(line, replace(terms_of(joined), last_day=None), target.end)])
-        line.refresh_from_db()
-    return line
 
 
 def _target(version: QuoteVersion, addition_id: int | None, end: date | None, on: date) -> Target:

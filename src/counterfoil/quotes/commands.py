@@ -9,17 +9,16 @@ from counterfoil.quotes.approvals import (
     submit_for_approval,
     update_approval_rule,
 )
-from counterfoil.quotes.lines import (
+from counterfoil.quotes.line_changes import (
     Moved,
-    NewLine,
-    NewQuoteLine,
-    add_version_lines,
     choose_offer,
     remove_version_line,
     reorder_version_lines,
     reprice_version,
+    update_seen_line,
     update_version_line,
 )
+from counterfoil.quotes.lines import NewLine, NewQuoteLine, add_version_lines
 from counterfoil.quotes.opportunities import (
     SELLERS,
     QuoteLineInput,
@@ -35,7 +34,13 @@ from counterfoil.quotes.opportunities import (
     update_quote_line,
     win_opportunity,
 )
-from counterfoil.quotes.sections import add_section, remove_section, reorder_sections, update_section
+from counterfoil.quotes.sections import (
+    add_section,
+    remove_section,
+    reorder_sections,
+    update_section,
+    update_seen_section,
+)
 from counterfoil.quotes.versions import (
     create_quote,
     decline_version,
@@ -89,6 +94,8 @@ __all__ = [
     "update_opportunity",
     "update_quote_line",
     "update_section",
+    "update_seen_line",
+    "update_seen_section",
     "update_version",
     "update_version_line",
     "win_opportunity",

@@ -9,7 +9,7 @@ A version that is in approval goes back to draft, and what was asked or approved
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -17,8 +17,11 @@ from counterfoil.core.errors import DomainError
 from counterfoil.core.quoting import PricedQuote
 from counterfoil.core.states import check_transition, words
 from counterfoil.platform import audit
+from counterfoil.platform.copying import update_rows
 from counterfoil.platform.identity import Actor
 from counterfoil.platform.lookup import existing
+from counterfoil.platform.records import changes_in_words
+from counterfoil.quotes.loading import with_customer
 from counterfoil.quotes.models import (
     CHANGEABLE,
     Approval,
@@ -26,25 +29,28 @@ from counterfoil.quotes.models import (
     OpportunityStatus,
     Quote,
     QuoteLine,
+    QuoteSection,
     QuoteVersion,
     VersionStatus,
 )
 from counterfoil.quotes.pricing import recalculate
 
 
-def hold_version(version_id: int) -> QuoteVersion:
+def hold_version(version_id: int, quote_id: int | None = None) -> QuoteVersion:
     """The version and its quote, held until the transaction ends; with customer, site and contact.
+
+    Args:
+        version_id: of the version.
+        quote_id: of its quote, where that is known.
 
     Raises:
         DomainError: ``not_found``.
     """
-    quote_id = existing(QuoteVersion.objects.only("quote_id"), version_id, "version_id").quote_id
+    if quote_id is None:
+        quote_id = existing(QuoteVersion.objects.only("quote_id"), version_id, "version_id").quote_id
     hold_quote(quote_id)
-    rows = QuoteVersion.objects.select_related(
-        "quote__opportunity__company__bill_to", "quote__opportunity__site", "quote__opportunity__contact",
-        "site", "contact", "terms",
-    )  # fmt: skip
-    return existing(rows.select_for_update(of=("self",), no_key=True), version_id, "version_id")
+    rows = with_customer(QuoteVersion.objects.select_for_update(of=("self",), no_key=True))
+    return existing(rows, version_id, "version_id")
 
 
 def hold_quote(quote_id: int) -> Quote:
@@ -56,13 +62,13 @@ def hold_quote(quote_id: int) -> Quote:
     return existing(Quote.objects.select_for_update(of=("self",), no_key=True), quote_id, "quote_id")
 
 
-def open_version(version_id: int) -> QuoteVersion:
-    """A version that staff may still change, held.
+def open_version(version_id: int, quote_id: int | None = None) -> QuoteVersion:
+    """A version that staff may still change, held; arguments as :func:`hold_version`.
 
     Raises:
         DomainError: ``not_found``; ``quote_is_sent``; ``wrong_state`` on a lost opportunity.
     """
-    version = hold_version(version_id)
+    version = hold_version(version_id, quote_id)
     ensure_changeable(version)
     return version
 
@@ -103,14 +109,18 @@ def finish(
     *,
     lines: Sequence[QuoteLine] | None = None,
     shares: Mapping[int, Fraction] | None = None,
+    unsaved: QuoteLine | None = None,
+    notes: Mapping[int, str] | None = None,
     **data: Any,
 ) -> PricedQuote:
     """Bring prices up to date, void approvals of the former content, and say what was done.
 
+    ``lines``, ``shares``, ``unsaved`` and ``notes`` are those of :func:`counterfoil.quotes.pricing.recalculate`.
+
     Raises:
         DomainError: ``invalid`` when the version as changed cannot be priced.
     """
-    priced = recalculate(version, lines, shares=shares)
+    priced = recalculate(version, lines, shares=shares, unsaved=unsaved, notes=notes)
     void_approvals(version)
     audit.record(actor, verb, f"{sentence} on {version}", version.quote, version=version.number, **data)
     return priced
@@ -134,3 +144,39 @@ def set_status(version: QuoteVersion, status: VersionStatus, **values: Any) -> N
     for name, value in values.items():
         setattr(version, name, value)
     version.save(update_fields=["status", *values])
+
+
+def ensure_as_seen(record: QuoteLine | QuoteSection, seen: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+    """Refuse to change what somebody else has changed since it was seen; what is not changed may be another by now.
+
+    Args:
+        record: held, as it is now.
+        seen: values by field, as they stood on the page.
+        changes: values by field that are to be set.
+
+    Raises:
+        DomainError: ``conflict``, with the field and its value.
+    """
+    for name in changes.keys() & seen.keys():
+        there = getattr(record, name)
+        if there not in (seen[name], changes[name]):
+            raise DomainError(
+                "conflict",
+                f"Somebody has changed this meanwhile: {changes_in_words({name: (seen[name], there)})}.",
+                field=name,
+                hint="Yours was not saved. Enter it once more if it is still to be so.",
+            )
+
+
+def save_positions(lines: Iterable[QuoteLine]) -> None:
+    """Write where lines stand, in one statement."""
+    rows = [(line.pk, line.position) for line in lines]
+    if rows:
+        update_rows(QuoteLine, ["position"], rows)
+
+
+def save_selected(lines: Iterable[QuoteLine]) -> None:
+    """Write whether lines are taken, in one statement."""
+    rows = [(line.pk, line.selected) for line in lines]
+    if rows:
+        update_rows(QuoteLine, ["selected"], rows)

@@ -80,8 +80,9 @@ def _check_start(line: QuoteLine, prefix: str) -> None:
             "invalid", f"It begins on {format_date(line.start_date)}; its anniversary comes after that.",
             field=f"{prefix}align_to",
         )  # fmt: skip
-    rule = line.offer.commitment_rule if line.offer is not None else None
-    if line.align_to is not None and line.action == LineAction.NEW and rule is not None and not rule.may_coterm:
+    aligned = line.align_to is not None and line.action == LineAction.NEW
+    rule = line.offer.commitment_rule if aligned and line.offer is not None else None
+    if rule is not None and not rule.may_coterm:
         raise DomainError(
             "invalid", "Its commitment rule does not allow a co-term.", field=f"{prefix}align_to",
             hint="Let it run for its own term, or choose an offer whose rule allows it.",

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Final
 
-from counterfoil.catalog.models import BundleComponent, Offer, PriceModel, Product, ProductClass
+from counterfoil.catalog.models import BundleComponent, Offer, Product, ProductClass
 from counterfoil.catalog.prices import PriceAsk, PriceFound, prices_for
 from counterfoil.catalog.queries import products_for_lines
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import format_money, multiply
-from counterfoil.platform import audit
 from counterfoil.platform.commands import command
-from counterfoil.platform.copying import take_ids, update_rows
+from counterfoil.platform.copying import take_ids
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.records import (
-    UNSET,
-    Unset,
-    change,
-    changes_in_words,
-    fetch,
     plain_number,
 )
-from counterfoil.quotes.editing import finish, open_version
+from counterfoil.quotes.editing import finish, open_version, save_positions, save_selected
+from counterfoil.quotes.joining import begin_on, first_share, joins
+from counterfoil.quotes.line_prices import (
+    cycle_of,
+    ensure_on_offer,
+    load_price_model,
+)
 from counterfoil.quotes.line_rules import billed_alike, check_line, check_together, ensure_addition, settle_choices
 from counterfoil.quotes.models import LineAction, QuoteLine, QuoteVersion, StartPolicy
-from counterfoil.quotes.pricing import lines_of, share_of
+from counterfoil.quotes.pricing import lines_of
 
 SELLERS: Final = (Role.SALES,)
 _NO_PRICE: Final = Decimal(0)
@@ -94,14 +94,6 @@ class NewQuoteLine:
 NewLine = NewQuoteLine
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """A line that is to stand in a section; in none without a ``section_id``."""
-
-    line_id: int
-    section_id: int | None = None
-
-
 # -- added -------------------------------------------------------------------------------------------------------------
 
 
@@ -143,14 +135,19 @@ def add_version_lines(*, actor: Actor, version_id: int, lines: Sequence[NewQuote
             line.selected = False
     settled = settle_choices(arranged)
     new = {line.pk for line in every}
+    found = {line.pk: first_share(version, line) for line in every if joins(version, line)}
+    shares = {pk: share for pk, share in found.items() if share is not None}
     QuoteLine.objects.bulk_create(every)
-    _save_positions(line for line in arranged if line.pk not in new)
-    _save_selected(line for line in settled if line.pk not in new)
+    save_positions(line for line in arranged if line.pk not in new)
+    save_selected(line for line in settled if line.pk not in new)
     said = ", ".join(
         f"{plain_number(group[0].quantity)} × {group[0].product.identifier} at {format_money(group[0].list_price)}"
         for group in made
     )
-    finish(actor, version, "quotes.line.added", f"quoted {said}", lines=arranged, line_ids=[g[0].pk for g in made])
+    finish(
+        actor, version, "quotes.line.added", f"quoted {said}",
+        lines=arranged, shares=shares, line_ids=[g[0].pk for g in made],
+    )  # fmt: skip
     return [group[0] for group in made]
 
 
@@ -173,8 +170,10 @@ def _made(version: QuoteVersion, given: Sequence[NewQuoteLine], on: date) -> lis
         if line.section_id is not None and line.section_id not in sections:
             raise DomainError("not_found", f"{version} has no such section.", field=f"{prefix}section_id")
         product, offer = products[line.product_id], offers.get(line.offer_id or 0)
-        _ensure_offer(product, offer, on, prefix)
+        ensure_on_offer(product, offer, on, prefix)
         quoted = _line(version, line, product, offer, next(found))
+        if joins(version, quoted):
+            begin_on(quoted, on)
         check_line(quoted, prefix)
         ensure_addition(version, quoted, prefix)
         parts = components.get(line.product_id, ())
@@ -198,7 +197,7 @@ def _line(
     model_id = given.price_model_id
     if model_id is None and given.list_price is None and found.tier_model is not None and offer is not None:
         model_id = offer.price_model_id
-    cycle = given.billing_cycle if given.billing_cycle is not None else _cycle_of(product, offer)
+    cycle = given.billing_cycle if given.billing_cycle is not None else cycle_of(product, offer)
     line = QuoteLine(
         version=version,
         section_id=given.section_id,
@@ -232,7 +231,7 @@ def _line(
         addition_id=given.addition_id,
     )
     line.unit_price = line.list_price
-    _ensure_price_model(line)
+    load_price_model(line)
     return line
 
 
@@ -259,7 +258,7 @@ def _component(bundle: QuoteLine, part: BundleComponent, found: PriceFound, *, p
         price_model_id=model_id,
         taxable=product.taxable,
         term=offer.term if offer else "",
-        billing_cycle=_cycle_of(product, offer),
+        billing_cycle=cycle_of(product, offer),
         bundle_quantity=part.quantity,
         fixed_quantity=part.fixed_quantity,
         hidden=not part.shown,
@@ -272,10 +271,6 @@ def _needed(part: BundleComponent, bundles: Decimal) -> Decimal:
     return part.quantity if part.fixed_quantity else multiply(part.quantity, bundles)
 
 
-def _cycle_of(product: Product, offer: Offer | None) -> str:
-    return product.billing_cycle if offer is None else offer.billing_cycle or product.billing_cycle
-
-
 def _offers(given: Sequence[NewQuoteLine]) -> dict[int, Offer]:
     wanted = {line.offer_id for line in given if line.offer_id is not None}
     found = Offer.objects.select_related("price_model").in_bulk(wanted) if wanted else {}
@@ -285,18 +280,6 @@ def _offers(given: Sequence[NewQuoteLine]) -> dict[int, Offer]:
                 "not_found", f"There is no offer with the id {line.offer_id}.", field=f"lines[{index}].offer_id"
             )
     return found
-
-
-def _ensure_offer(product: Product, offer: Offer | None, on: date, prefix: str) -> None:
-    if offer is None:
-        return
-    if offer.product_id != product.pk:
-        raise DomainError("invalid", f"{offer} is no offer of {product}.", field=f"{prefix}offer_id")
-    ended = offer.effective_to is not None and offer.effective_to < on
-    if not offer.active or ended or (offer.effective_from is not None and offer.effective_from > on):
-        raise DomainError(
-            "invalid", f"{offer} is not on offer now.", field=f"{prefix}offer_id", hint="Choose another offer."
-        )
 
 
 def _components(products: Mapping[int, Product]) -> dict[int, list[BundleComponent]]:
@@ -323,266 +306,3 @@ def _inserted(
             at = before[-1] + 1
         arranged[at:at] = group
     return arranged
-
-
-# -- changed -----------------------------------------------------------------------------------------------------------
-
-
-@command(roles=SELLERS)
-def update_version_line(
-    *,
-    actor: Actor,
-    line_id: int,
-    section_id: int | Unset | None = UNSET,
-    description: str | Unset = UNSET,
-    customer_text: str | Unset = UNSET,
-    quantity: Decimal | Unset = UNSET,
-    quantity_min: Decimal | Unset | None = UNSET,
-    quantity_max: Decimal | Unset | None = UNSET,
-    list_price: Decimal | Unset = UNSET,
-    unit_cost: Decimal | Unset = UNSET,
-    discount_kind: str | Unset = UNSET,
-    discount_value: Decimal | Unset = UNSET,
-    price_model_id: int | Unset | None = UNSET,
-    taxable: bool | Unset = UNSET,
-    term: str | Unset = UNSET,
-    billing_cycle: str | Unset = UNSET,
-    cycles: int | Unset | None = UNSET,
-    is_usage: bool | Unset = UNSET,
-    start_policy: str | Unset = UNSET,
-    start_date: date | Unset | None = UNSET,
-    align_to: date | Unset | None = UNSET,
-    proration: str | Unset = UNSET,
-    optional: bool | Unset = UNSET,
-    selected: bool | Unset = UNSET,
-    choice_group: str | Unset = UNSET,
-    bundle_quantity: Decimal | Unset = UNSET,
-    fixed_quantity: bool | Unset = UNSET,
-    hidden: bool | Unset = UNSET,
-) -> QuoteLine:
-    """Change what is given of a line of a draft; all prices that follow from it change with it.
-
-    Raises:
-        DomainError: ``quote_is_sent``; ``invalid``, ``required``, ``not_found``, with the field.
-    """
-    version, lines, line = _open_line(line_id)
-    share = share_of(line)
-    if line.bundle_id is not None and quantity is not UNSET and quantity != line.quantity:
-        raise DomainError(
-            "invalid", "The quantity of a component follows from its bundle's.", field="quantity",
-            hint="Change the quantity of the bundle, or how many there are for each.",
-        )  # fmt: skip
-    if isinstance(start_date, date) and start_policy is UNSET:
-        start_policy = StartPolicy.FIXED_DATE
-    if start_policy is not UNSET and start_policy != StartPolicy.FIXED_DATE and start_date is UNSET:
-        start_date = None
-    changes = change(
-        line,
-        section_id=section_id,
-        description=description,
-        customer_text=customer_text,
-        quantity=quantity,
-        quantity_min=quantity_min,
-        quantity_max=quantity_max,
-        list_price=list_price,
-        unit_cost=unit_cost,
-        discount_kind=discount_kind,
-        discount_value=discount_value,
-        price_model_id=price_model_id,
-        taxable=taxable,
-        term=term,
-        billing_cycle=billing_cycle,
-        cycles=cycles,
-        is_usage=is_usage,
-        start_policy=start_policy,
-        start_date=start_date,
-        align_to=align_to,
-        proration=proration,
-        optional=optional,
-        selected=selected,
-        choice_group=choice_group,
-        bundle_quantity=bundle_quantity,
-        fixed_quantity=fixed_quantity,
-        hidden=hidden,
-    )
-    _ensure_section(version, line.section_id)
-    _ensure_price_model(line)
-    if line.bundle_id is None and line.bundle_quantity is not None:
-        raise DomainError("invalid", "Only components are counted by the bundle.", field="bundle_quantity")
-    if line.bundle_quantity is not None and line.bundle_quantity <= 0:
-        raise DomainError("invalid", "The quantity for each bundle must be above zero.", field="bundle_quantity")
-    check_line(line)
-    _move_components(lines, line, changes)
-    line.save()
-    _save_selected(one for one in settle_choices(lines, line) if one is not line)
-    if changes.keys() & {"selected", "optional", "choice_group"}:
-        line.save(update_fields=["selected"])
-    check_together(lines)
-    said = f"changed {line.product}: {changes_in_words(changes)}"
-    if changes:
-        shares = {line.pk: share} if share is not None else None
-        finish(actor, version, "quotes.line.changed", said, lines=lines, shares=shares, line_id=line.pk)
-    else:
-        audit.record(actor, "quotes.line.changed", f"{said} on {version}", version.quote, line_id=line.pk)
-    return line
-
-
-def _move_components(lines: Sequence[QuoteLine], line: QuoteLine, changes: Mapping[str, object]) -> None:
-    """Components stand in the section of their bundle."""
-    if "section_id" not in changes:
-        return
-    if line.bundle_id is not None:
-        raise DomainError("invalid", "A component stands with its bundle.", field="section_id")
-    moved = [one for one in lines if one.bundle_id == line.pk]
-    for one in moved:
-        one.section_id = line.section_id
-    if moved:
-        update_rows(QuoteLine, ["section"], [(one.pk, one.section_id) for one in moved])
-
-
-@command(roles=SELLERS)
-def choose_offer(*, actor: Actor, line_id: int, offer_id: int, on: date) -> QuoteLine:
-    """Quote another offer of the same product: its term, billing cycle, price and cost.
-
-    Raises:
-        DomainError: ``quote_is_sent``; ``not_found``; ``invalid`` for an offer of another product, or not on offer.
-    """
-    version, lines, line = _open_line(line_id)
-    offer = fetch(Offer, offer_id, field="offer_id")
-    _ensure_offer(line.product, offer, on, "")
-    former = line.offer
-    line.offer, line.term, line.cycles = offer, offer.term, None
-    line.billing_cycle = _cycle_of(line.product, offer)
-    _reprice(version, [line], on)
-    check_line(line)
-    line.save()
-    check_together(lines)
-    said = f"quoted {line.product} as {offer}" + (f" instead of {former}" if former else "")
-    finish(actor, version, "quotes.line.changed", said, lines=lines, line_id=line.pk)
-    return line
-
-
-@command(roles=SELLERS)
-def reprice_version(*, actor: Actor, version_id: int, on: date) -> QuoteVersion:
-    """Take the catalog's prices and costs of a day for all lines; discounts stay.
-
-    Raises:
-        DomainError: ``quote_is_sent``; ``invalid`` when a price model has no price for so many.
-    """
-    version = open_version(version_id)
-    lines = lines_of(version)
-    _reprice(version, [line for line in lines if line.action in (LineAction.NEW, LineAction.RENEW)], on)
-    update_rows(
-        QuoteLine,
-        ["list_price", "unit_cost", "price_model"],
-        [(line.pk, line.list_price, line.unit_cost, line.price_model_id) for line in lines],
-    )
-    check_together(lines)
-    finish(actor, version, "quotes.version.repriced", "took the catalog's prices", lines=lines)
-    return version
-
-
-def _reprice(version: QuoteVersion, lines: Sequence[QuoteLine], on: date) -> None:
-    """The catalog's price and cost; of bundles and components what is priced with the bundle stays so."""
-    opportunity = version.quote.opportunity
-    offers = Offer.objects.select_related("price_model").in_bulk({line.offer_id for line in lines if line.offer_id})
-    asks = [PriceAsk(line.product, line.quantity, offers.get(line.offer_id or 0)) for line in lines]
-    found = prices_for(asks, company_id=opportunity.company_id if opportunity else None, on=on)
-    for line, price in zip(lines, found, strict=True):
-        in_bundle = line.bundle_id is not None or line.product.product_class == ProductClass.BUNDLE
-        if line.list_price or not in_bundle:
-            line.list_price = price.price
-        if line.unit_cost or not in_bundle:
-            line.unit_cost = price.cost
-        offer = offers.get(line.offer_id or 0)
-        line.price_model = offer.price_model if offer and price.tier_model is not None and line.list_price else None
-
-
-def _open_line(line_id: int) -> tuple[QuoteVersion, list[QuoteLine], QuoteLine]:
-    """A line of a draft with its version, held, and all the lines beside it."""
-    found = fetch(QuoteLine, line_id, field="line_id")
-    if found.version_id is None:
-        raise DomainError("wrong_state", f"“{found}” stands on an opportunity, on no quote.", field="line_id")
-    version = open_version(found.version_id)
-    lines = lines_of(version)
-    line = next((one for one in lines if one.pk == line_id), None)
-    if line is None:  # removed meanwhile
-        raise DomainError("not_found", f"There is no quote line with the id {line_id}.", field="line_id")
-    return version, lines, line
-
-
-def _ensure_section(version: QuoteVersion, section_id: int | None) -> None:
-    if section_id is not None and not version.sections.filter(pk=section_id).exists():
-        raise DomainError("not_found", f"{version} has no section with the id {section_id}.", field="section_id")
-
-
-def _ensure_price_model(line: QuoteLine) -> None:
-    if line.price_model_id is not None:
-        line.price_model = fetch(PriceModel, line.price_model_id, field="price_model_id")
-
-
-# -- removed and moved -------------------------------------------------------------------------------------------------
-
-
-@command(roles=SELLERS)
-def remove_version_line(*, actor: Actor, line_id: int) -> None:
-    """Take a line off a draft, a bundle with its components.
-
-    Raises:
-        DomainError: ``quote_is_sent``; ``not_found``.
-    """
-    version, lines, line = _open_line(line_id)
-    left = [one for one in lines if line_id not in (one.pk, one.bundle_id)]
-    said = f"took {plain_number(line.quantity)} × {line.product} off"
-    gone = [one.pk for one in lines if line_id in (one.pk, one.bundle_id)]
-    QuoteLine.objects.filter(pk__in=gone).delete()
-    _save_selected(settle_choices(left))
-    finish(actor, version, "quotes.line.removed", said, lines=left)
-
-
-@command(roles=SELLERS)
-def reorder_version_lines(
-    *, actor: Actor, version_id: int, line_ids: Sequence[int], moved: Sequence[Moved] = ()
-) -> QuoteVersion:
-    """Put the lines of a draft in another order, and some of them into another section.
-
-    Args:
-        actor: who.
-        version_id: the draft.
-        line_ids: every line once, in the order they are to stand.
-        moved: lines that go to another section; components go with their bundle.
-
-    Raises:
-        DomainError: ``quote_is_sent``; ``invalid`` unless every line is named once; ``not_found``.
-    """
-    version = open_version(version_id)
-    lines = {line.pk: line for line in lines_of(version)}
-    if sorted(line_ids) != sorted(lines):
-        raise DomainError("invalid", "Name every line of the version once.", field="line_ids")
-    known = {None, *version.sections.values_list("pk", flat=True)}
-    for one in moved:
-        if one.line_id not in lines or one.section_id not in known:
-            raise DomainError("not_found", f"{version} has no such line or section.", field="moved")
-        lines[one.line_id].section_id = one.section_id
-    arranged = [lines[line_id] for line_id in line_ids]
-    for line in arranged:
-        if line.bundle_id is not None:
-            line.section_id = lines[line.bundle_id].section_id
-    rows = [(line.pk, place, line.section_id) for place, line in enumerate(arranged, start=1)]
-    update_rows(QuoteLine, ["position", "section"], rows)
-    for place, line in enumerate(arranged, start=1):
-        line.position = place
-    finish(actor, version, "quotes.lines.reordered", "put the lines in another order", lines=arranged)
-    return version
-
-
-def _save_positions(lines: Iterable[QuoteLine]) -> None:
-    rows = [(line.pk, line.position) for line in lines]
-    if rows:
-        update_rows(QuoteLine, ["position"], rows)
-
-
-def _save_selected(lines: Iterable[QuoteLine]) -> None:
-    rows = [(line.pk, line.selected) for line in lines]
-    if rows:
-        update_rows(QuoteLine, ["selected"], rows)

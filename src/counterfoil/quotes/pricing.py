@@ -8,12 +8,13 @@ The reckoning is :mod:`counterfoil.core.quoting`'s; here lines are loaded in a f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final, cast
 
-from django.db.models import Prefetch, prefetch_related_objects
+from django.db.models import prefetch_related_objects
 
 from counterfoil.catalog.prices import tier_model
 from counterfoil.companies.queries import bill_to_of, tax_code_id_of
@@ -23,6 +24,7 @@ from counterfoil.core.money import ZERO, extend
 from counterfoil.core.pricing import TierModel
 from counterfoil.core.proration import ProrationMethod
 from counterfoil.core.quoting import (
+    NO_DISCOUNT,
     Deposit,
     Discount,
     Due,
@@ -35,28 +37,43 @@ from counterfoil.core.quoting import (
     TaxOf,
     price_quote,
 )
+from counterfoil.core.salestax import TaxableLine
 from counterfoil.platform.copying import update_rows
+from counterfoil.quotes.loading import lines_of
 from counterfoil.quotes.models import LineAction, QuoteLine, QuoteSection, QuoteVersion
-from counterfoil.tax.queries import SoldLine, tax_table
+from counterfoil.tax.queries import tax_table
 
-__all__ = ["Picks", "PricedQuote", "lines_of", "price_lines", "price_version", "recalculate"]
+__all__ = ["Picks", "PricedQuote", "Recalculated", "lines_of", "price_version", "recalculate"]
 
 _TAKES_AWAY: Final = (LineAction.DECREASE, LineAction.CANCEL)
 #: What follows from the rest of a version and is kept on its lines.
 _KEPT: Final = ("quantity", "list_price", "unit_price", "first_amount", "cycles")
 
 
-def lines_of(version: QuoteVersion) -> list[QuoteLine]:
-    """The lines of a version in order, with products and price models: four queries, none when they are loaded."""
-    if "lines" not in getattr(version, "_prefetched_objects_cache", {}):
-        # Prefetched, not joined: many lines are of few products.
-        rows = QuoteLine.objects.order_by("position").prefetch_related("product", "price_model__tiers")
-        prefetch_related_objects([version], Prefetch("lines", rows))
-    return list(version.lines.all())
+@dataclass(frozen=True, slots=True)
+class Recalculated:
+    """What a change of a version led to, for those who show it: they need not load and price it once more.
+
+    Attributes:
+        lines: as they stand now, in order.
+        quoted: the same as plain values.
+        priced: what they come to, without tax and options.
+        moved: the ids of those whose figures are others than before.
+        notes: what is to be said about lines, by their ids.
+    """
+
+    lines: Sequence[QuoteLine]
+    quoted: Sequence[QuotedLine]
+    priced: PricedQuote
+    moved: frozenset[int]
+    notes: Mapping[int, str]
 
 
 def price_version(version: QuoteVersion, picks: Picks | None = None, *, on: date | None = None) -> PricedQuote:
     """What a version comes to as it is quoted, or as the customer picks; nothing is written.
+
+    What was sent holds for every quantity that the customer may pick: a price model goes by its tiers, any other price
+    is the one that was sent, whatever the catalog has for so many.
 
     Args:
         version: in any state.
@@ -67,34 +84,35 @@ def price_version(version: QuoteVersion, picks: Picks | None = None, *, on: date
     Raises:
         DomainError: as :func:`counterfoil.core.quoting.price_quote`; ``tax_code_not_in_effect``.
     """
-    return price_lines(version, lines_of(version), list(version.sections.all()), picks, on=on)
+    lines, done = lines_of(version), version.recalculated
+    # What a first period comes to may hang on the day.
+    if done is not None and picks is None and not any(line.align_to for line in lines):
+        return _price(version, lines, list(version.sections.all()), done.quoted, on=on, done=done.priced)
+    quoted = _as_quoted(version, lines, on, {})
+    return _price(version, lines, list(version.sections.all()), quoted, picks, on=on)
 
 
-def price_lines(
+def _price(
     version: QuoteVersion,
     lines: Sequence[QuoteLine],
     sections: Sequence[QuoteSection],
+    quoted: Sequence[QuotedLine],
     picks: Picks | None = None,
     *,
     on: date | None = None,
-    shares: Mapping[int, Fraction] | None = None,
     options: bool = True,
+    done: PricedQuote | None = None,
 ) -> PricedQuote:
-    """As :func:`price_version`, for lines and sections as they stand in memory.
-
-    ``shares`` are those of shortened first periods, where they are not what the lines as they stand say; ``options``
-    says whether the totals with all options taken are wanted.
-    """
-    models = _models(lines)
-    joins = version.quote.agreement_id is not None
+    """``options`` says whether the totals with all options are wanted; ``done`` is what was priced of it already."""
     return price_quote(
-        [_quoted(line, models, _coterm(line, joins, on, shares or {})) for line in lines],
+        quoted,
         [QuotedSection(s.pk, _discount(s.discount_kind, s.discount_value), s.title) for s in sections],
         _discount(version.discount_kind, version.discount_value),
         picks=picks,
         tax=None if on is None else _tax(version, lines, on),
         deposit=Deposit(cast(Kind, version.deposit_kind), version.deposit_value),
         options=options,
+        done=done,
     )
 
 
@@ -103,22 +121,31 @@ def recalculate(
     lines: Sequence[QuoteLine] | None = None,
     *,
     shares: Mapping[int, Fraction] | None = None,
+    unsaved: QuoteLine | None = None,
+    notes: Mapping[int, str] | None = None,
 ) -> PricedQuote:
     """Bring the net prices kept on the lines of a draft up to date: one statement for those that changed.
 
-    Lines given are those of the version as they stand in the database, but for what the caller saves itself.
+    Lines given are those of the version as they stand in the database, but for one that is ``unsaved``: it is saved
+    with its prices, once. ``notes`` are said of lines. What came of it stays with the version in memory, as
+    :class:`Recalculated`.
 
     Raises:
         DomainError: as :func:`price_version`.
     """
     rows = lines_of(version) if lines is None else lines
-    priced = price_lines(version, rows, list(version.sections.all()), shares=shares, options=False)
-    write_prices(rows, priced.lines)
+    prefetch_related_objects([version], "sections")
+    quoted = _as_quoted(version, rows, None, shares or {})
+    priced = _price(version, rows, list(version.sections.all()), quoted, options=False)
+    moved = write_prices(rows, priced.lines, unsaved)
+    version.recalculated = Recalculated(rows, quoted, priced, moved, notes or {})
     return priced
 
 
-def write_prices(lines: Iterable[QuoteLine], priced: Iterable[PricedLine]) -> int:
-    """Keep what lines were priced at, where it differs; how many did."""
+def write_prices(
+    lines: Iterable[QuoteLine], priced: Iterable[PricedLine], unsaved: QuoteLine | None = None
+) -> frozenset[int]:
+    """Keep what lines were priced at, where it differs; the ids of those that do."""
     changed = []
     for line, done in zip(lines, priced, strict=True):
         first = line.first_amount if done.first_amount is None else abs(done.first_amount)
@@ -127,7 +154,12 @@ def write_prices(lines: Iterable[QuoteLine], priced: Iterable[PricedLine]) -> in
         if kept != (line.quantity, line.list_price, line.unit_price, line.first_amount, line.cycles):
             line.quantity, line.list_price, line.unit_price, line.first_amount, line.cycles = kept
             changed.append((line.pk, *kept))
-    return update_rows(QuoteLine, _KEPT, changed) if changed else 0
+    if unsaved is not None:
+        unsaved.save()
+        changed = [row for row in changed if row[0] != unsaved.pk]
+    if changed:
+        update_rows(QuoteLine, _KEPT, changed)
+    return frozenset(pk for pk, *_ in changed)
 
 
 def share_of(line: QuoteLine) -> Fraction | None:
@@ -138,6 +170,14 @@ def share_of(line: QuoteLine) -> Fraction | None:
 
 
 # -- from records to plain values --------------------------------------------------------------------------------------
+
+
+def _as_quoted(
+    version: QuoteVersion, lines: Sequence[QuoteLine], on: date | None, shares: Mapping[int, Fraction]
+) -> list[QuotedLine]:
+    models = _models(lines)
+    joins = version.quote.agreement_id is not None
+    return [_quoted(line, models, _coterm(line, joins, on, shares)) for line in lines]
 
 
 def _quoted(line: QuoteLine, models: Mapping[int, TierModel], coterm: tuple[Fraction, int | None] | None) -> QuotedLine:
@@ -174,7 +214,7 @@ def _models(lines: Iterable[QuoteLine]) -> dict[int, TierModel]:
 
 
 def _discount(kind: str, value: Decimal) -> Discount:
-    return Discount(cast(Kind, kind), value)
+    return Discount(cast(Kind, kind), value) if kind else NO_DISCOUNT
 
 
 def _coterm(
@@ -210,7 +250,7 @@ def _tax(version: QuoteVersion, lines: Sequence[QuoteLine], on: date) -> TaxOf |
 
     def tax(due: Sequence[Due]) -> Decimal:
         sold = [
-            SoldLine(
+            TaxableLine(
                 key=one.key,
                 amount=one.amount,
                 taxable=by_key[one.key].taxable,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from counterfoil.core.errors import DomainError
 from counterfoil.core.quoting import Discount, Kind
@@ -13,7 +13,7 @@ from counterfoil.platform.commands import command
 from counterfoil.platform.copying import update_rows
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.records import UNSET, Unset, change, changes_in_words, check_fields, fetch
-from counterfoil.quotes.editing import finish, open_version
+from counterfoil.quotes.editing import ensure_as_seen, finish, open_version
 from counterfoil.quotes.models import QuoteLine, QuoteSection, QuoteVersion
 from counterfoil.quotes.pricing import lines_of
 
@@ -65,6 +65,27 @@ def update_section(
 
 
 @command(roles=SELLERS)
+def update_seen_section(
+    *, actor: Actor, section_id: int, seen: Mapping[str, Any], changes: Mapping[str, Any]
+) -> QuoteSection:
+    """:func:`update_section` by somebody who saw the section a while ago: what others have changed since is not
+    overwritten unseen.
+
+    Args:
+        actor: who.
+        section_id: of a draft.
+        seen: values as they stood on the page, by field.
+        changes: what is to be changed.
+
+    Raises:
+        DomainError: ``conflict``; and as there.
+    """
+    _, section = _open_section(section_id)
+    ensure_as_seen(section, seen, changes)
+    return update_section(actor=actor, section_id=section_id, **changes)
+
+
+@command(roles=SELLERS)
 def remove_section(*, actor: Actor, section_id: int) -> None:
     """Take a section off a draft; its lines stay, in no section.
 
@@ -98,4 +119,6 @@ def reorder_sections(*, actor: Actor, version_id: int, section_ids: Sequence[int
 
 def _open_section(section_id: int) -> tuple[QuoteVersion, QuoteSection]:
     version = open_version(fetch(QuoteSection, section_id, field="section_id").version_id)
-    return version, fetch(QuoteSection, section_id, field="section_id")
+    section = fetch(QuoteSection, section_id, field="section_id")
+    section.version = version
+    return version, section

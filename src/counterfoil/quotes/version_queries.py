@@ -10,7 +10,17 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
-from django.db.models import Case, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum, When
+from django.db.models import (
+    Case,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    When,
+    prefetch_related_objects,
+)
 from django.db.models.functions import Round
 
 from counterfoil.core.bills import price_text, quantity_text
@@ -20,6 +30,7 @@ from counterfoil.core.quoting import PricedLine, PricedQuote, SectionTotals, Tot
 from counterfoil.platform.fields import money_field
 from counterfoil.quotes.approvals import Finding, findings
 from counterfoil.quotes.customer import recurrence_words, start_words
+from counterfoil.quotes.loading import with_customer
 from counterfoil.quotes.models import (
     CHANGEABLE,
     Approval,
@@ -124,10 +135,7 @@ def amounts_of(version_ids: Iterable[int]) -> dict[int, tuple[Decimal, Decimal]]
 
 def versions(*, quote_id: int | None = None, status: str = "") -> QuerySet[QuoteVersion]:
     """Versions of quotes, of one or of all, with quote, customer, site, contact and terms."""
-    rows = QuoteVersion.objects.select_related(
-        "quote__opportunity__company__bill_to", "quote__opportunity__site", "quote__opportunity__contact",
-        "site", "contact", "terms", "tax_code",
-    )  # fmt: skip
+    rows = with_customer(QuoteVersion.objects.all())
     if quote_id is not None:
         rows = rows.filter(quote_id=quote_id)
     return rows.filter(status=status) if status else rows
@@ -135,10 +143,10 @@ def versions(*, quote_id: int | None = None, status: str = "") -> QuerySet[Quote
 
 def version(version_id: int) -> QuoteVersion | None:
     """A version with sections, lines, products and price models, in a fixed number of queries."""
-    lines = QuoteLine.objects.order_by("position")
-    # Prefetched, not joined: many lines are of few products.
-    lines = lines.prefetch_related("product__vendor", "offer", "addition", "price_model__tiers")
-    return versions().prefetch_related("sections", Prefetch("lines", lines)).filter(pk=version_id).first()
+    found = versions().prefetch_related("sections").filter(pk=version_id).first()
+    if found is not None:
+        lines_of(found)
+    return found
 
 
 def newest_version_id(quote_id: int) -> int | None:
@@ -152,38 +160,33 @@ def newest_version(quote_id: int) -> QuoteVersion | None:
     return None if pk is None else version(pk)
 
 
-#: What the figures of a line follow from: quantity, price before and after discounts, the shortened first period.
-Figures = tuple[Decimal, Decimal, Decimal, Decimal | None]
-
-
-def newest_figures(quote_id: int) -> dict[int, Figures]:
-    """Those of the lines of the newest version, by the line's id: to tell afterwards which of them a change moved."""
+def is_of_newest(model: type[QuoteLine | QuoteSection], quote_id: int, pk: int) -> bool:
+    """Whether a line or a section is of the newest version of a quote."""
     newest = QuoteVersion.objects.filter(quote_id=quote_id).order_by("-number").values("pk")[:1]
-    rows = QuoteLine.objects.filter(version=newest)
-    return {pk: tuple(rest) for pk, *rest in rows.values_list("pk", *_FIGURES)}
-
-
-def figures_of(line: QuoteLine) -> Figures:
-    """Those of one line as it stands."""
-    return line.quantity, line.list_price, line.unit_price, line.first_amount
-
-
-_FIGURES: Final = ("quantity", "list_price", "unit_price", "first_amount")
+    return model._default_manager.filter(version=newest, pk=pk).exists()
 
 
 @dataclass(frozen=True, slots=True)
 class EditorRow:
-    """A line in the editor: what was entered, what it comes to, and what staff alone see.
-
-    ``recurrence`` and ``start`` are words; ``indent`` is 1 for components; ``note`` says why it does not count.
-    """
+    """A line in the editor: what was entered, what it comes to, and what staff alone see."""
 
     line: QuoteLine
     priced: PricedLine
-    recurrence: str
-    start: str
-    indent: int
-    note: str
+
+    @property
+    def recurrence(self) -> str:
+        """``1 year, billed monthly``; ``Once``."""
+        return recurrence_words(self.line)
+
+    @property
+    def start(self) -> str:
+        """``On acceptance``; ``1 Feb 2026``."""
+        return start_words(self.line)
+
+    @property
+    def note(self) -> str:
+        """Why it does not count."""
+        return _note(self.line, self.priced)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,10 +242,7 @@ def editor_of(found: QuoteVersion, priced: PricedQuote) -> Editor:
     subtotals = {section.key: section for section in priced.sections}
     by_section: dict[int | None, list[EditorRow]] = defaultdict(list)
     for line, done in zip(lines_of(found), priced.lines, strict=True):
-        indent = int(line.bundle_id is not None)
-        by_section[line.section_id].append(
-            EditorRow(line, done, recurrence_words(line), start_words(line), indent, _note(line, done))
-        )
+        by_section[line.section_id].append(EditorRow(line, done))
     nothing = SectionTotals(None, ZERO, ZERO)
     keys: list[int | None] = [None, *records] if by_section[None] or not records else [*records]
     sections = [
@@ -254,7 +254,8 @@ def editor_of(found: QuoteVersion, priced: PricedQuote) -> Editor:
         )
         for key in keys
     ]
-    approvals = found.approvals.select_related("rule__approver")
+    # What was asked of the content before a change is void.
+    approvals = () if found.recalculated is not None else found.approvals.select_related("rule__approver")
     changeable = found.status in CHANGEABLE
     return Editor(
         version=found,
@@ -337,6 +338,7 @@ _VERSION_FIELDS: Final[dict[str, str]] = {
 def compare_versions(old: QuoteVersion, new: QuoteVersion) -> Comparison:
     """What is different between two versions; lines of the same product are laid beside each other."""
     pairs = _pairs(lines_of(old), lines_of(new))
+    prefetch_related_objects([*lines_of(old), *lines_of(new)], "offer")
     changed, same = [], 0
     for before, after in pairs:
         if before is None or after is None:

@@ -9,18 +9,19 @@ from decimal import Decimal
 from django.urls import reverse
 
 from counterfoil.core.calendar import format_date
+from counterfoil.core.money import format_money
 from counterfoil.core.quoting import PricedLine
-from counterfoil.quotes.models import LineAction, QuoteLine
+from counterfoil.quotes.models import LineAction, QuoteLine, QuoteSection
 from counterfoil.quotes.version_queries import Editor, EditorRow, EditorSection
-from counterfoil.web.templatetags.counterfoil import quantity
+from counterfoil.web.templatetags.counterfoil import quantity, unit_price
 
 
 @dataclass(frozen=True, slots=True)
 class LineView:
-    """A line with its figures."""
+    """A line with its figures; ``note`` is what a change just led to."""
 
     row: EditorRow
-    url: str
+    note: str = ""
 
     @property
     def line(self) -> QuoteLine:
@@ -96,6 +97,13 @@ class SectionView:
     monthly: Decimal
     lines: list[LineView] = field(default_factory=list)
 
+    @property
+    def sums(self) -> str:
+        """``1,200.00 once · 300.00 a month``."""
+        once = f"{format_money(self.one_time)} once" if self.one_time else ""
+        monthly = f"{format_money(self.monthly)} a month" if self.monthly else ""
+        return " · ".join(part for part in (once, monthly) if part)
+
 
 def discount_text(kind: str, value: Decimal) -> str:
     """A discount as it is typed and read: ``10%``, ``25``; empty for none."""
@@ -104,18 +112,28 @@ def discount_text(kind: str, value: Decimal) -> str:
     return f"{quantity(value)}{'%' if kind == 'percent' else ''}"
 
 
+def cell_text(record: QuoteLine | QuoteSection, field: str) -> str:
+    """What stands in the cell of a line or section for a field."""
+    if field in ("discount_kind", "discount_value"):
+        return discount_text(record.discount_kind, record.discount_value)
+    value = getattr(record, field, "")
+    if not isinstance(value, Decimal):
+        return str(value)
+    return unit_price(value) if field == "list_price" else quantity(value)
+
+
 def section_views(editor: Editor) -> list[SectionView]:
     """The sections of a version in order; lines in none come first."""
-    quote_id = editor.version.quote_id
-    return [_section(quote_id, part) for part in editor.sections if part.section is not None or part.rows]
+    url = reverse("web:quote", args=[editor.version.quote_id])
+    return [_section(url, part) for part in editor.sections if part.section is not None or part.rows]
 
 
-def _section(quote_id: int, part: EditorSection) -> SectionView:
-    rows = [LineView(row, reverse("web:quote_line_cell", args=[quote_id, row.line.pk])) for row in part.rows]
+def _section(quote_url: str, part: EditorSection) -> SectionView:
+    rows = [LineView(row) for row in part.rows]
     section = part.section
     if section is None:
         return SectionView(None, "", "", "", part.one_time, part.monthly, rows)
-    url = reverse("web:quote_section", args=[quote_id, section.pk])
+    url = f"{quote_url}sections/{section.pk}/"
     discount = discount_text(section.discount_kind, section.discount_value)
     return SectionView(section.pk, section.title, discount, url, part.one_time, part.monthly, rows)
 

@@ -7,10 +7,14 @@ hundred. What adds, removes or moves lines sends the lines anew.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
+from django.core.serializers.json import DjangoJSONEncoder
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path, reverse
@@ -22,15 +26,14 @@ from counterfoil.core.money import parse_quantity, parse_unit_price
 from counterfoil.core.pricing.terms import offer_words
 from counterfoil.core.proration import ProrationMethod
 from counterfoil.core.states import words
-from counterfoil.flows.renewals import align_line
 from counterfoil.quotes import commands, links
 from counterfoil.quotes.models import (
     CHANGEABLE,
     WITH_CUSTOMER,
     ApprovalStatus,
-    LineAction,
     QuoteLine,
     QuoteLink,
+    QuoteSection,
     QuoteVersion,
     StartPolicy,
     VersionStatus,
@@ -38,16 +41,14 @@ from counterfoil.quotes.models import (
 from counterfoil.quotes.pricing import lines_of, price_version
 from counterfoil.quotes.queries import (
     Editor,
-    Figures,
     editor_of,
-    figures_of,
-    newest_figures,
+    is_of_newest,
     newest_version,
     newest_version_id,
 )
 from counterfoil.web.actions import actor_of, today
 from counterfoil.web.forms import ChoiceOf, DayField, PageForm, PriceField, QuantityField, may, posted
-from counterfoil.web.quote_rows import section_views
+from counterfoil.web.quote_rows import cell_text, section_views
 from counterfoil.web.terms import BILLINGS, TERMS, TermField
 
 #: How many products the catalog offers for what was typed.
@@ -130,32 +131,37 @@ def _line(version: QuoteVersion, line_id: int) -> QuoteLine:
     return line
 
 
-def _all_lines(request: HttpRequest, pk: int, *, then: dict[str, Any] | None = None) -> HttpResponse:
+def _all_lines(
+    request: HttpRequest, pk: int, *, version: QuoteVersion | None = None, then: dict[str, Any] | None = None
+) -> HttpResponse:
     """The lines anew, with the totals beside them; ``then`` are events for the page."""
-    context = editor_context(request, _version(pk))
+    context = editor_context(request, version or _version(pk))
     response = render(request, "web/quotes/includes/lines_and_totals.html", context)
     if then is not None:
         response["HX-Trigger-After-Settle"] = json.dumps(then)
     return response
 
 
-def _changed(
-    request: HttpRequest, pk: int, cleared: str, before: dict[int, Figures], line_id: int | None = None
-) -> HttpResponse:
+def _changed(request: HttpRequest, version: QuoteVersion, line_id: int | None = None) -> HttpResponse:
     """What a changed value leads to: sums and words of the line and of those with other figures than before, sums of
-    sections, totals."""
-    context = editor_context(request, _version(pk))
+    sections, totals. All of it is at hand with the version that was changed: nothing is loaded or priced once more."""
+    done = version.recalculated
+    told = done.moved | done.notes.keys() if done is not None else frozenset()
+    context = editor_context(request, version)
     rows = [
-        row
+        replace(row, note=done.notes.get(row.line.pk, "") if done is not None else "")
         for section in context["sections"]
         for row in section.lines
-        if row.line.pk == line_id or before.get(row.line.pk) != figures_of(row.line)
+        if row.line.pk == line_id or row.line.pk in told
     ]
-    return render(request, "web/quotes/includes/changed.html", {**context, "rows": rows, "cleared": cleared})
+    return render(request, "web/quotes/includes/changed.html", {**context, "rows": rows})
 
 
-def _refused(request: HttpRequest, place: str, refusal: DomainError) -> HttpResponse:
-    return render(request, "web/quotes/includes/refused.html", {"place": place, "refusal": refusal}, status=422)
+def _refused(request: HttpRequest, place: str, refusal: DomainError, found: QuoteLine | QuoteSection) -> HttpResponse:
+    """Said beside the cell; where somebody else was faster, with what stands there by now."""
+    there = cell_text(found, refusal.field or "") if refusal.code == "conflict" else None
+    context = {"place": place, "refusal": refusal, "there": there}
+    return render(request, "web/quotes/includes/refused.html", context, status=422)
 
 
 # -- catalog -----------------------------------------------------------------------------------------------------------
@@ -185,7 +191,7 @@ def line_add(request: HttpRequest, pk: int) -> HttpResponse:
         section_id=_optional_id(request, "section_id"),
     )
     made = commands.add_version_lines(actor=actor_of(request), version_id=_version_id(pk), lines=[line], on=today())
-    return _all_lines(request, pk, then={"counterfoil:line-added": {"line": made[0].pk}})
+    return _all_lines(request, pk, version=made[0].version, then={"counterfoil:line-added": {"line": made[0].pk}})
 
 
 def _id(request: HttpRequest, name: str) -> int:
@@ -211,33 +217,38 @@ def line_cell(request: HttpRequest, pk: int, line_id: int) -> HttpResponse:
         form = DetailsForm(initial=_initial(line))
         form.suit(version, line)
         return _details(request, version, line, form)
-    before = newest_figures(pk)
-    if line_id not in before:
+    if not is_of_newest(QuoteLine, pk, line_id):
         raise Http404
-    place = f"error-{line_id}"
     try:
-        commands.update_version_line(actor=actor_of(request), line_id=line_id, **_values(request))
+        line = commands.update_seen_line(
+            actor=actor_of(request),
+            line_id=line_id,
+            seen=_values(request.POST, "was_"),
+            changes=_values(request.POST),
+            on=today(),
+        )
     except DomainError as refusal:
-        return _refused(request, place, refusal)
-    return _changed(request, pk, place, before, line_id)
+        return _refused(request, f"error-{line_id}", refusal, QuoteLine.objects.get(pk=line_id))
+    assert line.version is not None
+    return _changed(request, line.version, line_id)
 
 
-def _values(request: HttpRequest) -> dict[str, Any]:
-    """What the cells of a line say.
+def _values(sent: Mapping[str, str], prefix: str = "") -> dict[str, Any]:
+    """What the cells of a line or a section say; those with the prefix ``was_`` are what stood in them before.
 
     Raises:
         DomainError: ``invalid``, naming the cell.
     """
-    sent = request.POST
     values: dict[str, Any] = {}
-    if "description" in sent:
-        values["description"] = sent["description"]
-    if "quantity" in sent:
-        values["quantity"] = parse_quantity(sent["quantity"], "quantity")
-    if "list_price" in sent:
-        values["list_price"] = parse_unit_price(sent["list_price"], "list_price")
-    if "discount" in sent:
-        values["discount_kind"], values["discount_value"] = read_discount(sent["discount"])
+    for name in ("description", "title"):
+        if prefix + name in sent:
+            values[name] = sent[prefix + name]
+    if prefix + "quantity" in sent:
+        values["quantity"] = parse_quantity(sent[prefix + "quantity"], "quantity")
+    if prefix + "list_price" in sent:
+        values["list_price"] = parse_unit_price(sent[prefix + "list_price"], "list_price")
+    if prefix + "discount" in sent:
+        values["discount_kind"], values["discount_value"] = read_discount(sent[prefix + "discount"])
     return values
 
 
@@ -318,6 +329,10 @@ _PLAIN = (
 )  # fmt: skip
 
 
+#: What is said together.
+_BEGINNING = {"start_policy", "start_date"}
+
+
 def _initial(line: QuoteLine) -> dict[str, Any]:
     return {name: getattr(line, name) for name in _PLAIN}
 
@@ -330,6 +345,7 @@ def _details(request: HttpRequest, version: QuoteVersion, line: QuoteLine, form:
         "offers": [(o, offer_words(o.term, o.billing_cycle)) for o in offers_for(line.product, today())],
         "can_edit": may(request, edit=commands.update_version_line)["edit"] and version.status in CHANGEABLE,
         "url": reverse("web:quote_line_details", args=[version.quote_id, line.pk]),
+        "seen": request.POST.get("seen") or json.dumps(_initial(line), cls=DjangoJSONEncoder),
     }
     return render(request, "web/quotes/includes/details.html", context, status=422 if form.errors else 200)
 
@@ -343,10 +359,11 @@ def line_details(request: HttpRequest, pk: int, line_id: int) -> HttpResponse:
     form.suit(version, line)
     if form.is_valid():
         try:
-            given = form.given()
-            commands.update_version_line(actor=actor_of(request), line_id=line_id, **given)
-            if version.quote.agreement_id is not None and line.action == LineAction.NEW and given.get("align_to"):
-                align_line(actor=actor_of(request), line_id=line_id, end=given["align_to"], on=today())
+            seen, given = _details_seen(request), form.given()
+            changes = {name: value for name, value in given.items() if name not in seen or seen[name] != value}
+            if changes.keys() & _BEGINNING:
+                changes |= {name: given[name] for name in _BEGINNING & given.keys()}
+            commands.update_seen_line(actor=actor_of(request), line_id=line_id, seen=seen, changes=changes, on=today())
         except DomainError as refusal:
             said = " ".join(part for part in (refusal.message, refusal.hint) if part)
             form.add_error(refusal.field if refusal.field in form.fields else None, said)
@@ -356,6 +373,16 @@ def line_details(request: HttpRequest, pk: int, line_id: int) -> HttpResponse:
             response["HX-Reswap"] = "innerHTML"
             return response
     return _details(request, version, line, form)
+
+
+def _details_seen(request: HttpRequest) -> dict[str, Any]:
+    """What stood in the form when it was opened, by field; nothing where that is not sent along."""
+    try:
+        sent = json.loads(request.POST.get("seen", "{}"))
+        fields: Any = {name: QuoteLine._meta.get_field(name) for name in _PLAIN if name in sent}
+        return {name: field.to_python(sent[name]) for name, field in fields.items()}
+    except (ValueError, TypeError, ValidationError):
+        return {}
 
 
 @require_POST
@@ -377,7 +404,7 @@ def line_remove(request: HttpRequest, pk: int, line_id: int) -> HttpResponse:
 @require_POST
 def order(request: HttpRequest, pk: int) -> HttpResponse:
     """Put the lines in the order sent, ``5:2,7:2,6:``: each with its section."""
-    version_id, before = _version_id(pk), newest_figures(pk)
+    version_id = _version_id(pk)
     places: dict[int, int | None] = {}
     for part in request.POST.get("order", "").split(","):
         line, _, section = part.partition(":")
@@ -385,17 +412,20 @@ def order(request: HttpRequest, pk: int) -> HttpResponse:
             raise DomainError("invalid", "The order of the lines could not be read.", field="order")
         places[int(line)] = int(section) if section else None
     try:
-        commands.reorder_version_lines(
+        version = commands.reorder_version_lines(
             actor=actor_of(request),
             version_id=version_id,
             line_ids=list(places),
             moved=[commands.Moved(line_id, section_id) for line_id, section_id in places.items()],
         )
     except DomainError as refusal:  # the lines go back to where they were, and it is said why
-        response = _all_lines(request, pk, then={"counterfoil:toast": {"text": refusal.message, "level": "error"}})
+        said = refusal.message
+        if refusal.field == "line_ids":
+            said = "Lines were added or taken off meanwhile, so the order stays. This is the quote as it stands now."
+        response = _all_lines(request, pk, then={"counterfoil:toast": {"text": said, "level": "error"}})
         response["HX-Retarget"], response["HX-Reswap"] = "#quote-lines", "innerHTML"
         return response
-    return _changed(request, pk, "", before)
+    return _changed(request, version)
 
 
 # -- sections ----------------------------------------------------------------------------------------------------------
@@ -412,20 +442,16 @@ def section_new(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def section(request: HttpRequest, pk: int, section_id: int) -> HttpResponse:
     """Title or discount of a section."""
-    version, sent = _version(pk), request.POST
-    if not version.sections.filter(pk=section_id).exists():
+    sent = request.POST
+    if not is_of_newest(QuoteSection, pk, section_id):
         raise Http404
-    before, place = newest_figures(pk), f"section-error-{section_id}"
-    values: dict[str, Any] = {}
     try:
-        if "title" in sent:
-            values["title"] = sent["title"]
-        if "discount" in sent:
-            values["discount_kind"], values["discount_value"] = read_discount(sent["discount"])
-        commands.update_section(actor=actor_of(request), section_id=section_id, **values)
+        changed = commands.update_seen_section(
+            actor=actor_of(request), section_id=section_id, seen=_values(sent, "was_"), changes=_values(sent)
+        )
     except DomainError as refusal:
-        return _refused(request, place, refusal)
-    return _changed(request, pk, place, before)
+        return _refused(request, f"section-error-{section_id}", refusal, QuoteSection.objects.get(pk=section_id))
+    return _changed(request, changed.version)
 
 
 @require_POST

@@ -16,7 +16,10 @@
     j: () => step(1),
     k: () => step(-1),
     x: () => $("input[type=checkbox]", currentRow() ?? document.createElement("i"))?.click(),
-    c: () => $("[data-primary], .cf-head-actions .btn-primary")?.click(),
+    c: () => {
+      const main = $("[data-primary]") ?? $(".cf-head-actions .btn-primary");
+      if (main?.matches("input")) main.focus(); else main?.click();
+    },
     g: () => { waitingForJump = Date.now(); },
   };
 

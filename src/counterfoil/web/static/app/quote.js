@@ -1,19 +1,200 @@
-/* The quote editor: add from the catalog by typing, put lines in order by drag or keyboard, say what the server decided. */
+/* The quote editor: cells that are sent as they are left, lines put in order by drag or keyboard, adding by typing, undo. */
 (function () {
   "use strict";
 
   const $ = (selector, root = document) => root.querySelector(selector);
   const $$ = (selector, root = document) => Array.from(root.querySelectorAll(selector));
   const lines = () => $("#quote-lines");
+  const editor = () => $("#quote-editor");
+  if (!editor()) return;
+
+  /* ---- changes go to the server one after the other, as they were made ---- */
+
+  let queue = Promise.resolve();
+
+  function later(deed) {
+    queue = queue.then(deed, deed);
+    return queue;
+  }
+
+  /* The answer is put where it belongs before the promise is kept; nothing, where there was none. */
+  function post(source, path, values, more = { swap: "none" }) {
+    return new Promise((resolve) => {
+      source.addEventListener("htmx:afterRequest", (event) => resolve(event.detail.xhr), { once: true });
+      window.htmx.ajax("POST", editor().dataset.url + path, { source, values, ...more }).catch(() => resolve(null));
+    });
+  }
+
+  /* ---- cells: what is typed is sent when it is left or confirmed, with what stood there before ---- */
+
+  /* Whose cell it is: a line's, or a section's. */
+  function owner(cell) {
+    const line = cell.closest("[data-line]");
+    if (line) return { box: line, path: `lines/${line.dataset.line}/`, error: `error-${line.dataset.line}` };
+    const section = cell.closest("[data-section]");
+    return { box: $("header", section), path: `sections/${section.dataset.section}/`, error: `section-error-${section.dataset.section}` };
+  }
+
+  function messageOf(of) {
+    let place = document.getElementById(of.error);
+    if (!place) {
+      place = document.createElement("p");
+      place.id = of.error;
+      place.className = "cf-qline-error";
+      place.setAttribute("role", "alert");
+      of.box.append(place);
+    }
+    return place;
+  }
+
+  /* A value that was refused stays as it was typed; only Enter sends it once more. */
+  function save(cell, confirmed = false) {
+    const isOpen = () => cell.isConnected && cell.value !== cell.defaultValue;
+    if (!isOpen()) return settle(cell);
+    if (confirmed || cell.dataset.refused !== cell.value) later(() => isOpen() && send(cell, cell.value, cell.defaultValue));
+  }
+
+  async function send(cell, value, was, undoing = false) {
+    const of = owner(cell), name = cell.name;
+    messageOf(of);
+    const answer = await post(cell, of.path, { [name]: value, [`was_${name}`]: was });
+    if (answer?.status === 200) {
+      const now = cell.isConnected && cell.value === value ? keep(cell, cell.dataset.there ?? value) : value;
+      if (!undoing) remember({ path: of.path, name, value: now, was, label: cell.getAttribute("aria-label") });
+      return true;
+    }
+    const said = messageOf(of);
+    if (answer?.status === 404) said.textContent = "This is no longer on the quote: somebody has taken it off meanwhile. What you typed was not saved.";
+    if ("there" in said.dataset) cell.defaultValue = said.dataset.there;
+    cell.dataset.refused = cell.value;
+    cell.setAttribute("aria-invalid", "true");
+    return false;
+  }
+
+  /* The cell says what the server has. */
+  function keep(cell, value) {
+    cell.defaultValue = cell.value = value;
+    delete cell.dataset.there;
+    settle(cell);
+    return value;
+  }
+
+  function settle(cell) {
+    if (!cell.hasAttribute("aria-invalid")) return document.getElementById(owner(cell).error)?.remove();
+    cell.removeAttribute("aria-invalid");
+    delete cell.dataset.refused;
+    document.getElementById(owner(cell).error)?.remove();
+  }
+
+  document.addEventListener("change", (event) => event.target.matches?.("#quote-lines .cf-qcell") && save(event.target));
+
+  /* Cells of a line that an answer is about: what somebody is just typing stays. */
+  document.addEventListener("htmx:oobAfterSwap", (event) => {
+    const sums = event.target;
+    if (!sums.matches?.("[data-cells]") || !sums.isConnected) return;
+    for (const cell of $$(".cf-qcell", sums.closest("[data-line]"))) {
+      const value = sums.dataset[cell.name];
+      if (value === undefined) continue;
+      cell.dataset.there = value;
+      if (cell.value === cell.defaultValue) keep(cell, value);
+    }
+  });
+
+  document.addEventListener("keydown", (event) => {
+    const cell = event.target;
+    if (!cell.matches?.("#quote-lines .cf-qcell") || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.key === "Enter") {
+      event.preventDefault();
+      save(cell, true);
+    } else if (event.key === "Escape") {
+      cell.value = cell.defaultValue;
+      cell.setAttribute("aria-invalid", "true");
+      settle(cell);
+    } else if (event.key === "ArrowUp" || event.key === "ArrowDown") {
+      const column = $$(`[data-line] [name=${cell.name}]`, lines());
+      const next = column[column.indexOf(cell) + (event.key === "ArrowUp" ? -1 : 1)];
+      if (!next || !cell.closest("[data-line]")) return;
+      event.preventDefault();
+      next.focus();
+    }
+  });
+
+  document.addEventListener("focusin", (event) => {
+    const cell = event.target;
+    if (!cell.matches?.(".cf-qcell")) return;
+    cell.autocomplete = "off";
+    if (cell.inputMode === "decimal") cell.select();
+  });
+
+  /* What is typed and not saved outlives that the lines are sent anew. */
+  let typed = [];
+
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.target !== lines()) return;
+    typed = $$("[data-line] .cf-qcell", lines()).filter((cell) => cell.value !== cell.defaultValue)
+      .map((cell) => ({ path: owner(cell).path, name: cell.name, value: cell.value }));
+  });
+
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target !== lines()) return;
+    for (const { path, name, value } of typed) {
+      const cell = cellOf(path, name);
+      if (cell && cell.value !== value) Object.assign(cell, { value }).setAttribute("aria-invalid", "true");
+    }
+    typed = [];
+  });
+
+  function cellOf(path, name) {
+    const [kind, key] = path.split("/");
+    return $(kind === "lines" ? `[data-line="${key}"] [name=${name}]` : `[data-section="${key}"] header [name=${name}]`);
+  }
+
+  /* ---- undo: the last change of this page is taken back, unless somebody has changed it meanwhile ---- */
+
+  const done = [];
+
+  function remember(deed) {
+    done.push(deed);
+    if (done.length > 100) done.shift();
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (!(event.ctrlKey || event.metaKey) || event.shiftKey || event.key.toLowerCase() !== "z") return;
+    const at = event.target;
+    const isTyping = at.matches?.("input, textarea, select") && (!at.matches("#quote-lines .cf-qcell") || at.value !== at.defaultValue);
+    if (isTyping) return;
+    event.preventDefault();
+    later(undo);
+  });
+
+  async function undo() {
+    const deed = done.pop();
+    if (!deed) return say("There is nothing to undo");
+    if (deed.order) {
+      if (!arrange(deed.order)) return say("The lines are others by now: their order stays");
+      await post(editor(), "lines/order/", { order: deed.order });
+      return say("The lines are in their former order");
+    }
+    if (deed.added) {
+      await post(editor(), `lines/${deed.added}/remove/`, {}, { target: "#quote-lines", swap: "innerHTML" });
+      return say("The line was taken off again");
+    }
+    const cell = cellOf(deed.path, deed.name);
+    if (!cell) return say("That line is no longer there");
+    cell.value = deed.was;
+    if (await send(cell, deed.was, deed.value, true)) say(`${deed.label}: ${deed.was || "none"} again`);
+    cell.focus();
+  }
 
   /* ---- order: drag by the handle, or Alt and an arrow key anywhere in a line ---- */
 
-  let dragged = null;
+  let dragged = null, orderBefore = "";
 
   document.addEventListener("pointerdown", (event) => {
     const handle = event.target.closest("[data-drag]");
     if (!handle || event.button > 0) return;
     event.preventDefault();
+    orderBefore = orderNow();
     dragged = handle.closest("[data-line]");
     dragged.classList.add("is-dragged");
     handle.setPointerCapture(event.pointerId);
@@ -45,9 +226,10 @@
   document.addEventListener("keydown", (event) => {
     if (!event.altKey || (event.key !== "ArrowUp" && event.key !== "ArrowDown")) return;
     const line = event.target.closest?.("[data-line]");
-    if (!line) return;
+    if (!line || !$("[data-drag]", line)) return;
     event.preventDefault();
     const focused = document.activeElement;
+    orderBefore = orderNow();
     if (move(line, event.key === "ArrowUp" ? -1 : 1)) sendOrder();
     focused?.focus();
   });
@@ -66,11 +248,29 @@
     return true;
   }
 
+  const orderNow = () => $$("[data-line]", lines()).map((line) => `${line.dataset.line}:${line.closest("[data-section]").dataset.section}`).join(",");
+
   function sendOrder() {
-    const editor = $("#quote-editor");
-    const order = $$("[data-line]", lines()).map((line) => `${line.dataset.line}:${line.closest("[data-section]").dataset.section}`);
-    window.htmx.ajax("POST", editor.dataset.order, { source: editor, swap: "none", values: { order: order.join(",") } });
-    say(`${order.length} lines in the new order`);
+    const order = orderNow(), was = orderBefore;
+    if (order === was) return;
+    later(async () => {
+      const answer = await post(editor(), "lines/order/", { order });
+      if (answer?.status === 200 && !answer.getResponseHeader("HX-Retarget")) remember({ order: was });
+    });
+    say("The line was moved");
+  }
+
+  /* Puts the lines where an order says; false where it is about other lines. */
+  function arrange(order) {
+    const places = order.split(",").map((part) => part.split(":"));
+    const known = new Map($$("[data-line]", lines()).map((line) => [line.dataset.line, line]));
+    if (places.length !== known.size || places.some(([key]) => !known.has(key))) return false;
+    for (const [key, section] of places) {
+      const list = $(`[data-section="${section}"] [data-list]`, lines());
+      if (!list) return false;
+      list.append(known.get(key));
+    }
+    return true;
   }
 
   /* ---- catalog: what is typed is looked up; arrows choose, Enter adds ---- */
@@ -118,9 +318,38 @@
     if (section && field) field.value = section.dataset.section;
   });
 
+  /* ---- everything about a line: fetched where it is asked for, beneath the line ---- */
+
+  document.addEventListener("click", async (event) => {
+    const more = event.target.closest("[data-more]");
+    if (!more) return;
+    const line = more.closest("[data-line]"), open = $(".cf-qline-place", line);
+    if (open) return close(open);
+    const place = document.createElement("div");
+    place.id = `details-${line.dataset.line}`;
+    place.className = "cf-qline-place";
+    line.append(place);
+    more.setAttribute("aria-expanded", "true");
+    await window.htmx.ajax("GET", `${editor().dataset.url}lines/${line.dataset.line}/`, { source: more, target: place, swap: "innerHTML" });
+    $("button, input:not([type=hidden])", place)?.focus();
+  });
+
+  function close(place) {
+    const more = $("[data-more]", place.closest("[data-line]"));
+    place.remove();
+    more.removeAttribute("aria-expanded");
+    more.focus();
+  }
+
+  document.addEventListener("keydown", (event) => {
+    const place = event.key === "Escape" && event.target.closest?.(".cf-qline-place");
+    if (place) close(place);
+  });
+
   /* ---- after a change ---- */
 
   document.addEventListener("counterfoil:line-added", (event) => {
+    remember({ added: event.detail.line });
     const line = $(`[data-line="${event.detail.line}"]`);
     line?.scrollIntoView({ block: "nearest" });
     const quantity = line && $("[name=quantity]", line);
@@ -132,10 +361,6 @@
     $("#add-to-section").value = event.detail.section;
     $("#new-section").value = "";
     $("#catalog-search")?.focus();
-  });
-
-  document.addEventListener("focusin", (event) => {
-    if (event.target.matches?.(".cf-qcell[inputmode]")) event.target.select();
   });
 
   function say(text) {
