@@ -8,10 +8,24 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db.models import Case, Count, Max, Min, Q, QuerySet, Sum, Value, When
+from django.db.models import (
+    Case,
+    Count,
+    DecimalField,
+    F,
+    Max,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+    When,
+)
 from django.db.models.functions import Coalesce
 
-from counterfoil.agreements.models import Agreement, BillingOption
+from counterfoil.agreements.models import Adjustment, Agreement, AgreementStatus, BillingOption
 from counterfoil.core.coverage import OPEN_END, Pool, pool_label
 from counterfoil.platform.fields import money_field
 from counterfoil.platform.lookup import existing
@@ -178,6 +192,32 @@ def current_recaps(*, on: date, agreement_ids: list[int] | None = None) -> dict[
         if current:
             found[pk] = current[0]
     return found
+
+
+def used_up(*, on: date, agreement_ids: list[int] | None = None) -> frozenset[int]:
+    """The agreements that expire when nothing is left and of which nothing was left on the day, or before.
+
+    They cover nothing any more, whatever is added later; ConnectWise shows them as Expired. Of many agreements only
+    those are decided that have drawn as much as their limit (a constant number of statements).
+    """
+    rows = Agreement.objects.filter(expire_when_zero=True, application_unlimited=False, application_limit__isnull=False)
+    rows = rows.filter(start_date__lte=on).exclude(status=AgreementStatus.CANCELLED)
+    if agreement_ids is not None:
+        rows = rows.filter(pk__in=agreement_ids)
+    drawn = Allocation.objects.filter(agreement=OuterRef("pk")).order_by().values("agreement").annotate(n=Sum("drawn"))
+    less = Adjustment.objects.filter(agreement=OuterRef("pk"), amount__lt=0).order_by().values("agreement")
+    nothing = Value(Decimal(0), DecimalField())
+    rows = rows.annotate(
+        drawn=Coalesce(Subquery(drawn.values("n")), nothing),
+        less=Coalesce(Subquery(less.annotate(n=Sum("amount")).values("n")), nothing),
+    ).filter(application_limit__lte=F("drawn") - F("less"))
+    found = list(rows)
+    outcomes = allocating.decide(found, through=on) if found else {}
+    return frozenset(
+        pk
+        for pk, outcome in outcomes.items()
+        if any(pool.expired and pool.period.start <= on for pool in outcome.coverage.pools)
+    )
 
 
 def _standing(agreements: Iterable[Agreement], on: date) -> dict[int, allocating.Outcome]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from counterfoil.agreements import commands, queries
@@ -19,6 +21,7 @@ from counterfoil.agreements.models import (
 )
 from counterfoil.api.area import Area
 from counterfoil.api.shapes import Shape, many, row, shape
+from counterfoil.usage.queries import used_up
 
 area = Area("Agreements")
 
@@ -49,6 +52,18 @@ agreements = shape(
     },
 )
 
+
+def standing(*, agreement_id: int, on: date) -> queries.Standing:
+    """Where an agreement stands on the day ``on``: state, worth, what is billed next, what holds it up.
+
+    ``state`` is ``active``, ``inactive`` (not begun), ``expired``, ``cancelled``, or ``used_up``: expired, since it
+    expires when nothing is left.
+    """
+    found = queries.standing(agreement_id=agreement_id, on=on)
+    gone = used_up(on=on, agreement_ids=[agreement_id])
+    return replace(found, state="used_up") if agreement_id in gone else found
+
+
 # -- types
 
 area.records("/agreement-types", agreement_types, queries.agreement_types)
@@ -75,7 +90,7 @@ area.act("/agreements/{agreement_id}/detach", commands.detach_child, agreements)
 area.act("/agreements/{agreement_id}/unpark", commands.unpark_agreement, agreements)
 area.act("/agreements/{agreement_id}/billing-amount", commands.change_billing_amount, agreements)
 
-area.report("/agreements/{agreement_id}/standing", row(queries.Standing), queries.standing)
+area.report("/agreements/{agreement_id}/standing", row(queries.Standing), standing)
 area.records("/expiring-agreements", agreements, queries.expiring)
 
 # -- periods

@@ -28,7 +28,7 @@ from counterfoil.core.money import extend, format_money
 from counterfoil.flows.upcoming import next_invoices, next_period
 from counterfoil.platform.models import AuditHead
 from counterfoil.platform.records import plain_number
-from counterfoil.usage.queries import RecapRow, recap
+from counterfoil.usage.queries import RecapRow, recap, used_up
 from counterfoil.web import navigation
 from counterfoil.web.actions import today
 from counterfoil.web.forms import may
@@ -47,6 +47,11 @@ EVENTS: Final = 40
 
 def _spec() -> ListSpec:
     on = today()
+    gone = used_up(on=on)
+
+    def state(row: Agreement) -> str:
+        return "used_up" if row.pk in gone else str(row.status)
+
     return ListSpec(
         name="Agreements",
         columns=(
@@ -54,7 +59,7 @@ def _spec() -> ListSpec:
             Column("name", "Name", sort="name", card="note"),
             Column("company", "Company", "company.name", sort="company__name", card="note"),
             Column("type", "Type", "type.name", sort="type__name"),
-            Column("status", "State", kind="state", sort="status", card="note"),
+            Column("status", "State", state, kind="state", sort="status", card="note"),
             Column("start_date", "From", kind="date", sort="start_date"),
             Column("end_date", "Last day", kind="date", sort="end_date"),
             Column("additions", "Additions", "addition_count", kind="quantity"),
@@ -159,8 +164,10 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         create=commands.create_agreement,
     )
     is_active = agreement.status == AgreementStatus.ACTIVE
+    is_used_up = agreement.expire_when_zero and pk in used_up(on=on, agreement_ids=[pk])
     context = {
         "agreement": agreement,
+        "shown_state": "used_up" if is_used_up else agreement.status,
         "today": on,
         "additions": [_addition_view(each, on) for each in additions],
         "history": sorted(_events(agreement, additions, on), key=lambda event: event.on, reverse=True)[:EVENTS],
