@@ -150,6 +150,11 @@ def test_a_mistake_is_named_with_its_row_and_column(msp: World, line: str, colum
         assert ("3", column, message) in found
 
 
+def test_of_a_kind_that_nobody_knows_nothing_else_is_said(msp: World) -> None:
+    found = refused(HEAD, "T1,barter,2026-01-20,AcmeCorp,,4,Rules,Engineer,,,,,")
+    assert [error[:2] for error in found] == [("2", "kind")]
+
+
 def test_what_is_billed_or_twice_in_the_file_is_refused(msp: World) -> None:
     agreement = covering(msp)
     Agreement.objects.filter(pk=covering(msp).pk).update(company=msp.globex)

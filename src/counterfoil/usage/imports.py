@@ -293,8 +293,8 @@ def _own(cells: Cells, kind: str, known: _Known) -> dict[str, Any]:
                 found[name] = UNSET
             elif not getattr(found[name], "active", True):
                 cells.wrong(name, f"{cells.given(name)} is no longer used.", "Name another.")
-        elif cells.given(name):
-            cells.wrong(name, f"{kind.capitalize() or 'It'} has no {name.replace('_', ' ')}.", "Leave the cell empty.")
+        elif kind and cells.given(name):
+            cells.wrong(name, f"{kind.capitalize()} has no {name.replace('_', ' ')}.", "Leave the cell empty.")
     return found
 
 
