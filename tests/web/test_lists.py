@@ -11,13 +11,15 @@ from urllib.parse import parse_qs
 
 import openpyxl
 import pytest
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
+from tests.web.pages import sign_in, text_of
 from tests.world import World
 
 from counterfoil.catalog.models import Category, Product
 from counterfoil.companies import queries as companies
 from counterfoil.companies.models import Company, CompanyKind
-from counterfoil.web.lists import Chips, Column, ListPage, ListSpec, as_csv, as_xlsx, page_of, show_list
+from counterfoil.platform.identity import Role
+from counterfoil.web.lists import Chips, Column, ListPage, ListSpec, as_csv, as_xlsx, page_of, search_of, show_list
 
 PRODUCTS = ListSpec(
     name="Products",
@@ -159,6 +161,12 @@ def test_a_cell_that_looks_like_a_formula_stays_text() -> None:
     sheet = openpyxl.load_workbook(io.BytesIO(as_xlsx(spec, rows).content)).active
     assert sheet is not None
     assert (sheet["A2"].value, sheet["A2"].data_type) == ("=1+1", "s")
+
+
+def test_a_search_for_what_no_text_can_hold_finds_what_is_beside_it(client: Client, world: World) -> None:
+    assert search_of(ask("q=%00a%00b%20")) == "ab"
+    sign_in(client, Role.VIEWER)
+    assert "Acme" in text_of(client.get("/companies/?q=%00acme"))
 
 
 def test_a_workbook_has_real_numbers_and_dates() -> None:

@@ -227,8 +227,8 @@ class ListPage:
 
 
 def search_of(request: HttpRequest) -> str:
-    """What is searched for in the list."""
-    return request.GET.get("q", "").strip()
+    """What is searched for in the list; a NUL character, which no text here holds, is passed over."""
+    return request.GET.get("q", "").replace("\0", "").strip()
 
 
 def show_list(
