@@ -37,7 +37,7 @@ types: $(VENV)/.development  ## Check the types
 	$(CHECK) $(BIN)/mypy
 
 unit: $(VENV)/.development  ## Run the tests alone
-	$(BIN)/pytest -q -n $(JOBS) --dist loadfile
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 bench: $(VENV)/.development  ## Measure
 	@set -e; for file in $(filter-out benchmarks/common.py,$(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file; done

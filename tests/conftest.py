@@ -44,6 +44,12 @@ def pytest_configure(config: pytest.Config) -> None:
     django.setup()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Workers take a file each. Those that take long come first, so that none is left with one while the others idle.
+    long = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("browser")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     # The product, its libraries and the tests stay to the end: nobody needs to look for garbage among them.
     gc.collect()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from tests.kept_rows import Rows, lay_down, rows_now
+from tests.kept_rows import built_once
 
 from counterfoil.agreements.models import AgreementType
 from counterfoil.assets.models import AssetCategory
@@ -53,24 +52,11 @@ class World:
     leased_hardware: AssetCategory
 
 
-#: Year of the books -> the rows of the MSP and the World of them.
-_BUILT: dict[int, tuple[Rows, bytes]] = {}
-
-
 def build_world(on: date = date(2026, 1, 1)) -> World:
     """The MSP; the books open with the year of ``on``. Built by its commands once, then laid down as it was."""
     if Company.objects.exists() or AuditEntry.objects.exists():
         return _build(on)  # the test has begun without it
-    if on.year not in _BUILT:
-        others = rows_now().tables
-        world = _build(on)
-        if not others:  # what the test has begun with is not the MSP's
-            _BUILT[on.year] = rows_now(), pickle.dumps(world)
-        return world
-    rows, pickled = _BUILT[on.year]
-    lay_down(rows)
-    laid: World = pickle.loads(pickled)
-    return laid
+    return built_once(f"the MSP of {on.year}", lambda: _build(on))
 
 
 def _build(on: date) -> World:

@@ -116,6 +116,7 @@ def read(name: str, months: tuple[Decimal, ...]) -> tuple[Decimal, ...]:
     return (months[0], months[1], sum(months[:12]), sum(months[12:24]), sum(months[24:36]), sum(months))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", list(LeaseOption))
 def test_profit_and_balance_sheet_are_those_of_the_worked_table(world: World, option: LeaseOption) -> None:
     lease = run(world, option, through=LAST)

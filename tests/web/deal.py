@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from tests.world import OWNER, World
+from tests.kept_rows import built_once
+from tests.world import OWNER, World, build_world
 
 from counterfoil.accounting import commands as accounting
 from counterfoil.agreements.models import Agreement
@@ -157,6 +158,11 @@ def book(deal: Deal) -> Deal:
 def whole(world: World, option: int = 2) -> Deal:
     """The way up to the transfer of everything."""
     return book(deliver(receive(buy(convert(quote(world, option))))))
+
+
+def whole_at_once() -> Deal:
+    """The same with the MSP it takes, in an empty database, without the way being gone each time."""
+    return built_once("a whole deal", lambda: whole(build_world()))
 
 
 def whole_without_books(world: World) -> Deal:

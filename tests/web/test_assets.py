@@ -23,8 +23,8 @@ from counterfoil.web import navigation, remembered
 
 
 @pytest.fixture
-def deal(world: World) -> Deal:
-    return deals.whole(world, 2)
+def deal(db: None) -> Deal:
+    return deals.whole_at_once()
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_depreciation_is_shown_before_it_is_posted_once(client: Client, asset: A
     assert client.post(reverse("web:depreciation"), {"through": "some day"}).status_code == 422
 
 
-def test_depreciation_of_past_months_waits_in_the_navigation(world: World, asset: Asset, monkeypatch: Any) -> None:
+def test_depreciation_of_past_months_waits_in_the_navigation(asset: Asset, monkeypatch: Any) -> None:
     from counterfoil.web.views import assets as pages
 
     for on, waiting in ((date(2026, 1, 31), 0), (date(2026, 2, 1), 1)):

@@ -22,9 +22,9 @@ from counterfoil.platform.identity import Role
 
 @pytest.mark.parametrize("name", ["accounts", "default_accounts", "gl_mappings", "periods"])
 def test_setup_opens_in_few_queries_and_offers_a_viewer_nothing(
-    client: Client, world: World, name: str, django_assert_max_num_queries: Any
+    client: Client, db: None, name: str, django_assert_max_num_queries: Any
 ) -> None:
-    deals.whole(world, 2)
+    deals.whole_at_once()
     sign_in(client, Role.VIEWER)
     with django_assert_max_num_queries(MOST_QUERIES):
         page = page_of(client, name)
@@ -34,8 +34,8 @@ def test_setup_opens_in_few_queries_and_offers_a_viewer_nothing(
     assert "/new/" not in page
 
 
-def test_the_chart_shows_balances_that_open_their_entries(client: Client, world: World) -> None:
-    deals.whole(world, 2)
+def test_the_chart_shows_balances_that_open_their_entries(client: Client, db: None) -> None:
+    deals.whole_at_once()
     sign_in(client, Role.VIEWER)
     page = page_of(client, "accounts", q="11")
     assert '<a href="/reports/general-ledger/?account=1100">' in page

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from tests.kept_rows import built_once
 from tests.web import deal as deals
 from tests.web.deal import Deal
 from tests.web.pages import post, refused, sign_in
@@ -32,18 +33,31 @@ FORMS = (
 
 
 @pytest.fixture
-def deal(world: World) -> Deal:
-    return deals.whole(world, 2)
+def deal(db: None) -> Deal:
+    return deals.whole_at_once()
+
+
+@pytest.fixture
+def two_deals(db: None) -> Deal:
+    """A deal that is done and one under way."""
+
+    def both() -> Deal:
+        deal = deals.whole_at_once()
+        deals.whole_without_books(deal.world)
+        return deal
+
+    return built_once("two deals", both)
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_a_list_opens_empty_and_filled(
-    client: Client, world: World, name: str, django_assert_max_num_queries: Any
-) -> None:
+def test_a_list_opens_empty(client: Client, world: World, name: str) -> None:
     sign_in(client, Role.OWNER)
     assert client.get(reverse(f"web:{name}")).status_code == 200
-    deals.whole(world, 2)
-    deals.whole_without_books(world)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_opens_filled(client: Client, two_deals: Deal, name: str, django_assert_max_num_queries: Any) -> None:
+    sign_in(client, Role.OWNER)
     with django_assert_max_num_queries(MOST_QUERIES):
         assert client.get(reverse(f"web:{name}") + "?q=e").status_code == 200
 

@@ -32,6 +32,9 @@ _TOGETHER: Final[dict[type[Operation], str]] = {
     RemoveTrigger: "parts",
 }
 
+#: Fewer operations than these cost less one by one: a step renders all models, they those that hang together.
+_FEW: Final = 4
+
 
 class StepwiseExecutor(MigrationExecutor):
     """Applies migrations in steps, each a run of operations that may go together; in all else Django's own."""
@@ -76,7 +79,8 @@ def _in_steps(migration: Migration) -> Migration:
 
 def _steps(operations: Sequence[Operation]) -> Iterator[Operation]:
     for kind, run in groupby(operations, key=lambda operation: _TOGETHER.get(type(operation))):
-        if kind is None:
-            yield from run
+        together = list(run)
+        if kind is None or len(together) < _FEW:
+            yield from together
         else:
-            yield _Step(list(run))
+            yield _Step(together)
