@@ -13,6 +13,8 @@ from tests.world import FINANCE, World
 from counterfoil.accounting.checks import Check
 from counterfoil.accounting.commands import create_batch, transfer_batch
 from counterfoil.accounting.verification import verify
+from counterfoil.billing.commands import reverse_payment
+from counterfoil.billing.models import Payment
 from counterfoil.flows.haas_lease import LeaseOption
 
 
@@ -50,6 +52,15 @@ def test_unposted_receipts_and_open_ends_pass(world: World) -> None:
     batch = create_batch(actor=FINANCE, receipt_ids=[first.pk])
     transfer_batch(actor=FINANCE, batch_id=batch.pk, now=NOW)
     assert [(check.name, check.details) for check in verify() if not check.ok] == []
+
+
+def test_a_payment_that_was_taken_back_is_booked_and_so_is_its_reversal(world: World) -> None:
+    three_leases(world)
+    payment = Payment.objects.earliest("pk")
+    reverse_payment(actor=FINANCE, payment_id=payment.pk, on=MARCH, reason="No funds")
+    assert [(check.name, check.details) for check in verify() if not check.ok] == []
+    failed = planted("DELETE FROM billing_paymentreversal WHERE TRUE")
+    assert any("taken back" in detail for detail in failed["payments_booked"].details)
 
 
 def cent_on(code: str, side: str) -> str:

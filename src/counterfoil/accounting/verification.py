@@ -32,7 +32,7 @@ from counterfoil.accounting.invoice_checks import (
 )
 from counterfoil.accounting.models import BatchItem, BatchStatus
 from counterfoil.assets.models import Asset, BookName, CapitalisedFrom, DepreciationBook, DepreciationLine
-from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceTax, Payment
+from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceTax, Payment, PaymentReversal
 from counterfoil.billing.numbers import CREDIT_MEMOS, INVOICES
 from counterfoil.billing.runs import reserved_numbers, unfinished_run
 from counterfoil.companies.models import Company
@@ -362,22 +362,32 @@ _DIRECT: Final[tuple[tuple[str, Any], ...]] = (
 
 
 def direct_documents_are_booked() -> Check:
-    """Payments and remittances are booked, once, at their amount and on their day."""
-    expected: dict[tuple[str, int], Decimal] = {}
-    dates: dict[tuple[str, int], Any] = {}
-    for source_type, model in _DIRECT:
-        for pk, amount, on in model.objects.values_list("pk", "amount", "date"):
-            expected[source_type, pk], dates[source_type, pk] = amount, on
-    found: dict[tuple[str, int], Decimal] = defaultdict(lambda: ZERO)
+    """Payments, what of them was taken back, and remittances are booked, once, at their amount and on their day."""
+    made = {
+        (source_type, pk, False): (amount, on)
+        for source_type, model in _DIRECT
+        for pk, amount, on in model.objects.values_list("pk", "amount", "date")
+    }
+    for pk, amount, on in PaymentReversal.objects.values_list("payment", "payment__amount", "date"):
+        made["customer_payment", pk, True] = amount, on
+    found: dict[tuple[str, int, bool], Decimal] = defaultdict(lambda: ZERO)
     moved = []
     entries = JournalEntry.objects.filter(source_type__in=[source_type for source_type, _ in _DIRECT])
-    for source_type, pk, total, on, number in entries.values_list(
-        "source_type", "source_id", "total", "date", "number"
+    for source_type, pk, step, total, on, number in entries.values_list(
+        "source_type", "source_id", "step", "total", "date", "number"
     ):
-        found[source_type, pk] += total
-        if dates.get((source_type, pk), on) != on:
-            moved.append(f"{number} is dated {format_date(on)}, its document {format_date(dates[source_type, pk])}")
-    check = compare("payments_booked", "Payments and remittances are booked once", expected, found, document_name)
+        key = source_type, pk, step.endswith(":reversal")
+        found[key] += total
+        document_date = made[key][1] if key in made else on
+        if document_date != on:
+            moved.append(f"{number} is dated {format_date(on)}, its document {format_date(document_date)}")
+    check = compare(
+        "payments_booked",
+        "Payments and remittances are booked once",
+        {key: amount for key, (amount, _) in made.items()},
+        found,
+        lambda key: f"{document_name(key[:2])}{', taken back' if key[2] else ''}",
+    )
     return Check(check.name, check.title, check.ok and not moved, check.expected, check.found, (*check.details, *moved))
 
 
