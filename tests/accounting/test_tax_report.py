@@ -8,8 +8,9 @@ from decimal import Decimal
 import pytest
 from tests.accounting.records import next_number
 from tests.billing.test_payments import closed
+from tests.kept_rows import built_once
 from tests.trade import NOW, transfer
-from tests.world import FINANCE, World
+from tests.world import FINANCE, World, build_world
 
 from counterfoil.accounting.reports import run
 from counterfoil.accounting.tables import Table, in_words
@@ -28,8 +29,13 @@ JAN_1, JAN_20, JAN_31, FEB_10, FEB_28, MAR_1, MAR_31 = (
 
 
 @pytest.fixture
-def two_levels(world: World) -> World:
+def two_levels(db: None) -> World:
     """Michigan 6 % and Detroit 1 %; January's invoices are in the books and paid on in part, March's are not booked."""
+    return built_once("an MSP that owes taxes", taxed)
+
+
+def taxed() -> World:
+    world = build_world()
     levels = [
         TaxLevelInput("Michigan", D("0.06"), "MI Dept of Treasury"),
         TaxLevelInput("Detroit", D("0.01"), "City of Detroit"),

@@ -73,8 +73,8 @@ def test_every_document_of_the_lease_shows_the_whole_way(world: World, option: i
     assert set(states.values()) == {"done"}, states
 
 
-def test_entries_stand_behind_what_they_book(world: World) -> None:
-    deal = deals.whole(world, 2)
+def test_entries_stand_behind_what_they_book(db: None) -> None:
+    deal = deals.whole_at_once()
     events = thread_of(deal.receipt)
     at = [event.kind for event in events].index("receipt")
     assert events[at].state == "transferred"
@@ -82,8 +82,8 @@ def test_entries_stand_behind_what_they_book(world: World) -> None:
     assert events[at + 1].amount == Decimal("3600.00")
 
 
-def test_a_journal_entry_shows_the_thread_of_its_document(world: World) -> None:
-    deal = deals.whole(world, 2)
+def test_a_journal_entry_shows_the_thread_of_its_document(db: None) -> None:
+    deal = deals.whole_at_once()
     entry = next(event for event in thread_of(deal.invoice) if event.kind == "journal_entry")
     from counterfoil.ledger.models import JournalEntry
 
@@ -92,8 +92,8 @@ def test_a_journal_entry_shows_the_thread_of_its_document(world: World) -> None:
     assert [event.pk for event in events if event.current] == [entry.pk]
 
 
-def test_the_asset_and_its_depreciation_end_the_thread(world: World) -> None:
-    deal = deals.capitalise(deals.whole(world, 2))
+def test_the_asset_and_its_depreciation_end_the_thread(db: None) -> None:
+    deal = deals.capitalise(deals.whole_at_once())
     events = thread_of(deal.asset)
     assert [event.kind for event in events][-3:] == ["asset", "journal_entry", "depreciation"]
     assert events[-1].note == "0 of 36 months booked"

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from tests.kept_rows import built_once
 from tests.web import deal as deals
 from tests.web.deal import NOW, Deal
 from tests.web.pages import sign_in
-from tests.world import OWNER, World
+from tests.world import OWNER, World, build_world
 
 from counterfoil.accounting import commands as accounting
 from counterfoil.accounting.models import Batch, BatchStatus, ExportStatus
@@ -25,9 +26,13 @@ MOST_QUERIES = 60
 
 
 @pytest.fixture
-def waiting(world: World) -> Deal:
+def waiting(db: None) -> Deal:
     """A receipt, a vendor bill and two invoices that are not in the books."""
-    return deals.deliver(deals.receive(deals.buy(deals.convert(deals.quote(world, 2)))))
+
+    def deal() -> Deal:
+        return deals.deliver(deals.receive(deals.buy(deals.convert(deals.quote(build_world(), 2)))))
+
+    return built_once("a deal that is not in the books", deal)
 
 
 def page_of(client: Client, name: str, *args: Any, **query: str) -> str:
@@ -368,9 +373,9 @@ def test_an_entry_that_cannot_be_posted_is_refused_beside_the_field(
 
 
 def test_the_journal_leads_from_an_entry_to_its_document_and_back(
-    client: Client, world: World, django_assert_max_num_queries: Any
+    client: Client, db: None, django_assert_max_num_queries: Any
 ) -> None:
-    deal = deals.whole(world, 2)
+    deal = deals.whole_at_once()
     sign_in(client, Role.VIEWER)
     assert deal.receipt
     entry = JournalEntry.objects.get(source_type="receipt")
@@ -385,8 +390,8 @@ def test_the_journal_leads_from_an_entry_to_its_document_and_back(
     assert client.get(reverse("web:journal_entry_new")).status_code == 403
 
 
-def test_an_entry_of_a_document_is_not_reversed_by_hand(client: Client, world: World) -> None:
-    deals.whole(world, 2)
+def test_an_entry_of_a_document_is_not_reversed_by_hand(client: Client, db: None) -> None:
+    deals.whole_at_once()
     sign_in(client, Role.FINANCE)
     entry = JournalEntry.objects.get(source_type="receipt")
     answer = client.post(reverse("web:journal_entry_reverse", args=[entry.pk]), {"on": "2026-02-01"})
