@@ -83,6 +83,20 @@ def test_a_quoted_line_is_aligned(make_api: MakeApi, msp: World, offers: dict[st
     aligned = sales.post(f"/quote-version-lines/{made['id']}/align", asked, status=200)
     assert (aligned["align_to"], aligned["first_amount"]) == ("2028-06-01", "21.29")  # 44.00 x 15/31
 
+    # The same by changing the line, and by adding it: its first period is by the agreement's, too.
+    at = f"/quote-version-lines/{made['id']}"
+    loose = sales.patch(at, {"align_to": None, "start_policy": "on_acceptance"})
+    assert (loose["first_amount"], loose["explanation"]) == (None, "")
+    again = sales.patch(at, {"align_to": "2028-06-01", "on": "2026-03-17"})
+    shown = ("align_to", "start_date", "start_policy", "first_amount", "cycles", "explanation")
+    assert [again[name] for name in shown] == [aligned[name] for name in shown]
+    more = sales.patch(at, {"quantity": "3"})
+    assert more["first_amount"] == "31.94"
+    assert more["explanation"].startswith("3 × 22.00 × 15 of 31 days (17–31 Mar 2026) = 31.94")
+    line |= {"align_to": "2028-06-01", "start_policy": "aligned"}
+    (added,) = sales.post(f"/quote-versions/{quote['version_id']}/lines", {"lines": [line], "on": "2026-03-17"})
+    assert [added[name] for name in shown] == [aligned[name] for name in shown]
+
 
 def test_conversion_rules(make_api: MakeApi, msp: World) -> None:
     sales = make_api(Role.SALES)

@@ -25,7 +25,6 @@ from counterfoil.core.calendar import (
     nth_period,
     period_index,
     periods_through,
-    term_words,
     whole_period,
 )
 from counterfoil.core.errors import DomainError
@@ -216,30 +215,3 @@ def test_every_day_from_the_anchor_on_lies_in_its_period(anchor: date, cycle: Cy
     day = anchor + timedelta(days=after)
     assert day in billing_period(anchor, cycle, period_index(anchor, cycle, day, base), base)
     assert period_index(anchor, cycle, anchor - timedelta(days=1), base) == 0
-
-
-@pytest.mark.parametrize(
-    ("term", "billing_cycle", "words"),
-    [
-        ("year:3", "year:3", "3 years, prepaid"),
-        ("year:1", "month:12", "1 year, prepaid"),
-        ("year:1", "month:1", "1 year, billed monthly"),
-        ("year:3", "year:1", "3 years, billed yearly"),
-        ("month:1", "month:1", "monthly"),
-        ("", "month:3", "quarterly"),
-        ("year:3", "", "3 years"),
-        ("month:18", "month:5", "18 months, billed every 5 months"),
-        ("", "", ""),
-    ],
-)
-def test_terms_read_as_people_say_them(term: str, billing_cycle: str, words: str) -> None:
-    assert term_words(term, billing_cycle) == words
-
-
-def test_terms_say_from_when_and_a_co_termed_one_until_when() -> None:
-    start, end = date(2026, 3, 1), date(2028, 10, 14)
-    assert term_words("year:3", "year:3", start) == "3 years, prepaid, from 1 Mar 2026"
-    assert term_words("year:1", "month:1", start, end) == "1 year, billed monthly, from 1 Mar 2026 to 14 Oct 2028"
-    assert term_words("", "", start) == "from 1 Mar 2026"
-    with pytest.raises(DomainError, match="billing cycle"):
-        term_words("3 years", "")

@@ -14,7 +14,7 @@ from counterfoil.core.money import round_money
 from counterfoil.core.pricing import KINDS, Tier, TierKind, TierModel, price_of
 from counterfoil.core.pricing.bundle import Component, roll_up
 from counterfoil.core.pricing.margin import Method, price_by_rule
-from counterfoil.core.pricing.terms import cycles_in, offer_words
+from counterfoil.core.pricing.terms import cycles_in, term_words
 from counterfoil.core.pricing.uplift import UpliftRow, in_effect, uplifted_price
 
 PAGE = "pricing.md"
@@ -33,7 +33,7 @@ def model(row: dict[str, str]) -> TierModel:
 @pytest.mark.parametrize("row", table(PAGE, "term"), ids=lambda row: row["in words"])
 def test_terms_and_cycles(row: dict[str, str]) -> None:
     assert cycles_in(row["term"], row["billed"]) == int(row["cycles"])
-    assert offer_words(row["term"], row["billed"]) == row["in words"]
+    assert term_words(row["term"], row["billed"]) == row["in words"]
 
 
 def test_we_16_the_usual_offers_of_the_rule_that_is_installed() -> None:

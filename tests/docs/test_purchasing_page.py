@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from tests.docs.test_tables import table
 
-from counterfoil.core.calendar import term_words
 from counterfoil.core.money import extend, format_money
+from counterfoil.core.pricing.terms import term_words
 from counterfoil.procurement.models import PurchaseOrderLine
 
 

@@ -105,7 +105,7 @@ def test_without_a_quote_the_offer_says_it_and_without_an_offer_the_agreement(
 
     assert [(row.vendor, row.terms, row.unit_cost) for row in demand()] == [
         ("Dell Direct", "3 years, prepaid, from 1 Mar 2026", D("594")),
-        ("Ingram Micro", "monthly, from 1 Mar 2026", D("17")),
+        ("Ingram Micro", "billed monthly, from 1 Mar 2026", D("17")),
     ]
     assert [row.to_buy for row in demand(vendor_id=world.ingram.pk)] == [D("4")]
 

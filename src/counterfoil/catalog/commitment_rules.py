@@ -20,7 +20,7 @@ from counterfoil.catalog.offers import SELLING
 from counterfoil.core.bills import quantity_text
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
-from counterfoil.core.pricing.terms import offer_words
+from counterfoil.core.pricing.terms import term_words
 from counterfoil.core.pricing.uplift import UpliftRow
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command, refuse_as
@@ -242,7 +242,7 @@ def _write_uplifts(rule: CommitmentRule, uplifts: Sequence[UpliftInput]) -> None
             raise DomainError(error.code, error.message, field=prefix + (error.field or ""), hint=error.hint) from error
         if (key := (term, cycle, given.effective_from)) in seen:
             raise DomainError(
-                "duplicate", f"{offer_words(term, cycle)} stands there twice.", field=f"{prefix}billing_cycle"
+                "duplicate", f"{term_words(term, cycle)} stands there twice.", field=f"{prefix}billing_cycle"
             )
         seen.add(key)
         row = Uplift(
@@ -265,7 +265,7 @@ def _in_words(rule: CommitmentRule) -> str:
 def _uplifts_in_words(rule: CommitmentRule) -> str:
     return (
         "; ".join(
-            f"{offer_words(row.term, row.billing_cycle)} {quantity_text(row.percent)} %"
+            f"{term_words(row.term, row.billing_cycle)} {quantity_text(row.percent)} %"
             + (f" from {format_date(row.effective_from)}" if row.effective_from else "")
             for row in rule.uplifts.all()
         )

@@ -17,7 +17,7 @@ from counterfoil.companies.policies import ensure_vendor
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import ZERO
-from counterfoil.core.pricing.terms import ensure_whole_cycles, offer_words
+from counterfoil.core.pricing.terms import ensure_whole_cycles, term_words
 from counterfoil.core.pricing.uplift import UpliftRow, in_effect, uplifted_price
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command, refuse_as
@@ -224,7 +224,7 @@ def make_offers(
         )
         _check_offer(wanted)
         made.append(_put_in_place(wanted))
-        said.append(f"{offer_words(row.term, row.billing_cycle)} {price.words}")
+        said.append(f"{term_words(row.term, row.billing_cycle)} {price.words}")
     audit.record(
         actor,
         "catalog.offers.made",

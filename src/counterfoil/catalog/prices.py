@@ -39,7 +39,7 @@ from counterfoil.core.money import extend, round_to
 from counterfoil.core.pricing import Priced, Tier, TierKind, TierModel, price_of
 from counterfoil.core.pricing.bundle import Component, roll_up
 from counterfoil.core.pricing.margin import Method, price_by_rule
-from counterfoil.core.pricing.terms import offer_words
+from counterfoil.core.pricing.terms import term_words
 from counterfoil.platform.records import fetch, refuse_not_positive
 
 _PLACES: Final = 8
@@ -252,7 +252,7 @@ def _holds(row: PricingBreak, ask: PriceAsk) -> bool:
 
 def offer_name(offer: Offer) -> str:
     """What an offer is called: its name, or its term and billing in words."""
-    return offer.name or offer_words(offer.term, offer.billing_cycle)
+    return offer.name or term_words(offer.term, offer.billing_cycle)
 
 
 def _is_bundle(product: Product) -> bool:

@@ -154,43 +154,6 @@ CYCLES: Final[dict[str, Cycle]] = {
 }
 
 
-def term_words(term: str, billing_cycle: str, start: date | None = None, end: date | None = None) -> str:
-    """What is bought or sold for a term, in words: ``3 years, prepaid, from 1 Mar 2026``.
-
-    Args:
-        term: a :class:`Cycle` code, ``year:3``; empty where there is no term.
-        billing_cycle: how often it is billed. The term itself is prepaid (``monthly`` for a single month); empty is
-            once.
-        start: the first day of the term, if known.
-        end: its last day, where that is not simply the end of the term.
-
-    Returns:
-        ``1 year, billed monthly``, ``monthly``, ``3 years, prepaid, from 1 Mar 2026 to 14 Oct 2028``; empty for what
-        is neither for a term nor recurs.
-
-    Raises:
-        DomainError: ``invalid`` for what is no code of a cycle.
-    """
-    length = Cycle.parse(term) if term else None
-    billed = Cycle.parse(billing_cycle) if billing_cycle else None
-    if length is None or (length == billed and length.count == 1 and length.unit != "year"):
-        parts = [billed.label.lower()] if billed else []
-    elif billed is None:
-        parts = [_length(length)]
-    elif length == billed or (length.months is not None and length.months == billed.months):
-        parts = [_length(length), "prepaid"]
-    else:
-        parts = [_length(length), f"billed {billed.label.lower()}"]
-    if start or end:
-        days = (f"from {format_date(start)}" if start else "", f"to {format_date(end)}" if end else "")
-        parts.append(" ".join(day for day in days if day))
-    return ", ".join(parts)
-
-
-def _length(term: Cycle) -> str:
-    return f"{term.count} {term.unit}" + ("s" if term.count != 1 else "")
-
-
 @dataclass(frozen=True, slots=True, order=True)
 class Period:
     """Days from ``start`` up to, but not including, ``end``."""

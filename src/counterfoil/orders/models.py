@@ -6,7 +6,7 @@ import pgtrigger
 from django.db import models
 from django.db.models import Q
 
-from counterfoil.core.calendar import term_words
+from counterfoil.core.pricing.terms import term_words
 from counterfoil.core.states import allowed
 from counterfoil.platform.fields import price_field, quantity_field
 from counterfoil.platform.history import keep_history
@@ -88,4 +88,6 @@ class SalesOrderLine(models.Model):
     @property
     def terms(self) -> str:
         """``3 years, prepaid, from 1 Mar 2026``; empty for what is ordered for good."""
+        if not (self.term or self.billing_cycle or self.start_date):
+            return ""
         return term_words(self.term, self.billing_cycle, self.start_date)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypedDict
 from django.db.models import F, Q, QuerySet, Sum
 
 from counterfoil.agreements.models import Addition, AgreementStatus
-from counterfoil.core.calendar import Cycle, term_words
+from counterfoil.core.calendar import Cycle
+from counterfoil.core.pricing.terms import term_words
 from counterfoil.orders import queries as orders
 from counterfoil.orders.models import SalesOrderLine
 from counterfoil.platform.aggregates import sum_of

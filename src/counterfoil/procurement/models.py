@@ -9,7 +9,8 @@ import pgtrigger
 from django.db import models
 from django.db.models import F, Q
 
-from counterfoil.core.calendar import Cycle, periods_through, term_words
+from counterfoil.core.calendar import Cycle, periods_through
+from counterfoil.core.pricing.terms import term_words
 from counterfoil.core.states import allowed
 from counterfoil.platform.fields import money_field, price_field, quantity_field
 from counterfoil.platform.guards import locked_once_posted
@@ -107,6 +108,8 @@ class PurchaseOrderLine(models.Model):
     @property
     def terms(self) -> str:
         """``3 years, prepaid, from 1 Mar 2026``; empty for what is bought once."""
+        if not (self.term or self.billing_cycle or self.start_date or self.end_date):
+            return ""
         return term_words(self.term, self.billing_cycle, self.start_date, self.end_date)
 
     @property

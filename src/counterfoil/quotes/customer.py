@@ -16,7 +16,7 @@ from typing import Final
 from counterfoil.companies.queries import local_date, msp_settings, my_company
 from counterfoil.core.calendar import format_date
 from counterfoil.core.money import ZERO, round_to, sum_money
-from counterfoil.core.pricing.terms import offer_words
+from counterfoil.core.pricing.terms import term_words
 from counterfoil.core.quoting import PricedLine, PricedQuote, TaxEstimate, Totals
 from counterfoil.quotes.models import QuoteLine, QuoteVersion, StartPolicy
 from counterfoil.quotes.pricing import Picks, lines_of, price_version
@@ -298,7 +298,7 @@ def _line(line: QuoteLine, priced: PricedLine) -> CustomerLine:
 
 def recurrence_words(line: QuoteLine) -> str:
     """``Once``; ``1 year, billed monthly``; ``3 years, prepaid``; ``Billed monthly``."""
-    words = offer_words(line.term, line.billing_cycle)
+    words = term_words(line.term, line.billing_cycle)
     if line.cycles and not line.term:
         words += f", {line.cycles} times"
     return words[:1].upper() + words[1:]

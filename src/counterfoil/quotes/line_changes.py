@@ -185,6 +185,9 @@ def _change_line(
         raise DomainError("invalid", "The quantity for each bundle must be above zero.", field="bundle_quantity")
     if joins(version, line) and changes.keys() & _OF_ALIGNMENT:
         begin_on(line, on)
+    if "align_to" in changes and line.align_to is None:  # what followed from it goes with it
+        share, line.first_amount, line.explanation = None, None, ""
+        line.cycles = given.get("cycles")
     check_line(line)
     reached: dict[int, Reached] = {}
     if changes.keys() & _OF_QUANTITY and not given.keys() & _PRICES:
@@ -197,8 +200,6 @@ def _change_line(
     if not changes:
         audit.record(actor, "quotes.line.changed", f"{said} on {version}", version.quote, line_id=line.pk)
         return line
-    if "align_to" in changes and line.align_to is None:
-        share, line.first_amount, line.explanation = None, None, ""
     if joins(version, line):
         share = first_share(version, line, share)
     finish(

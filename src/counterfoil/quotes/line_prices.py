@@ -75,9 +75,6 @@ def breaks_reached(
         former: quantities that changed, by the id of the line.
         new: what they became.
         on: the day whose prices hold.
-
-    Raises:
-        DomainError: ``invalid`` when the price model of a line has no price for so many.
     """
     moving = [line for line in lines if line.pk in new and new[line.pk] != former[line.pk] and _may_follow(line)]
     if not moving:
@@ -89,12 +86,12 @@ def breaks_reached(
     for line in moving:
         offer = offers.get(line.offer_id or 0)
         try:
-            before = book.find(PriceAsk(line.product, former[line.pk], offer))
-        except DomainError:  # it never was for so many
+            before, after = (book.find(PriceAsk(line.product, many[line.pk], offer)) for many in (former, new))
+        except DomainError:  # the offer's tiers end before: who is priced by them hears it when priced
             continue
         is_the_catalogs = round_to(before.price, 8) == line.list_price
         taken = is_the_catalogs and _model_id(before, offer) == line.price_model_id
-        if reached := _reached(book.find(PriceAsk(line.product, new[line.pk], offer)), before, offer, line, taken):
+        if reached := _reached(after, before, offer, line, taken):
             found[line.pk] = reached
     return found
 

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from django import forms
 
-from counterfoil.core.calendar import Cycle, term_words
+from counterfoil.core.calendar import Cycle
 from counterfoil.core.errors import DomainError
+from counterfoil.core.pricing.terms import length_words
 from counterfoil.web.forms import DayField
 
 TERMS: Final = ("", "month:1", "year:1", "year:2", "year:3", "year:5")
@@ -25,7 +26,7 @@ class TermField(forms.ChoiceField):
         """``3 years`` of a term, ``Quarterly`` of a billing cycle."""
         if not code:
             return "No term" if self.length else "Once"
-        return term_words(code, "") if self.length else Cycle.parse(code).label
+        return length_words(code) if self.length else Cycle.parse(code).label
 
     def keep(self, code: str | None) -> None:
         """Offer a code that a record has already."""

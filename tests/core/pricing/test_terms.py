@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from counterfoil.core.errors import DomainError
 from counterfoil.core.pricing.terms import (
     cycles_in,
     ensure_whole_cycles,
-    offer_words,
     read_frequency,
     read_length,
+    term_words,
 )
 
 
@@ -28,7 +30,7 @@ from counterfoil.core.pricing.terms import (
 )
 def test_a_term_is_so_many_cycles(term: str, cycle: str, count: int, words: str) -> None:
     assert cycles_in(term, cycle) == count
-    assert offer_words(term, cycle) == words
+    assert term_words(term, cycle) == words
     ensure_whole_cycles(term, cycle)
 
 
@@ -40,9 +42,9 @@ def test_a_term_that_is_no_whole_number_of_cycles_is_refused(term: str, cycle: s
 
 
 def test_any_term_and_no_cycle_say_so() -> None:
-    assert offer_words("", "month:1") == "billed monthly"
-    assert offer_words("year:3", "") == "3 years, paid once"
-    assert offer_words("", "") == "once"
+    assert term_words("", "month:1") == "billed monthly"
+    assert term_words("year:3", "") == "3 years, paid once"
+    assert term_words("", "") == "once"
 
 
 @pytest.mark.parametrize(
@@ -72,3 +74,30 @@ def test_upfront_is_the_term_itself() -> None:
     for nonsense in ("soon", "P0Y", "-1 year"):
         with pytest.raises(DomainError):
             read_length(nonsense, "term")
+
+
+@pytest.mark.parametrize(
+    ("term", "billing_cycle", "words"),
+    [
+        ("year:3", "year:3", "3 years, prepaid"),
+        ("year:1", "month:12", "1 year, prepaid"),
+        ("year:1", "month:1", "1 year, billed monthly"),
+        ("year:3", "year:1", "3 years, billed yearly"),
+        ("month:1", "month:1", "1 month, billed monthly"),
+        ("", "month:3", "billed quarterly"),
+        ("year:3", "", "3 years, paid once"),
+        ("month:18", "month:5", "18 months, billed every 5 months"),
+        ("", "", "once"),
+    ],
+)
+def test_terms_read_as_people_say_them(term: str, billing_cycle: str, words: str) -> None:
+    assert term_words(term, billing_cycle) == words
+
+
+def test_terms_say_from_when_and_a_co_termed_one_until_when() -> None:
+    start, end = date(2026, 3, 1), date(2028, 10, 14)
+    assert term_words("year:3", "year:3", start) == "3 years, prepaid, from 1 Mar 2026"
+    assert term_words("year:1", "month:1", start, end) == "1 year, billed monthly, from 1 Mar 2026 to 14 Oct 2028"
+    assert term_words("", "", start) == "once, from 1 Mar 2026"
+    with pytest.raises(DomainError, match="billing cycle"):
+        term_words("3 years", "")

@@ -6,9 +6,10 @@ Both are codes of :class:`counterfoil.core.calendar.Cycle` (``year:1``); an empt
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Final
 
-from counterfoil.core.calendar import Cycle, Unit
+from counterfoil.core.calendar import Cycle, Unit, format_date
 from counterfoil.core.errors import DomainError
 
 
@@ -59,8 +60,29 @@ def frequency_words(code: str) -> str:
     return label[:1].lower() + label[1:]
 
 
-def offer_words(term: str, billing_cycle: str) -> str:
-    """``1 year, billed monthly``; ``1 year, prepaid``; ``billed monthly`` for any term; ``once``."""
+def term_words(term: str, billing_cycle: str, start: date | None = None, end: date | None = None) -> str:
+    """How something is sold or bought: ``1 year, billed monthly``; ``3 years, prepaid, from 1 Mar 2026``.
+
+    Args:
+        term: how long it is for; empty for any term, or none.
+        billing_cycle: how often it is billed. The term itself is prepaid, but for a single month; empty is once.
+        start: the first day of the term, if known.
+        end: its last day, where that is not simply the end of the term.
+
+    Returns:
+        ``billed monthly`` without a term, ``3 years, paid once`` without a cycle, ``once`` without either.
+
+    Raises:
+        DomainError: ``invalid`` for what is no code of a cycle.
+    """
+    words = _sold(term, billing_cycle)
+    if start or end:
+        days = (f"from {format_date(start)}" if start else "", f"to {format_date(end)}" if end else "")
+        words += ", " + " ".join(day for day in days if day)
+    return words
+
+
+def _sold(term: str, billing_cycle: str) -> str:
     if not billing_cycle:
         return f"{length_words(term)}, paid once" if term else "once"
     if not term:

@@ -19,7 +19,7 @@ from counterfoil.catalog.models import Offer
 from counterfoil.catalog.queries import in_effect, offers
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import parse_quantity
-from counterfoil.core.pricing.terms import offer_words
+from counterfoil.core.pricing.terms import term_words
 from counterfoil.flows.renewals import ChangeInput, propose_change, propose_renewal
 from counterfoil.web.actions import actor_of, today
 from counterfoil.web.forms import DayField, parse_day, require
@@ -94,7 +94,7 @@ def _choices(found: Agreement, sent: Any) -> list[Choice]:
     running = _running(found)
     sold_by: dict[int, list[tuple[Offer, str]]] = {}
     for offer in in_effect(offers(active=True), today()).filter(product__in={row.product_id for row in running}):
-        sold_by.setdefault(offer.product_id, []).append((offer, offer_words(offer.term, offer.billing_cycle)))
+        sold_by.setdefault(offer.product_id, []).append((offer, term_words(offer.term, offer.billing_cycle)))
     return [
         Choice(
             row,

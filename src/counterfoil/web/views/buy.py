@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from counterfoil.catalog.models import Offer
 from counterfoil.companies.queries import billing_terms
-from counterfoil.core.calendar import term_words
+from counterfoil.core.pricing.terms import term_words
 from counterfoil.flows.receiving import receive_and_bill
 from counterfoil.inventory import commands as inventory
 from counterfoil.inventory import queries as stock
@@ -284,7 +284,7 @@ class PurchaseLinePage(PurchaseTermFields, PurchaseLineForm, PageForm):
 
 
 def _offer_words(offer: Offer) -> str:
-    terms = term_words(offer.term, offer.billing_cycle) or "once"
+    terms = term_words(offer.term, offer.billing_cycle)
     return ", ".join(part for part in (offer.name, terms, offer.vendor_sku) if part)
 
 

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from counterfoil.catalog import commands, queries
 from counterfoil.catalog.models import Offer, Product, ProductClass
 from counterfoil.core.errors import DomainError
-from counterfoil.core.pricing.terms import offer_words
+from counterfoil.core.pricing.terms import term_words
 from counterfoil.platform.audit import trail_of
 from counterfoil.web.actions import actor_of, today
 from counterfoil.web.forms import (
@@ -270,8 +270,7 @@ def offers_usual(request: HttpRequest, pk: int) -> HttpResponse:
         template="web/catalog/usual_offers.html",
         context={
             "rules": [
-                (rule, [(row, offer_words(row.term, row.billing_cycle)) for row in rule.uplifts.all()])
-                for rule in rules
+                (rule, [(row, term_words(row.term, row.billing_cycle)) for row in rule.uplifts.all()]) for rule in rules
             ]
         },
     )

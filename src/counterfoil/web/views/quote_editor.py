@@ -23,7 +23,7 @@ from django.views.decorators.http import require_GET, require_POST
 from counterfoil.catalog.queries import in_effect, offers, offers_for, price_models, products
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import parse_quantity, parse_unit_price
-from counterfoil.core.pricing.terms import offer_words
+from counterfoil.core.pricing.terms import term_words
 from counterfoil.core.proration import ProrationMethod
 from counterfoil.core.states import words
 from counterfoil.quotes import commands, links
@@ -174,7 +174,7 @@ def catalog(request: HttpRequest, pk: int) -> HttpResponse:
     rows = list(products(search=typed, active=True)[:MOST_FOUND])
     sold_by: dict[int, list[dict[str, Any]]] = {}
     for offer in in_effect(offers(active=True), today()).filter(product__in=rows):
-        shown = {"offer": offer, "words": offer_words(offer.term, offer.billing_cycle)}
+        shown = {"offer": offer, "words": term_words(offer.term, offer.billing_cycle)}
         sold_by.setdefault(offer.product_id, []).append(shown)
     found = [(row, sold_by.get(row.pk, [])) for row in rows]
     add_url = reverse("web:quote_line_add", args=[pk])
@@ -342,7 +342,7 @@ def _details(request: HttpRequest, version: QuoteVersion, line: QuoteLine, form:
         "line": line,
         "form": form,
         "quote": version.quote,
-        "offers": [(o, offer_words(o.term, o.billing_cycle)) for o in offers_for(line.product, today())],
+        "offers": [(o, term_words(o.term, o.billing_cycle)) for o in offers_for(line.product, today())],
         "can_edit": may(request, edit=commands.update_version_line)["edit"] and version.status in CHANGEABLE,
         "url": reverse("web:quote_line_details", args=[version.quote_id, line.pk]),
         "seen": request.POST.get("seen") or json.dumps(_initial(line), cls=DjangoJSONEncoder),
