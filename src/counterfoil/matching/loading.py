@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -134,7 +134,6 @@ _BILLS: Final = """
 _INVOICES: Final = """
     SELECT l.origin_id, l.id, coalesce(i.number, 'draft invoice ' || i.id), i.id, l.addition_id, l.order_line_id,
         l.product_id, coalesce(p.identifier, ''), l.quantity, l.unit_price,
-        CASE WHEN l.addition_id IS NOT NULL THEN coalesce(h.billing_cycle, g.billing_cycle, '') ELSE '' END,
         l.period_start, l.service_start, l.service_end,
         NOT i.is_adjustment AND l.quantity > 0 AND l.unit_price >= 0
             AND (l.period_start IS NULL OR i.period_start IS NULL OR l.period_start = i.period_start),
@@ -142,8 +141,6 @@ _INVOICES: Final = """
     FROM billing_invoiceline l
     JOIN billing_invoice i ON i.id = l.invoice_id
     LEFT JOIN catalog_product p ON p.id = l.product_id
-    LEFT JOIN agreements_agreement g ON g.id = l.agreement_id
-    LEFT JOIN agreements_agreement h ON h.id = g.parent_id
     WHERE l.origin_id = ANY(%(ids)s) AND i.type NOT IN ('credit_memo', 'down_payment') AND l.down_payment_id IS NULL
         AND l.charge_id IS NULL AND l.credited_line_id IS NULL
         AND NOT EXISTS (SELECT 1 FROM billing_invoice r WHERE r.reverses_id = i.id)
@@ -206,14 +203,15 @@ def load_threads(origin_ids: Sequence[int], rules: Rules) -> Iterator[QuoteThrea
     asked = {"ids": array_text(origin_ids), "currency": rules.currency}
     quotes = [QuoteLeg._make(row) for row in _rows(_QUOTES, asked)]
     agreements = _grouped(AgreementLeg._make, _rows(_AGREEMENTS, asked))
+    additions = {line.id: line for lines in agreements.values() for line in lines}
+    quoted = {quote.addition_id for quote in quotes if quote.addition_id}
+    if beyond := quoted - additions.keys():
+        additions |= {row[1]: AgreementLeg._make(row) for row in _rows(_CHANGED, {"ids": array_text(beyond)})}
+    changes, wishes = _changes(additions, quoted, rules) if additions else ({}, {})
     orders = _grouped(OrderLeg._make, _rows(_ORDERS, asked))
     purchases = _grouped(PurchaseLeg._make, _rows(_PURCHASES, asked))
-    invoices = _grouped(InvoiceLeg._make, _rows(_INVOICES, asked))
+    invoices = _invoices(_rows(_INVOICES, asked), additions)
     received, shipped = _serials(_rows(_SERIALS, asked)) if orders and purchases else ({}, {})
-    additions = {line.id: line for lines in agreements.values() for line in lines}
-    if beyond := {quote.addition_id for quote in quotes if quote.addition_id} - additions.keys():
-        additions |= {row[1]: AgreementLeg._make(row) for row in _rows(_CHANGED, {"ids": array_text(beyond)})}
-    changes, wishes = _changes(additions, rules) if additions else ({}, {})
     nobody: frozenset[str] = frozenset()
     for quote in quotes:
         pk = quote.id
@@ -239,10 +237,22 @@ def _of(lines: Iterable[AgreementLeg], by_addition: dict[int, list[Any]]) -> tup
     return tuple(leg for line in lines for leg in by_addition.get(line.id, _NO_LEGS)) if by_addition else _NO_LEGS
 
 
-def _changes(addition_ids: Iterable[int], rules: Rules) -> tuple[dict[int, list[ChangeLeg]], dict[int, list[AskedLeg]]]:
-    """The changes of additions, and what accepted lines ask of them, by addition."""
-    asked = {"ids": array_text(addition_ids), "time_zone": rules.time_zone}
-    return _grouped(ChangeLeg._make, _rows(_CHANGES, asked)), _grouped(AskedLeg._make, _rows(_ASKED, asked))
+def _changes(
+    additions: dict[int, AgreementLeg], quoted: Collection[int], rules: Rules
+) -> tuple[dict[int, list[ChangeLeg]], dict[int, list[AskedLeg]]]:
+    """The changes of additions; and what accepted lines ask of those that were changed or cancelled, or are quoted."""
+    changes = _grouped(ChangeLeg._make, _rows(_CHANGES, {"ids": array_text(additions)}))
+    touched = changes.keys() | quoted | {line.id for line in additions.values() if line.cancelled}
+    if not touched:
+        return changes, {}
+    asked = {"ids": array_text(touched), "time_zone": rules.time_zone}
+    return changes, _grouped(AskedLeg._make, _rows(_ASKED, asked))
+
+
+def _invoices(rows: Iterable[tuple[Any, ...]], additions: dict[int, AgreementLeg]) -> dict[int, list[InvoiceLeg]]:
+    """The lines of invoices; one of an agreement is billed as often as its addition."""
+    cycles = {line.id: line.billing_cycle for line in additions.values()}
+    return _grouped(lambda row: InvoiceLeg._make((*row[:10], cycles.get(row[4], ""), *row[10:])), rows)
 
 
 def load_purchases(purchase_order_ids: Sequence[int]) -> Iterator[PurchaseThread]:
@@ -288,12 +298,13 @@ def _rows(sql: str, parameters: dict[str, Any] | list[Any]) -> list[tuple[Any, .
 Part = tuple[str, str, list[Any]]
 
 
-def union_of(parts: Sequence[Part]) -> list[tuple[Any, ...]]:
-    """The rows of several selects in one statement, each row behind the label of its select."""
+def union_of(parts: Sequence[Part], within: str = "{lines}") -> list[tuple[Any, ...]]:
+    """The rows of several selects in one statement, each row behind the label of its select; or of SQL around them."""
     if not parts:
         return []
-    labelled = (f"SELECT '{label}', part.* FROM ({sql}) part" for label, sql, _ in parts)  # noqa: S608 - ours
-    return _rows(" UNION ALL ".join(labelled), [value for _, _, values in parts for value in values])
+    labelled = (f"SELECT '{label}' AS label, part.* FROM ({sql}) part" for label, sql, _ in parts)  # noqa: S608 - ours
+    lines = " UNION ALL ".join(labelled)
+    return _rows(within.format(lines=lines), [value for _, _, values in parts for value in values])
 
 
 # -- which threads there are -------------------------------------------------------------------------------------------

@@ -63,12 +63,16 @@ _LEGS: Final = {
         "invoice_line_id",
     ),
 }
-#: The lines of documents that are unquoted, and those that stand as such among the exceptions.
+#: The lines of documents of a leg.
+_OF_LEG: Final = """
+    SELECT l.origin_id IS NULL AND {leg.is_unquoted} AS is_unquoted, l.id, l.product_id, l.description, {leg.read}
+    FROM {leg.tables} WHERE {leg.document} = ANY(%s)
+"""
+#: Those of them that are unquoted, and those that stand as such among the exceptions.
 _UNQUOTED: Final = """
-    SELECT l.origin_id IS NULL AND {leg.is_unquoted}, l.id, l.product_id, l.description, {leg.read}
-    FROM {leg.tables}
-    LEFT JOIN matching_matchexception e ON e.{leg.column} = l.id AND e.code = 'unquoted' AND e.status <> 'mended'
-    WHERE {leg.document} = ANY(%s) AND (e.id IS NOT NULL OR (l.origin_id IS NULL AND {leg.is_unquoted}))
+    SELECT e.id, l.* FROM ({lines}) l
+    LEFT JOIN matching_matchexception e ON e.key = 'unquoted:' || l.label || ':' || l.id AND e.status <> 'mended'
+    WHERE l.is_unquoted OR e.id IS NOT NULL
 """
 
 
@@ -84,8 +88,8 @@ def unquoted_beside(documents: Documents) -> tuple[list[Finding], list[str]]:
         "invoice": documents.invoices,
     }
     found, gone = [], []
-    parts = [(leg, _UNQUOTED.format(leg=_LEGS[leg]), [array_text(ids)]) for leg, ids in asked.items() if ids]
-    for leg, is_unquoted, line_id, *read in union_of(parts):
+    parts = [(leg, _OF_LEG.format(leg=_LEGS[leg]), [array_text(ids)]) for leg, ids in asked.items() if ids]
+    for _, leg, is_unquoted, line_id, *read in union_of(parts, _UNQUOTED):
         key = f"unquoted:{leg}:{line_id}"
         if is_unquoted:
             found.append(_finding(key, leg, line_id, *read))

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
-from django.db import models, transaction
-from django.db.models import Q
+from django.db import connection, models, transaction
 from django.utils import timezone
 
 from counterfoil.core.errors import DomainError
@@ -93,30 +92,46 @@ def held_among(label: str, ids: Iterable[int]) -> dict[int, list[Hold]]:
 def set_holds(source: str, wanted: Mapping[HoldKey, Mapping[str, str]], among: Mapping[str, Iterable[int]]) -> None:
     """Make the open holds that ``source`` has on the records ``among`` be exactly those ``wanted``.
 
+    A hold that is there already for its reason stays, in the words that are wanted now.
+
     Args:
         source: who holds, such as ``matching``.
-        wanted: (label, record's id, key of the reason) -> ``reason`` and ``hint``.
+        wanted: (label, record's id, key of the reason) -> ``reason``, and a ``hint`` where there is one.
         among: label of a model -> ids of its records that were looked at.
     """
-    looked_at = Q()
-    for label, ids in among.items():
-        looked_at |= Q(label=label, object_id__any=list(ids))
+    looked_at = [(label, pk) for label, ids in among.items() for pk in ids]
     if not looked_at:
         return
-    there = {
-        (hold.label, hold.object_id, hold.key): hold
-        for hold in Hold.objects.filter(looked_at, source=source, released_at=None)
-    }
-    now = timezone.now()
-    if gone := [hold.pk for key, hold in there.items() if key not in wanted]:
-        Hold.objects.filter(pk__any=gone).update(released_at=now)
-    for key, hold in there.items():
-        words = wanted.get(key, {})
-        if any(getattr(hold, name) != value for name, value in words.items()):
-            Hold.objects.filter(pk=hold.pk).update(**words)  # still for that reason, in other words or dollars
-    new = [
-        Hold(label=label, object_id=pk, source=source, key=key, placed_at=now, **words)
-        for (label, pk, key), words in wanted.items()
-        if (label, pk, key) not in there
-    ]
-    Hold.objects.bulk_create(new, ignore_conflicts=True)
+    placed = [(*key, words["reason"], words.get("hint", "")) for key, words in wanted.items()]
+    asked: dict[str, Any] = {"source": source, "now": timezone.now()}
+    asked |= dict(zip(("labels", "ids"), _columns(looked_at, 2), strict=True))
+    asked |= dict(zip(("held_labels", "held_ids", "keys", "reasons", "hints"), _columns(placed, 5), strict=True))
+    with connection.cursor() as cursor:
+        cursor.execute(_RELEASE, asked)
+        if placed:
+            cursor.execute(_PLACE, asked)
+
+
+_RELEASE: Final = """
+    UPDATE platform_hold h SET released_at = %(now)s
+    FROM unnest(%(labels)s::text[], %(ids)s::bigint[]) looked_at(label, id)
+    WHERE h.label = looked_at.label AND h.object_id = looked_at.id AND h.source = %(source)s AND h.released_at IS NULL
+        AND (h.label, h.object_id, h.key) NOT IN (
+            SELECT * FROM unnest(%(held_labels)s::text[], %(held_ids)s::bigint[], %(keys)s::text[])
+        )
+"""
+_PLACE: Final = """
+    INSERT INTO platform_hold (label, object_id, source, key, reason, hint, placed_at)
+    SELECT label, id, %(source)s, key, reason, hint, %(now)s
+    FROM unnest(
+        %(held_labels)s::text[], %(held_ids)s::bigint[], %(keys)s::text[], %(reasons)s::text[], %(hints)s::text[]
+    ) wanted(label, id, key, reason, hint)
+    ON CONFLICT (label, object_id, source, key) WHERE released_at IS NULL
+    DO UPDATE SET reason = excluded.reason, hint = excluded.hint
+    WHERE (platform_hold.reason, platform_hold.hint) <> (excluded.reason, excluded.hint)
+"""
+
+
+def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
+    """The columns of a table that may be empty."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
