@@ -259,6 +259,7 @@ def test_a_long_account_has_pages_and_begins_with_the_latest(
     assert invoice.number not in latest
     assert 'rel="prev" href="?page=1"' in latest
     assert 'rel="next"' not in latest
+    assert (latest.count('data-label="Paid"'), latest.count('data-label="Charged"')) == (2, 0)
     first = text_of(finance.get(f"{here}?page=1"))
     assert invoice.number in first
     assert "2 of 4 shown" in first
