@@ -97,6 +97,24 @@ def test_we_14_on_day_8_the_whole_term_is_owed(world: World, running: Addition) 
     assert (running.quantity, running.cancelled_date) == (10, None)
 
 
+@pytest.mark.parametrize(("action", "quantity"), [("decrease", 1), ("cancel", 10)])
+def test_we_14_what_was_quoted_in_the_window_is_not_given_back_after_it(
+    world: World, running: Addition, action: str, quantity: int
+) -> None:
+    """Quoted for 4 January, accepted on the 15th: the vendor takes nothing back any more."""
+    line = by(running.offer, quantity, action=action, addition=running, unit_price=running.unit_price,
+              start_date=date(2026, 1, 4))  # fmt: skip
+    version = accepted(world, [line], agreement=Agreement.objects.get(pk=running.agreement_id))
+    with pytest.raises(DomainError, match="committed until 31 Dec 2026") as refused:
+        convert(version, date(2026, 1, 15))
+    assert refused.value.code == "committed"
+    running.refresh_from_db()
+    assert (running.quantity, running.cancelled_date) == (10, None)
+    convert(version, date(2026, 1, 6))  # in time
+    running.refresh_from_db()
+    assert (running.quantity, running.cancelled_date) in [(9, None), (10, date(2026, 1, 3))]
+
+
 def test_we_14_a_cancelled_year_gives_back_the_days_that_are_left(world: World, offers: dict[str, Offer]) -> None:
     line = by(offers["yearly"], 1, unit_price=D(1200))
     (agreement,) = convert(accepted(world, [line]), JAN_1).agreements

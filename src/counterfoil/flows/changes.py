@@ -14,11 +14,12 @@ from counterfoil.agreements.commands import (
     change_addition,
     renew_addition,
 )
-from counterfoil.agreements.commitments import term_through
+from counterfoil.agreements.commitments import ensure_may_shrink, term_through
 from counterfoil.agreements.models import Addition, Agreement
 from counterfoil.agreements.queries import last_day, quantity_on, values_on
 from counterfoil.core.calendar import Cycle, format_date
 from counterfoil.core.errors import DomainError
+from counterfoil.core.money import ZERO
 from counterfoil.flows.recurring_lines import (
     Recurring,
     addition_of,
@@ -52,6 +53,8 @@ def apply_change(actor: Actor, version: QuoteVersion, line: QuoteLine, on: date)
     if line.action == LineAction.INCREASE:
         _increase(actor, line, addition, start)
     else:
+        if on > start:  # told today, whatever day it is to hold from: a window that has closed stays closed
+            _ensure_still_open(line, addition, on)
         _take_away(actor, line, addition, start)
     record(actor, agreement, [line])
     return [agreement]
@@ -78,6 +81,12 @@ def _increase(actor: Actor, line: QuoteLine, addition: Addition, start: date) ->
         agreement_id=addition.agreement_id,
         addition=addition_of(own, end, committed=addition.committed_through),
     )
+
+
+def _ensure_still_open(line: QuoteLine, addition: Addition, on: date) -> None:
+    """Refuse to take away what is committed by the day the customer accepts, though it was quoted in the window."""
+    left = max(quantity_on(addition, on) - line.quantity, ZERO)
+    ensure_may_shrink(addition, on - _DAY, "start_date", ZERO if line.action == LineAction.CANCEL else left)
 
 
 def _take_away(actor: Actor, line: QuoteLine, addition: Addition, start: date) -> None:
