@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from django.db.models import QuerySet
 
 from counterfoil.core.matching import CATALOGUE
 from counterfoil.core.money import format_money
-from counterfoil.matching.loading import Part, union_of
-from counterfoil.matching.models import HoldRule, MatchException
+from counterfoil.matching.loading import Part, rows_of, union_of
+from counterfoil.matching.models import MatchException
 from counterfoil.platform.anyof import array_text
 from counterfoil.platform.holds import set_holds
 
@@ -52,15 +52,16 @@ def hold_codes() -> dict[str, list[str]]:
 
     A code without a rule holds what it does by default. Whatever holds an invoice holds its agreement.
     """
-    rules: dict[str, Any] = {**CATALOGUE, **{rule.code: rule for rule in HoldRule.objects.all()}}
-    invoice = [code for code, rule in rules.items() if rule.holds_invoice]
-    return {
-        PURCHASE_ORDER: [code for code, rule in rules.items() if rule.holds_purchase_order],
-        VENDOR_BILL: [code for code, rule in rules.items() if rule.holds_vendor_bill],
-        INVOICE: invoice,
-        AGREEMENT: invoice,
+    rules = {
+        code.code: (code.holds_purchase_order, code.holds_vendor_bill, code.holds_invoice)
+        for code in CATALOGUE.values()
     }
+    rules |= {code: tuple(holds) for code, *holds in rows_of(_RULES, [])}
+    order, bill, invoice = ([code for code, holds in rules.items() if holds[n]] for n in range(3))
+    return {PURCHASE_ORDER: order, VENDOR_BILL: bill, INVOICE: invoice, AGREEMENT: invoice}
 
+
+_RULES: Final = "SELECT code, holds_purchase_order, holds_vendor_bill, holds_invoice FROM matching_holdrule"
 
 #: Open exceptions of documents, by the label of the document: its id, the exception's key, words, hint, dollars and id.
 #: A purchase order and an invoice are held as drafts. A bill is held by what it bills otherwise than was ordered or has

@@ -182,7 +182,7 @@ class Rules:
 
 def current_rules() -> Rules:
     """The rules as they are now."""
-    rows = _rows(_RULES, {})
+    rows = rows_of(_RULES, {})
     currency, time_zone = rows[0][:2] if rows else (MspSettings().currency, MspSettings().time_zone)
     return Rules(
         Tolerances(
@@ -201,17 +201,17 @@ def current_rules() -> Rules:
 def load_threads(origin_ids: Sequence[int], rules: Rules) -> Iterator[QuoteThread]:
     """The threads of those of the lines that were accepted; drafts have none yet."""
     asked = {"ids": array_text(origin_ids), "currency": rules.currency}
-    quotes = [QuoteLeg._make(row) for row in _rows(_QUOTES, asked)]
-    agreements = _grouped(AgreementLeg._make, _rows(_AGREEMENTS, asked))
+    quotes = [QuoteLeg._make(row) for row in rows_of(_QUOTES, asked)]
+    agreements = _grouped(AgreementLeg._make, rows_of(_AGREEMENTS, asked))
     additions = {line.id: line for lines in agreements.values() for line in lines}
     quoted = {quote.addition_id for quote in quotes if quote.addition_id}
     if beyond := quoted - additions.keys():
-        additions |= {row[1]: AgreementLeg._make(row) for row in _rows(_CHANGED, {"ids": array_text(beyond)})}
+        additions |= {row[1]: AgreementLeg._make(row) for row in rows_of(_CHANGED, {"ids": array_text(beyond)})}
     changes, wishes = _changes(additions, quoted, rules) if additions else ({}, {})
-    orders = _grouped(OrderLeg._make, _rows(_ORDERS, asked))
-    purchases = _grouped(PurchaseLeg._make, _rows(_PURCHASES, asked))
-    invoices = _invoices(_rows(_INVOICES, asked), additions)
-    received, shipped = _serials(_rows(_SERIALS, asked)) if orders and purchases else ({}, {})
+    orders = _grouped(OrderLeg._make, rows_of(_ORDERS, asked))
+    purchases = _grouped(PurchaseLeg._make, rows_of(_PURCHASES, asked))
+    invoices = _invoices(rows_of(_INVOICES, asked), additions)
+    received, shipped = _serials(rows_of(_SERIALS, asked)) if orders and purchases else ({}, {})
     nobody: frozenset[str] = frozenset()
     for quote in quotes:
         pk = quote.id
@@ -241,12 +241,12 @@ def _changes(
     additions: dict[int, AgreementLeg], quoted: Collection[int], rules: Rules
 ) -> tuple[dict[int, list[ChangeLeg]], dict[int, list[AskedLeg]]]:
     """The changes of additions; and what accepted lines ask of those that were changed or cancelled, or are quoted."""
-    changes = _grouped(ChangeLeg._make, _rows(_CHANGES, {"ids": array_text(additions)}))
+    changes = _grouped(ChangeLeg._make, rows_of(_CHANGES, {"ids": array_text(additions)}))
     touched = changes.keys() | quoted | {line.id for line in additions.values() if line.cancelled}
     if not touched:
         return changes, {}
     asked = {"ids": array_text(touched), "time_zone": rules.time_zone}
-    return changes, _grouped(AskedLeg._make, _rows(_ASKED, asked))
+    return changes, _grouped(AskedLeg._make, rows_of(_ASKED, asked))
 
 
 def _invoices(rows: Iterable[tuple[Any, ...]], additions: dict[int, AgreementLeg]) -> dict[int, list[InvoiceLeg]]:
@@ -257,10 +257,10 @@ def _invoices(rows: Iterable[tuple[Any, ...]], additions: dict[int, AgreementLeg
 
 def load_purchases(purchase_order_ids: Sequence[int]) -> Iterator[PurchaseThread]:
     """The lines of purchase orders with what arrived and what is billed of each."""
-    lines = [PurchaseLeg._make(row) for row in _rows(_PURCHASES_OF_ORDERS, {"ids": array_text(purchase_order_ids)})]
+    lines = [PurchaseLeg._make(row) for row in rows_of(_PURCHASES_OF_ORDERS, {"ids": array_text(purchase_order_ids)})]
     asked = {"ids": array_text(line.id for line in lines)}
-    receipts = _grouped(ReceiptLeg._make, _rows(_RECEIPTS, asked))
-    bills = _grouped(BillLeg._make, _rows(_BILLS, asked))
+    receipts = _grouped(ReceiptLeg._make, rows_of(_RECEIPTS, asked))
+    bills = _grouped(BillLeg._make, rows_of(_BILLS, asked))
     for line in lines:
         yield PurchaseThread(line, tuple(receipts.get(line.id, _NO_LEGS)), tuple(bills.get(line.id, _NO_LEGS)))
 
@@ -287,7 +287,8 @@ def _serials(rows: Iterable[tuple[Any, ...]]) -> tuple[dict[int, frozenset[str]]
     )
 
 
-def _rows(sql: str, parameters: dict[str, Any] | list[Any]) -> list[tuple[Any, ...]]:
+def rows_of(sql: str, parameters: dict[str, Any] | list[Any]) -> list[tuple[Any, ...]]:
+    """All rows of a select."""
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
@@ -304,7 +305,7 @@ def union_of(parts: Sequence[Part], within: str = "{lines}") -> list[tuple[Any, 
         return []
     labelled = (f"SELECT '{label}' AS label, part.* FROM ({sql}) part" for label, sql, _ in parts)  # noqa: S608 - ours
     lines = " UNION ALL ".join(labelled)
-    return _rows(within.format(lines=lines), [value for _, _, values in parts for value in values])
+    return rows_of(within.format(lines=lines), [value for _, _, values in parts for value in values])
 
 
 # -- which threads there are -------------------------------------------------------------------------------------------
@@ -366,6 +367,6 @@ def _chunks(sql: str, within: str, size: int, span: Span | None) -> Iterator[lis
     after = 0
     asked = {} if span is None else {"since": span.since, "through": span.through}
     statement = sql.format(within=within if span else "")
-    while ids := [row[0] for row in _rows(statement, asked | {"after": after, "most": size})]:
+    while ids := [row[0] for row in rows_of(statement, asked | {"after": after, "most": size})]:
         yield ids
         after = ids[-1]
