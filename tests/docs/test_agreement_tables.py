@@ -36,5 +36,6 @@ def test_the_history_of_an_addition() -> None:
 
 def test_the_states_that_pages_show() -> None:
     assert [row["state"] for row in table("agreements.md", "state")] == [
-        queries.STATES[state] for state in ("inactive", "active", "expired", "cancelled")
+        *(queries.STATES[state] for state in ("inactive", "active", "expired", "cancelled")),
+        "Used up",  # counterfoil.usage.queries.used_up: by what it covered, not by its dates
     ]
