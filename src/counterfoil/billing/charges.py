@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -11,7 +12,7 @@ from fractions import Fraction
 from typing import Final
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import BooleanField, Case, Q, Value, When
 
 from counterfoil.agreements.models import Agreement, AgreementStatus, BillingOption
 from counterfoil.billing.drafts import (
@@ -30,7 +31,7 @@ from counterfoil.companies.models import Company, Site
 from counterfoil.core.calendar import format_date
 from counterfoil.core.coverage import CoverageTerms
 from counterfoil.core.errors import DomainError
-from counterfoil.core.money import ZERO, extend, format_money, round_money, sum_money
+from counterfoil.core.money import ZERO, allocate, extend, format_money, round_money, sum_money
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command
 from counterfoil.platform.identity import Actor, Role
@@ -39,7 +40,8 @@ from counterfoil.platform.records import plain_number as plain
 from counterfoil.tax.models import TaxCode
 from counterfoil.usage import allocating
 from counterfoil.usage import queries as usage
-from counterfoil.usage.models import Allocation, Charge, ChargeKind
+from counterfoil.usage.models import Allocation, Charge, ChargeKind, OpenPart
+from counterfoil.usage.queries import SPLIT, is_split
 
 FINANCE = (Role.FINANCE,)
 
@@ -89,12 +91,35 @@ def allocation_of(charge: Charge) -> Allocation | None:
 
 
 def due_of(charge: Charge) -> Decimal:
-    """What of a charge is billed, before tax."""
+    """What of a charge is billed, before tax; of its ``part``, where it is billed in two."""
     if charge.billing_option != BillingOption.BILLABLE:
         return ZERO
     covered = allocation_of(charge)
     due: Decimal = charge.amount if covered is None else covered.overage_amount
-    return due
+    if covered is None or not charge.part:
+        return due
+    within: Decimal = covered.overrun_amount
+    return within if charge.part == OpenPart.OVERRUN else sum_money([due, -within])
+
+
+def quantity_of(charge: Charge) -> Decimal:
+    """How much of a charge is shown where it is billed: what is covered and overrun, what is beyond, or all of it."""
+    covered, whole = allocation_of(charge), Decimal(charge.billed_quantity)
+    if covered is None or not charge.part:
+        return whole
+    beyond: Decimal = covered.overage_quantity - covered.overrun_quantity
+    return beyond if charge.part == OpenPart.BEYOND else whole - beyond
+
+
+def cost_of(charge: Charge) -> Decimal:
+    """What that costs; the parts come to the cost of the whole."""
+    whole = extend(charge.quantity, charge.unit_cost)
+    covered = allocation_of(charge)
+    if covered is None or not charge.part:
+        return whole
+    beyond = Fraction(covered.overage_quantity - covered.overrun_quantity) / Fraction(charge.billed_quantity)
+    of_beyond = round_money(Fraction(whole) * beyond)
+    return of_beyond if charge.part == OpenPart.BEYOND else sum_money([whole, -of_beyond])
 
 
 def charges_to_bill(*, through: date, company_id: int | None = None, grouping: Grouping | None = None) -> list[Group]:
@@ -109,19 +134,38 @@ def charges_to_bill(*, through: date, company_id: int | None = None, grouping: G
 
 
 def _open_charges(through: date, company_ids: Iterable[int] | None) -> list[Charge]:
-    """What can be billed by itself: overruns go with the agreement's own invoice, as long as there is a next one."""
+    """What can be billed by itself: overruns go with the agreement's own invoice, as long as there is a next one.
+
+    Of what goes beyond an overrun limit, the part beyond is billed by itself, and the part within goes along with it
+    only where there is no next invoice.
+    """
     rows = usage.charges_to_bill(through=through)
     if company_ids is not None:
         rows = rows.filter(company__in=list(company_ids))
     with_agreement = Q(allocation__bill_from__isnull=False, agreement__status=AgreementStatus.ACTIVE) & (
         Q(agreement__billing_state__due_on__isnull=False) | Q(agreement__parent__billing_state__due_on__isnull=False)
     )
-    rows = rows.exclude(with_agreement).select_related(
+    rides = Case(When(with_agreement, then=Value(True)), default=Value(False), output_field=BooleanField())
+    rows = rows.annotate(rides=rides).filter(~with_agreement | SPLIT).select_related(
         "company__bill_to__terms", "company__bill_to__tax_code", "company__tax_code", "company__terms",
         "site__tax_code", "agreement__bill_to__terms", "agreement__tax_code", "agreement__terms",
         "agreement__type__terms", "allocation", "product",
     )  # fmt: skip
-    return list(rows)
+    return [charge for charge in rows if _can_be_billed(charge, bool(getattr(charge, "rides", False)), through)]
+
+
+def _can_be_billed(charge: Charge, rides: bool, through: date) -> bool:
+    """Whether anything of it is billed by itself now; notes which part, where it is not all."""
+    if not is_split(charge):
+        return True
+    covered = allocation_of(charge)
+    is_over = covered is not None and covered.bill_from is not None and covered.bill_from <= through + timedelta(days=1)
+    may_all = is_over and not rides
+    if charge.open_part == OpenPart.OVERRUN:
+        charge.part = OpenPart.OVERRUN
+        return may_all
+    charge.part = OpenPart.BEYOND if charge.open_part or not may_all else OpenPart.NOTHING
+    return True
 
 
 def _groups(charges: Sequence[Charge], grouping: Grouping | None) -> list[Group]:
@@ -253,14 +297,15 @@ def bill_charges(
 
 def _held(charge_ids: Iterable[int]) -> set[int]:
     """Hold work until the transaction ends; what somebody else has billed meanwhile is left out."""
-    rows = Charge.objects.filter(pk__in=list(charge_ids), billed=False).order_by("pk")
+    is_open = Q(billed=False) | ~Q(open_part=OpenPart.NOTHING)
+    rows = Charge.objects.filter(is_open, pk__in=list(charge_ids)).order_by("pk")
     return set(rows.select_for_update(no_key=True).values_list("pk", flat=True))
 
 
 def _draft(group: Group, terms: Mapping[int, CoverageTerms], on: date) -> Invoice | None:
     """The invoice of a group; none where there is nothing to show or to book: such work stays open."""
     check_billable(group.bill_to)
-    earned = earned_by([charge.pk for charge in group.charges], terms)
+    earned = earned_by([charge.pk for charge in group.charges if charge.part != OpenPart.BEYOND], terms)
     lines = [line for charge in group.charges for line in lines_of_charge(charge, earned.get(charge.pk, ZERO))]
     if all(line.hidden and not line.released_amount for line in lines):
         return None
@@ -286,9 +331,11 @@ def _draft(group: Group, terms: Mapping[int, CoverageTerms], on: date) -> Invoic
 def lines_of_charge(charge: Charge, earned: Decimal = ZERO) -> list[InvoiceLine]:
     """The unsaved lines of a charge: one, or one of what is covered and one of the overage at a price of its own.
 
-    ``earned`` is what it earns of what was billed ahead.
+    ``earned`` is what it earns of what was billed ahead. Of a ``part``, its lines alone; both come to the whole.
     """
     covered = allocation_of(charge)
+    if covered is not None and charge.part:
+        return _lines_of_part(charge, covered, earned)
     if charge.billing_option != BillingOption.BILLABLE:
         return [
             _line(
@@ -311,6 +358,31 @@ def lines_of_charge(charge: Charge, earned: Decimal = ZERO) -> list[InvoiceLine]
     second = _line(charge, covered.overage_quantity, covered.overage_price, covered.overage_amount, words)
     second.cost = sum_money([extend(charge.quantity, charge.unit_cost), -first.cost])
     return [first, second]
+
+
+def _lines_of_part(charge: Charge, covered: Allocation, earned: Decimal) -> list[InvoiceLine]:
+    """The lines of what is beyond the overrun limit, or of what is covered and overrun."""
+    quantity, amount = quantity_of(charge), due_of(charge)
+    if charge.part == OpenPart.BEYOND:
+        words = _priced(charge, quantity, covered.overage_price)
+        line = _line(
+            charge, quantity, covered.overage_price, amount, f"{words}, beyond the limit of {covered.agreement}"
+        )
+        line.cost = cost_of(charge)
+        return [line]
+    within, drawn = copy(charge), copy(covered)
+    within.part = OpenPart.NOTHING
+    within.billed_quantity = quantity
+    same_price = covered.overage_price == charge.unit_price
+    rest = amount if same_price else extend(covered.overrun_quantity, charge.unit_price)
+    within.amount = sum_money([covered.covered_amount, rest])
+    drawn.overage_quantity, drawn.overage_amount = covered.overrun_quantity, amount
+    within.allocation = drawn
+    lines = lines_of_charge(within, earned)
+    costs = allocate(cost_of(charge), [line.quantity for line in lines])
+    for line, cost in zip(lines, costs, strict=True):
+        line.charge, line.cost = charge, cost
+    return lines
 
 
 def _line(charge: Charge, quantity: Decimal, price: Decimal, amount: Decimal, words: str) -> InvoiceLine:

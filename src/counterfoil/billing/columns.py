@@ -22,7 +22,8 @@ from counterfoil.core.calendar import Cycle, CycleBase, billing_period
 from counterfoil.core.charges import Booked
 from counterfoil.platform.anyof import array_text
 from counterfoil.usage import allocating
-from counterfoil.usage.models import Charge
+from counterfoil.usage.models import Charge, OpenPart
+from counterfoil.usage.queries import is_split
 
 _DAY: Final = timedelta(days=1)
 
@@ -237,9 +238,12 @@ def _charges(found: Loaded, family: dict[int, int]) -> None:
 
 
 def overages_due(through: date) -> QuerySet[Charge]:
-    """Work beyond what its agreement covers that is billed in arrears, with the agreement, when its period is over."""
+    """Work beyond what its agreement covers that is billed in arrears, with the agreement, when its period is over.
+
+    Of what goes beyond the overrun limit, the part within.
+    """
     return Charge.objects.filter(
-        billed=False,
+        Q(billed=False) | Q(open_part=OpenPart.OVERRUN),
         written_off_at=None,
         agreement__isnull=False,
         billing_option=BillingOption.BILLABLE,
@@ -252,6 +256,7 @@ def _overages(found: Loaded, family: dict[int, int], through: date) -> None:
     prepaid: dict[int, list[int]] = {}
     for row in rows.select_related("agreement", "product", "allocation__agreement"):
         assert row.agreement is not None
+        row.part = OpenPart.OVERRUN if is_split(row) else OpenPart.NOTHING
         found.overages.setdefault(family[row.agreement.pk], []).append(row)
         if row.agreement.prepayment:
             prepaid.setdefault(row.agreement.pk, []).append(row.pk)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import cast
 
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from counterfoil.agreements import billing_state
 from counterfoil.billing.charges import lines_of_charge
@@ -30,7 +30,8 @@ from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.lookup import locked, locked_all
 from counterfoil.usage import allocating
-from counterfoil.usage.models import Charge
+from counterfoil.usage.models import Charge, OpenPart
+from counterfoil.usage.queries import is_split
 
 FINANCE = (Role.FINANCE,)
 
@@ -358,22 +359,37 @@ def _lines_again(invoice: Invoice) -> list[InvoiceLine]:
     ids = [line.charge_id for line in lines if line.charge_id is not None]
     charges = {
         charge.pk: charge
-        for charge in Charge.objects.filter(pk__in=ids, billed=False, written_off_at=None).select_related(
-            "allocation__agreement", "agreement", "product"
-        )
+        for charge in Charge.objects.filter(
+            Q(billed=False) | ~Q(open_part=OpenPart.NOTHING), pk__in=ids, written_off_at=None
+        ).select_related("allocation__agreement", "agreement", "product")
+        if _has_open(charge, lines)
     }
     agreements = {charge.agreement for charge in charges.values() if charge.agreement and charge.agreement.prepayment}
     terms = {pk: outcome.terms for pk, outcome in allocating.decide(agreements).items()} if agreements else {}
-    earned = earned_by(list(charges), terms)
+    earned = earned_by([pk for pk, charge in charges.items() if charge.part != OpenPart.BEYOND], terms)
     taken = _ordered_again(invoice, lines)
     made: list[InvoiceLine] = []
     for line in lines:
         if line.charge_id is not None:
             if (charge := charges.pop(line.charge_id, None)) is not None:
-                made += lines_of_charge(charge, earned.get(charge.pk, ZERO))
+                again = lines_of_charge(charge, earned.get(charge.pk, ZERO))
+                for each in again if charge.part == OpenPart.OVERRUN else ():
+                    each.period_start, each.period_end = line.period_start, line.period_end
+                made += again
         elif line.order_line_id not in taken:
             made.append(InvoiceLine(**{name: getattr(line, name) for name in _COPIED}))
     return made
+
+
+def _has_open(charge: Charge, lines: Sequence[InvoiceLine]) -> bool:
+    """Whether what an invoice had billed of a charge is open again; notes the part, where an overrun limit cuts it."""
+    if not is_split(charge):
+        return not charge.billed
+    mine = [line for line in lines if line.charge_id == charge.pk]
+    if sum(line.quantity for line in mine) < charge.billed_quantity:
+        charge.part = OpenPart.BEYOND if mine[0].period_start is None else OpenPart.OVERRUN
+        return charge.open_part in (OpenPart.NOTHING, charge.part)
+    return not charge.billed
 
 
 def _ordered_again(invoice: Invoice, lines: Sequence[InvoiceLine]) -> set[int]:

@@ -23,6 +23,7 @@ from counterfoil.core.coverage import CoverageTerms, application_periods
 from counterfoil.core.money import ZERO, round_money, sum_money
 from counterfoil.usage import allocating
 from counterfoil.usage.models import Allocation
+from counterfoil.usage.queries import is_split
 
 CLOSED = Q(invoice__status=InvoiceStatus.CLOSED)
 
@@ -141,6 +142,7 @@ def _share(billed: Period, granted: Period) -> Fraction:
 def settle_earned(invoice: Invoice, lines: Sequence[InvoiceLine]) -> None:
     """As an invoice is closed: what its covered work earns, drafts left out of account. Unsaved."""
     covered = [line for line in lines if line.charge_id is not None and line.credited_line_id is None]
+    covered = [line for line in covered if not _is_beyond_the_limit(line)]
     agreements = {line.agreement for line in covered if line.agreement is not None and line.agreement.prepayment}
     if not agreements:
         return
@@ -149,3 +151,11 @@ def settle_earned(invoice: Invoice, lines: Sequence[InvoiceLine]) -> None:
     earned = earned_by(ids, {pk: outcome.terms for pk, outcome in outcomes.items()}, closed_only=True)
     for line in covered:  # the first line of a charge has it
         line.released_amount = earned.pop(line.charge_id or 0, ZERO)
+
+
+def _is_beyond_the_limit(line: InvoiceLine) -> bool:
+    """Whether it bills what of a charge is beyond an overrun limit: what is covered of it stands on another invoice."""
+    if line.period_start is not None or line.covered_quantity or line.covered_amount:
+        return False
+    charge = line.charge
+    return charge is not None and is_split(charge) and line.quantity < charge.billed_quantity

@@ -6,19 +6,33 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import cast
 
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet, Sum
 
 from counterfoil.agreements import billing_state
 from counterfoil.agreements.models import Agreement
 from counterfoil.agreements.terms import head_of
 from counterfoil.billing.models import Invoice, InvoiceLine
 from counterfoil.usage import allocating
-from counterfoil.usage.models import Charge
+from counterfoil.usage.models import Charge, OpenPart
+from counterfoil.usage.queries import SPLIT
 
 
 def hold_charges(charge_ids: Iterable[int]) -> None:
-    """Mark work as billed: its coverage stays as it is."""
-    Charge.objects.filter(pk__in=list(charge_ids)).update(billed=True)
+    """Mark work as billed, once its lines are written: its coverage stays as it is.
+
+    Of what an overrun limit cuts in two, the part that stands on no invoice stays open.
+    """
+    ids = list(charge_ids)
+    Charge.objects.filter(pk__in=ids).update(billed=True, open_part=OpenPart.NOTHING)
+    split = {charge.pk: charge for charge in Charge.objects.filter(SPLIT, pk__in=ids)} if ids else {}
+    rows = (
+        standing().filter(charge__in=split).values_list("charge").annotate(n=Sum("quantity"), rides=Max("period_start"))
+    )
+    for pk, quantity, rides in rows if split else ():
+        charge = split[pk or 0]
+        if quantity < charge.billed_quantity:
+            charge.open_part = OpenPart.OVERRUN if rides is None else OpenPart.BEYOND
+            charge.save(update_fields=["open_part"])
 
 
 def free_charges(charge_ids: Iterable[int | None]) -> None:
@@ -26,10 +40,11 @@ def free_charges(charge_ids: Iterable[int | None]) -> None:
     ids = {pk for pk in charge_ids if pk is not None}
     if not ids:
         return
-    held = standing().filter(charge__in=ids).values_list("charge", flat=True)
-    free = Charge.objects.filter(pk__in=ids - set(held), billed=True)
+    held = {pk for pk in standing().filter(charge__in=ids).values_list("charge", flat=True) if pk is not None}
+    hold_charges(held)
+    free = Charge.objects.filter(pk__in=ids - held, billed=True)
     agreements = set(free.filter(agreement__isnull=False).values_list("agreement", flat=True))
-    free.update(billed=False)
+    free.update(billed=False, open_part=OpenPart.NOTHING)
     allocating.refresh(pk for pk in agreements if pk is not None)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 
 from counterfoil.agreements.billing_state import HELD
 from counterfoil.billing.asked import Asked, Reference
-from counterfoil.billing.charges import due_of, lines_of_charge
+from counterfoil.billing.charges import cost_of, due_of, lines_of_charge, quantity_of
 from counterfoil.billing.columns import (
     AdditionRow,
     AgreementRow,
@@ -33,7 +33,7 @@ from counterfoil.core.bills import check_bounds
 from counterfoil.core.calendar import Cycle, CycleBase
 from counterfoil.core.charges import Bill, BilledItem, OneOff, Step, Terms, Timing
 from counterfoil.core.errors import DomainError
-from counterfoil.core.money import ZERO, extend, format_money, sum_money
+from counterfoil.core.money import ZERO, format_money, sum_money
 from counterfoil.core.proration import ProrationMethod
 from counterfoil.core.recurring import bills_due, next_due
 from counterfoil.core.salestax import Kind, TaxableLine
@@ -262,8 +262,8 @@ class _Engine:
             key = f"charge {row.pk}"
             self.overages[key] = row
             due = cast(date, row.allocation.bill_from) - _DAY
-            amount, cost = due_of(row), extend(row.quantity, row.unit_cost)
-            found.append(OneOff(key, due, row.billed_quantity, row.unit_price, amount, cost, row.description))
+            amount, cost = due_of(row), cost_of(row)
+            found.append(OneOff(key, due, quantity_of(row), row.unit_price, amount, cost, row.description))
         return found
 
     def _check_bounds(self, bills: list[Bill], charges: list[core.Charge]) -> None:

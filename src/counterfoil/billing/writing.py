@@ -15,6 +15,7 @@ from django.db import connection
 
 from counterfoil.agreements.models import BillingState
 from counterfoil.billing.columns import overages_due
+from counterfoil.billing.holds import hold_charges
 from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, InvoiceTax
 from counterfoil.billing.rated import RatedInvoice, RatedLine, RatedTax, StateAfter
 from counterfoil.core.money import ZERO
@@ -22,7 +23,6 @@ from counterfoil.platform.anyof import array_text
 from counterfoil.platform.copying import Encoded, copy_encoded, copy_rows, encode_rows, take_ids, update_rows
 from counterfoil.platform.holds import inspect
 from counterfoil.usage import allocating
-from counterfoil.usage.models import Charge
 
 #: Of work alone; lines of the billing amount and additions have what the database gives them.
 _OF_WORK: Final = frozenset(
@@ -169,7 +169,7 @@ def write_prepared(
         ),
     )
     if prepared.charge_ids:
-        Charge.objects.filter(pk__in=prepared.charge_ids).update(billed=True)
+        hold_charges(prepared.charge_ids)
     return prepared.ids
 
 

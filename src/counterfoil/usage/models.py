@@ -19,14 +19,27 @@ class ChargeKind(models.TextChoices):
     PRODUCT = "product", "Product"
 
 
+class OpenPart(models.TextChoices):
+    """What of a charge that stands on an invoice is not billed yet, where it is billed in two parts."""
+
+    NOTHING = "", "Nothing"
+    OVERRUN = "overrun", "What rides on the agreement's invoice"
+    BEYOND = "beyond", "What is beyond the overrun limit"
+
+
 @keep_history
 class Charge(models.Model):
     """A time entry, an expense, or a product used for a customer; billed by itself or covered by an agreement.
 
     ``quantity`` is what was used (hours, units), ``billed_quantity`` what of it counts after minimum, maximum and
     rounding of hours; ``amount`` = billed quantity x unit price, to the cent. ``billed`` says that it stands on an
-    invoice, drafts included: from then on its allocation stays and it cannot be changed.
+    invoice, drafts included: from then on its allocation stays and it cannot be changed. Where an overrun limit cuts
+    it, the part within rides on the agreement's invoice and the part beyond is billed by itself: ``open_part`` is the
+    one that is not billed yet.
     """
+
+    #: The part that an invoice being made bills of it, where it is not all; not stored.
+    part: OpenPart = OpenPart.NOTHING
 
     kind = models.CharField(max_length=7, choices=ChargeKind.choices)
     company = models.ForeignKey("companies.Company", on_delete=models.PROTECT, related_name="charges")
@@ -57,6 +70,7 @@ class Charge(models.Model):
     billing_option = models.CharField(max_length=10, choices=BillingOption.choices, default=BillingOption.BILLABLE)
     taxable = models.BooleanField(default=True)
     billed = models.BooleanField(default=False)
+    open_part = models.CharField(max_length=7, choices=OpenPart.choices, blank=True, default="", db_default="")
     written_off_at = models.DateTimeField(null=True, blank=True)
     write_off_reason = models.CharField(max_length=200, blank=True)
     external_id = models.CharField(max_length=60, null=True, blank=True, unique=True, help_text="Its key elsewhere.")
@@ -74,6 +88,7 @@ class Charge(models.Model):
                 condition=Q(billed=False, written_off_at__isnull=True),
             ),
             models.Index(fields=["agreement", "date"], name="charges_of_agreement"),
+            models.Index(fields=["company", "date"], name="charges_billed_in_part", condition=~Q(open_part="")),
         ]
         constraints = [
             models.CheckConstraint(

@@ -30,7 +30,7 @@ from counterfoil.core.coverage import OPEN_END, Pool, pool_label
 from counterfoil.platform.fields import money_field
 from counterfoil.platform.lookup import existing
 from counterfoil.usage import allocating
-from counterfoil.usage.models import Allocation, Charge
+from counterfoil.usage.models import Allocation, Charge, OpenPart
 
 #: What is billed of a charge: what its agreement does not cover, if it is billed at all and not written off.
 _DUE: Final = Case(
@@ -79,9 +79,32 @@ def charges(
     return rows.filter(_STATUSES[status]) if status in _STATUSES else rows
 
 
+#: What an overrun limit cuts in two: part of it rides on the agreement's invoice, the rest is billed by itself.
+SPLIT: Final = Q(
+    billing_option=BillingOption.BILLABLE,
+    allocation__bill_from__isnull=False,
+    allocation__overrun_quantity__gt=0,
+    allocation__overrun_quantity__lt=F("allocation__overage_quantity"),
+    allocation__overrun_amount__gt=0,
+    allocation__overrun_amount__lt=F("allocation__overage_amount"),
+)
+
+
+def is_split(charge: Charge) -> bool:
+    """Whether a charge with its allocation loaded is one of :data:`SPLIT`."""
+    found: Allocation | None = getattr(charge, "allocation", None)
+    return (
+        found is not None
+        and charge.billing_option == BillingOption.BILLABLE
+        and found.bill_from is not None
+        and 0 < found.overrun_quantity < found.overage_quantity
+        and 0 < found.overrun_amount < found.overage_amount
+    )
+
+
 _STATUSES: Final = {
-    "open": Q(billed=False, written_off_at=None),
-    "billed": Q(billed=True),
+    "open": (Q(billed=False) | ~Q(open_part="")) & Q(written_off_at=None),
+    "billed": Q(billed=True, open_part=""),
     "written_off": Q(written_off_at__isnull=False),
 }
 
@@ -97,12 +120,14 @@ def charges_to_bill(
     """What an invoice of work, expenses and products shows: all that is open through a day, oldest first.
 
     Covered work is among it, at nothing due, and so is what is shown at no charge; what is not to be billed is not.
-    Overruns wait for the end of their period. Decide the agreements anew before billing by it
-    (:func:`counterfoil.usage.allocating.refresh`), since their terms may have changed.
+    Overruns wait for the end of their period; what of the same entry is beyond the limit does not. Decide the
+    agreements anew before billing by it (:func:`counterfoil.usage.allocating.refresh`), since their terms may have
+    changed.
     """
-    waits = Q(allocation__bill_from__isnull=True) | Q(allocation__bill_from__lte=through + timedelta(days=1))
+    is_due = Q(allocation__bill_from__isnull=True) | Q(allocation__bill_from__lte=through + timedelta(days=1))
+    is_due |= Q(open_part=OpenPart.BEYOND) | (SPLIT & Q(billed=False))
     rows = charges(company_id=company_id, agreement_id=agreement_id, status="open", through=through)
-    return rows.filter(waits).exclude(billing_option=BillingOption.DO_NOT_BILL).order_by("date", "id")
+    return rows.filter(is_due).exclude(billing_option=BillingOption.DO_NOT_BILL).order_by("date", "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +145,14 @@ class UnbilledRow:
 
 def unbilled(*, through: date) -> tuple[UnbilledRow, ...]:
     """What waits to be billed through a day, by customer, most first (one statement)."""
+    beyond = F("allocation__overage_amount") - F("allocation__overrun_amount")
+    waits = SPLIT & Q(billed=False, allocation__bill_from__gt=through + timedelta(days=1))
+    due = Case(
+        When(Q(open_part=OpenPart.BEYOND) | waits, then=beyond),
+        When(open_part=OpenPart.OVERRUN, then=F("allocation__overrun_amount")),
+        default=_DUE,
+        output_field=money_field(),
+    )
     rows = (
         charges_to_bill(through=through)
         .order_by()
@@ -129,7 +162,7 @@ def unbilled(*, through: date) -> tuple[UnbilledRow, ...]:
             first=Min("date"),
             last=Max("date"),
             covered=Coalesce(Sum("allocation__covered_amount"), Value(Decimal(0)), output_field=money_field()),
-            due=Sum(_DUE),
+            due=Sum(due),
         )
         .order_by("-due", "company__name")
     )
