@@ -14,11 +14,12 @@ A bundle's price and cost are its own, or those of its components by the catalog
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
 from typing import Final, cast
 
 from django.db.models import Q
@@ -160,7 +161,7 @@ def price_book(sold: Iterable[tuple[Product, Offer | None]], *, company_id: int 
     offers = [offer for _, offer in products_and_offers] + [row.offer for rows in components.values() for row in rows]
     return PriceBook(
         breaks=_breaks_in_force(company_id, on),
-        models=_tier_models({offer.price_model_id for offer in offers if offer and offer.price_model_id}),
+        model_ids={offer.price_model_id for offer in offers if offer and offer.price_model_id},
         components=components,
     )
 
@@ -168,13 +169,18 @@ def price_book(sold: Iterable[tuple[Product, Offer | None]], *, company_id: int 
 # -- finding -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
+@dataclass
 class PriceBook:
     """Everything that prices follow from, loaded once. ``breaks`` stand in order of precedence."""
 
     breaks: Mapping[tuple[str, int | None], Sequence[PricingBreak]]
-    models: Mapping[int, TierModel]
+    model_ids: Collection[int]
     components: Mapping[int, Sequence[BundleComponent]] = field(default_factory=dict)
+
+    @cached_property
+    def models(self) -> dict[int, TierModel]:
+        """The price models of the offers, by id; loaded when the first of them is asked for."""
+        return _tier_models(self.model_ids)
 
     def find(self, ask: PriceAsk) -> PriceFound:
         """The price by the schedules, else by the catalog.

@@ -82,6 +82,8 @@ def breaks_reached(
     offers = _offers_of(moving)
     company_id = version.quote.opportunity.company_id if version.quote.opportunity else None
     book = price_book([(line.product, offers.get(line.offer_id or 0)) for line in moving], company_id=company_id, on=on)
+    if not book.breaks:  # by its price model alone: that says it when the line is priced
+        moving = [line for line in moving if line.price_model_id is None]
     found = {}
     for line in moving:
         offer = offers.get(line.offer_id or 0)
