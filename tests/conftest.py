@@ -41,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Test modules import models at their top; the environment above has to be there first.
     import django
 
+    gc.disable()  # until all is loaded: nothing that loading makes is garbage
     django.setup()
 
 
@@ -54,6 +55,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     # The product, its libraries and the tests stay to the end: nobody needs to look for garbage among them.
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

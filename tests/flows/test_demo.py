@@ -39,12 +39,18 @@ FEBRUARY = date(2026, 2, 10)
 PASSWORD = "correct horse battery staple"
 
 
-@pytest.mark.parametrize("on", [FEBRUARY, date(2026, 5, 31)], ids=["February 2026", "May 2026"])
-def test_the_demo_is_whole(on: date) -> None:
+#: What the journal of February says when the demo is loaded in the first hour of the day, once that was done.
+_FIRST_HOUR: list[tuple[object, ...]] = []
+
+
+@pytest.mark.parametrize(("on", "hour"), [(FEBRUARY, 0), (date(2026, 5, 31), 12)], ids=["February 2026", "May 2026"])
+def test_the_demo_is_whole(on: date, hour: int) -> None:
     steps: list[str] = []
-    now = datetime(on.year, on.month, on.day, 12, tzinfo=UTC)
+    now = datetime(on.year, on.month, on.day, hour, tzinfo=UTC)
 
     found = load_demo(on=on, now=now, password=PASSWORD, progress=steps.append)
+    if hour == 0:
+        _FIRST_HOUR[:] = journal()
 
     check_summary(found, on)
     check_books(on)
@@ -106,10 +112,11 @@ def check_work_waits(on: date) -> None:
 
 
 def test_the_demo_is_loaded_once_and_is_the_same_at_any_hour() -> None:
-    with transaction.atomic():
-        first = load_books(hour=0)
-        transaction.set_rollback(True)
-    assert load_books(hour=23) == first
+    if not _FIRST_HOUR:
+        with transaction.atomic():
+            _FIRST_HOUR[:] = load_books(hour=0)
+            transaction.set_rollback(True)
+    assert load_books(hour=23) == _FIRST_HOUR
     before = snapshot()
 
     with pytest.raises(DomainError) as caught:
@@ -121,6 +128,10 @@ def test_the_demo_is_loaded_once_and_is_the_same_at_any_hour() -> None:
 
 def load_books(hour: int) -> list[tuple[object, ...]]:
     load_demo(on=FEBRUARY, now=datetime(2026, 2, 10, hour, tzinfo=UTC), password=PASSWORD)
+    return journal()
+
+
+def journal() -> list[tuple[object, ...]]:
     return list(JournalEntry.objects.order_by("id").values_list("number", "date", "memo", "total"))
 
 
