@@ -429,7 +429,7 @@ class Worker:
             Batch.objects.filter(pk=run.batch_id).update(
                 status=BatchStatus.TRANSFERRED, transferred_at=now, transferred_by=self.actor.name
             )
-        left = f", {run.parked_count} agreements parked" if run.parked_count else ""
+        left = f", {_agreements(run.parked_count)} parked" if run.parked_count else ""
         self._say(f"finished {run.number}: {run.invoice_count} invoices, {format_money(run.total)} with tax{left}")
 
     def _stop(self, problem: str) -> None:
@@ -452,7 +452,7 @@ class Worker:
             park(parked, run=self.run, now=datetime.now(UTC))
             names = ", ".join(each.agreement for each in parked[:10])
             more = f" and {len(parked) - 10} more" if len(parked) > 10 else ""
-            self._say(f"parked {len(parked)} agreements in {self.run.number}: {names}{more}")
+            self._say(f"parked {_agreements(len(parked))} in {self.run.number}: {names}{more}")
 
     def _say(self, sentence: str) -> None:
         data: dict[str, Any] = {}
@@ -484,6 +484,10 @@ def park(parked: Sequence[Parked], *, run: BillingRun, now: datetime) -> None:
         ("run", "agreement", "code", "reason", "hint"),
         [(run.pk, pk, code, reason, hint) for pk, code, reason, hint, _ in rows],
     )
+
+
+def _agreements(count: int) -> str:
+    return "1 agreement" if count == 1 else f"{count} agreements"
 
 
 def _unexpected(error: Exception) -> DomainError:

@@ -238,7 +238,7 @@ class ParametersForm(PageForm):
     show_covered_time = _ticked("Show covered time")
     show_covered_expenses = _ticked("Show covered expenses")
     show_covered_products = _ticked("Show covered products")
-    terms_id = ChoiceOf(label="Terms", required=False, empty="Those of the bill-to")
+    terms_id = ChoiceOf(label="Terms", required=False, empty="Those the bill-to has today")
 
     #: The type or agreement whose parameters the form was filled with; absent when a program posts a few fields.
     terms_of = forms.CharField(required=False, widget=forms.HiddenInput)

@@ -38,7 +38,7 @@ RUNS: Final = ListSpec(
         Column("status", "State", lambda run: run.status, kind="state", card="note"),
         Column("by", "Started by", "started_by"),
         Column("started", "Started", lambda run: run.started_at.date(), kind="date", sort="started_at"),
-        Column("agreements", "Agreements", "agreement_count", kind="quantity"),
+        Column("agreements", "Looked at", "agreement_count", kind="quantity"),
         Column("parked", "Parked", "parked_count", kind="quantity"),
         Column("invoices", "Invoices", "invoice_count", kind="quantity", card="figure"),
         Column("total", "Total", "total", kind="money", sort="total", card="figure"),
