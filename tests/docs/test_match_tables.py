@@ -28,6 +28,8 @@ CHANGES: dict[str, dict[str, Any]] = {
         "purchases": {"term": "year:1", "billing_cycle": "year:1", "unit_cost": D(240)}
     },
     "agreement bills monthly at 22.00": {"agreements": {"billing_cycle": "month:1", "unit_price": D(22)}},
+    "agreement bills monthly at 792.00": {"agreements": {"billing_cycle": "month:1"}},
+    "agreement ends 365 days early": {"agreements": {"ends": date(2028, 2, 29), "cancelled": date(2028, 2, 29)}},
     "agreement begins 14 days later": {"agreements": {"start": LATER}},
     "bought from 14 days later": {"purchases": {"start": LATER}},
 }  # fmt: skip
