@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import chain
 from typing import Any, Final
 
 from django.db import connection, transaction
@@ -15,7 +16,7 @@ from django.db.models import Q
 
 from counterfoil.core.matching import (
     Difference,
-    PurchaseThread,
+    PurchaseLeg,
     QuoteThread,
     match_purchase,
     match_quote_thread,
@@ -96,14 +97,14 @@ def match_lines(
     rules = rules or current_rules()
     matched, documents = Matched(), Documents(purchase_orders=set(purchase_order_ids))
     quoted = _match_threads(origin_ids, rules, rules.day(now), matched, documents) if origin_ids else []
-    bought = _match_orders(purchase_order_ids, rules, matched, documents) if purchase_order_ids else []
+    bought = _match_orders(purchase_order_ids, rules, matched, documents) if purchase_order_ids else {}
     with transaction.atomic():
         unquoted, gone = unquoted_beside(documents)
         looked_at = Q(origin__any=list(origin_ids)) | Q(key__any=gone)
         legs = matched.add(settle(MatchKind.QUOTE, looked_at, [*quoted, *unquoted], now=now))
         if purchase_order_ids:
-            of_orders = Q(purchase_order_line__purchase_order__any=list(purchase_order_ids))
-            legs |= matched.add(settle(MatchKind.PURCHASE, of_orders, bought, now=now))
+            of_orders = Q(purchase_order_line__any=list(bought))
+            legs |= matched.add(settle(MatchKind.PURCHASE, of_orders, chain.from_iterable(bought.values()), now=now))
         if always_hold or legs:
             refresh_holds(documents if always_hold else documents.held_by(legs))
     return matched
@@ -175,18 +176,19 @@ def _words(difference: Difference) -> dict[str, Any]:
 
 def _match_orders(
     purchase_order_ids: Sequence[int], rules: Rules, matched: Matched, documents: Documents
-) -> list[Finding]:
-    findings: list[Finding] = []
+) -> dict[int, list[Finding]]:
+    """What is found of each line of purchase orders."""
+    findings: dict[int, list[Finding]] = {}
     for thread in load_purchases(purchase_order_ids):
         matched.purchase_lines += 1
         documents.bills.update(bill.bill_id for bill in thread.bills)
-        findings += [_of_purchase(thread, difference) for difference in match_purchase(thread, rules.tolerances)]
+        if thread.purchase is not None:
+            found = match_purchase(thread, rules.tolerances)
+            findings[thread.purchase.id] = [_of_purchase(thread.purchase, difference) for difference in found]
     return findings
 
 
-def _of_purchase(thread: PurchaseThread, difference: Difference) -> Finding:
-    line = thread.purchase
-    assert line is not None  # every bill line names one
+def _of_purchase(line: PurchaseLeg, difference: Difference) -> Finding:
     return Finding(
         key=f"purchase:{line.id}:{difference.code}:{difference.actual_leg}:{difference.line_id or 0}",
         **_words(difference),
