@@ -43,6 +43,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
     gc.disable()  # until all is loaded: nothing that loading makes is garbage
     django.setup()
+    from django.test import TransactionTestCase
+    from tests.kept_rows import clear
+
+    TransactionTestCase._fixture_teardown = lambda self: clear()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,7 +1,7 @@
 """Settings of the tests: the product's own, and what only makes them quick.
 
 The tables are made straight from the models: running all migrations takes half a minute a database. That the migrations
-lead to the very same schema is a test of its own (tests/platform/test_migrations.py).
+lead to the very same schema is a test of its own (tests/platform/test_schema.py).
 """
 
 from __future__ import annotations

@@ -181,6 +181,7 @@ def test_a_database_that_does_not_answer_says_so(tmp_path: Path) -> None:
         assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_backup_and_restore_give_the_same_reports(data: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     file = tmp_path / "books.cfbackup"
     counterfoil(data, "backup", str(file))
