@@ -9,7 +9,7 @@ from counterfoil.api.area import Area
 from counterfoil.api.errors import Refusal
 from counterfoil.api.fields import Money
 from counterfoil.api.shapes import Out, many, row, shape
-from counterfoil.billing import breakage, charges, commands, down_payments, queries, statements
+from counterfoil.billing import breakage, charges, commands, deposits, down_payments, queries, statements
 from counterfoil.billing.models import (
     BillingSettings,
     CreditApplication,
@@ -325,6 +325,7 @@ area.delete("/invoice-lines/{line_id}", commands.remove_invoice_line)
 # -- down payments and credits
 
 area.report("/down-payments", many(DownPayment), open_down_payments)
+area.act("/invoices/take-deposits-off", deposits.take_deposits_off_drafts, many(invoices.head))
 area.rows("/prepaid-agreements", PrepaidAgreement, prepaid_agreements, key=lambda row: row["agreement_id"])
 area.act("/prepaid-agreements/earn-lapsed", breakage.earn_lapsed, many(invoices.head))
 area.act("/invoices/{invoice_id}/apply-down-payment", commands.apply_down_payment, invoices)
