@@ -20,6 +20,7 @@ from counterfoil.billing.drafts import draft_of
 from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, InvoiceType
 from counterfoil.core.money import sum_money
 from counterfoil.orders.models import SalesOrder
+from counterfoil.platform import audit
 from counterfoil.platform.commands import command
 from counterfoil.platform.identity import Actor, Role
 
@@ -56,7 +57,10 @@ def take_deposits_off_drafts(*, actor: Actor, invoice_ids: Sequence[int]) -> lis
     Raises:
         DomainError: ``not_found``; ``wrong_state`` for an invoice that is closed.
     """
-    return take_deposits_off(actor, [draft_of(pk) for pk in sorted(set(invoice_ids))])
+    changed = take_deposits_off(actor, [draft_of(pk) for pk in sorted(set(invoice_ids))])
+    text = f"took deposits off {len(changed)} of {len(set(invoice_ids))} drafts"
+    audit.record(actor, "billing.deposits.taken_off", text, invoices=[draft.pk for draft in changed])
+    return changed
 
 
 def _paid(bill_to_ids: Iterable[int] | None = None) -> QuerySet[Invoice]:
