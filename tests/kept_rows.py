@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.db import connection, transaction
+from psycopg.errors import DeadlockDetected
 
 Built = TypeVar("Built")
 
@@ -79,6 +80,15 @@ def lay_down(rows: Rows) -> None:
 
 def clear() -> None:
     """Empty the tables that have rows; Django's flush empties all 300 and makes triggers and permissions anew."""
+    for _ in range(3):
+        try:
+            return _clear()
+        except DeadlockDetected:
+            continue  # a request of a browser that is on its way out holds what we want, and wants what we hold
+    return _clear()
+
+
+def _clear() -> None:
     connection.ensure_connection()
     with transaction.atomic(), connection.connection.cursor() as cursor:
         # Who is still writing finishes first.
