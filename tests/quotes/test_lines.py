@@ -10,6 +10,7 @@ import pytest
 from tests.quotes.quoting import TODAY, D, add, draft_of, quote_of, sent, starter_kit
 from tests.world import SALES, VIEWER, World
 
+from counterfoil.catalog.commands import PriceTierInput, update_price_model
 from counterfoil.catalog.models import Offer, PriceModel, PriceTier, Product
 from counterfoil.core.bills import quantity_text
 from counterfoil.core.errors import DomainError
@@ -105,6 +106,21 @@ def test_a_tier_model_is_priced_anew_when_the_quantity_changes(world: World, dra
     update_version_line(actor=SALES, line_id=line.pk, quantity=D("11"), on=TODAY)
     line.refresh_from_db()
     assert (line.list_price, line.unit_price) == (D("4"), D("4"))
+
+
+def test_a_price_model_that_prices_a_quote_stays_what_it_is(world: World, draft: QuoteVersion) -> None:
+    model = PriceModel.objects.create(name="Seats", kind="volume")
+    PriceTier.objects.create(model=model, up_to=None, unit_price=D("5"))
+    dearer = [PriceTierInput(None, D("6"))]
+    update_price_model(actor=SALES, price_model_id=model.pk, tiers=[PriceTierInput(None, D("4"))])
+    product = license_of(world)
+    add(draft, product, "10", offer_id=offer_of(product, "", "month:1", "5", "2", price_model=model).pk)
+    for change in ({"tiers": dearer}, {"minimum_amount": D("99")}):
+        with pytest.raises(DomainError, match="priced by Seats already") as refused:
+            update_price_model(actor=SALES, price_model_id=model.pk, **change)  # type: ignore[arg-type]
+        assert refused.value.code == "conflict"
+    update_price_model(actor=SALES, price_model_id=model.pk, name="Seats until 2026", active=False)
+    assert model.tiers.get().unit_price == D("4")
 
 
 def test_the_catalogs_prices_are_taken_again(world: World, draft: QuoteVersion) -> None:

@@ -298,7 +298,7 @@ def ensure_sellable(offer: Offer) -> None:
 
 def _refuse_retermed(offer: Offer, changes: Mapping[str, object]) -> None:
     for field in ("term", "billing_cycle"):
-        if field in changes and policies.offer_is_used(offer):
+        if field in changes and policies.is_used(offer):
             raise DomainError(
                 "conflict",
                 f"The offer is on documents already, so its {field.replace('_', ' ')} stays.",

@@ -8,7 +8,7 @@ from typing import Final
 import pghistory.models
 from django.db.models import ManyToOneRel
 
-from counterfoil.catalog.models import AccountingType, Offer, Product, ProductClass, RateType, WorkType
+from counterfoil.catalog.models import AccountingType, Offer, PriceModel, Product, ProductClass, RateType, WorkType
 from counterfoil.core.calendar import Cycle
 from counterfoil.core.errors import DomainError
 
@@ -99,13 +99,13 @@ def optional_cycle(text: str, field: str = "billing_cycle") -> str:
     return cycle_code(text, field) if text.strip() else ""
 
 
-def offer_is_used(offer: Offer) -> bool:
-    """Whether a document of any context names the offer."""
+def is_used(record: Offer | PriceModel) -> bool:
+    """Whether a document of any context names the offer or price model."""
     return any(
-        relation.related_model._default_manager.filter(**{relation.field.name: offer.pk}).exists()
-        for relation in Offer._meta.get_fields(include_hidden=True)
+        relation.related_model._default_manager.filter(**{relation.field.name: record.pk}).exists()
+        for relation in record._meta.get_fields(include_hidden=True)
         if isinstance(relation, ManyToOneRel)
-        and relation.related_model._meta.app_label != Offer._meta.app_label
+        and relation.related_model._meta.app_label != record._meta.app_label
         and not issubclass(relation.related_model, pghistory.models.Event)
     )
 

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Final, cast
 
+from counterfoil.catalog import policies
 from counterfoil.catalog.models import (
     Category,
     Offer,
@@ -148,10 +149,11 @@ def update_price_model(
     package_size: Decimal | Unset = UNSET,
     active: bool | Unset = UNSET,
 ) -> PriceModel:
-    """Change what is given of a price model; tiers are set as a whole. What was sold by it keeps its price.
+    """Change what is given of a price model; tiers are set as a whole. What documents are priced by stays as it is.
 
     Raises:
-        DomainError: as :func:`create_price_model`; ``not_found``.
+        DomainError: as :func:`create_price_model`; ``conflict`` when quotes or agreements are priced by it and it would
+            come to something else; ``not_found``.
     """
     model = fetch(PriceModel, price_model_id, lock=True)
     changes = change(
@@ -165,12 +167,25 @@ def update_price_model(
         active=active,
     )
     kept = [PriceTierInput(tier.up_to, tier.unit_price, tier.flat_amount) for tier in model.tiers.all()]
+    if changes.keys() - {"name", "active"} or (tiers is not UNSET and list(tiers) != kept):
+        _refuse_repriced(model)
     _save_price_model(model, kept if tiers is UNSET else tiers)
     said = f"changed the price model {model.name}: {changes_in_words(changes)}"
     if tiers is not UNSET and list(tiers) != kept:
         said += f"; tiers from {_tiers_in_words(kept)} to {_tiers_in_words(tiers)}"
     audit.record(actor, "catalog.price_model.changed", said, model)
     return model
+
+
+def _refuse_repriced(model: PriceModel) -> None:
+    """What a customer was offered or pays by it would change without anybody's word."""
+    if policies.is_used(model):
+        raise DomainError(
+            "conflict",
+            f"Quotes or agreements are priced by {model.name} already, so what it comes to stays.",
+            field="tiers",
+            hint="Make a new price model and deactivate this one.",
+        )
 
 
 def _save_price_model(model: PriceModel, tiers: Sequence[PriceTierInput]) -> None:
