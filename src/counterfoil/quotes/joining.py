@@ -1,7 +1,6 @@
 """A line that joins an agreement begins within one of that agreement's periods, which a higher context knows.
 
-@first_periods
-def by_the_agreement(agreement_id: int, line: QuoteLine) -> FirstPeriod | None: ...
+That context registers what finds it with :func:`first_periods`.
 """
 
 from __future__ import annotations
