@@ -1,7 +1,8 @@
 """Approval: rules decide who must look at a quote before it is sent.
 
-A rule asks for approval where a version gives more discount, less margin or higher amounts than it allows. Each answer
-is bound to the hash of the content it was given for: a later change asks anew.
+A rule asks for approval where a version gives more discount, less margin or higher amounts than it allows, as quoted or
+with whatever the customer may choose instead. Each answer is bound to the hash of the content it was given for: a later
+change asks anew.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Final
 
 from counterfoil.core.bills import quantity_text
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import format_money
-from counterfoil.core.quoting import PricedQuote, Sums
+from counterfoil.core.quote_choices import Choices, Margin, Measure
+from counterfoil.core.quoting import PricedQuote, Sums, percent_of
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.identity import STAFF, Actor, Role
@@ -30,7 +33,7 @@ from counterfoil.quotes.models import (
     QuoteVersion,
     VersionStatus,
 )
-from counterfoil.quotes.pricing import price_version
+from counterfoil.quotes.pricing import choices_of, price_version
 
 SELLERS: Final = (Role.SALES,)
 OWNERS: Final = (Role.OWNER,)
@@ -51,21 +54,40 @@ class Finding:
     reason: str
 
 
-def findings(priced: PricedQuote, rules: Iterable[ApprovalRule] | None = None) -> list[Finding]:
-    """The active rules that a priced version falls under, by name (one query without ``rules``)."""
+def findings(version: QuoteVersion, priced: PricedQuote, rules: Iterable[ApprovalRule] | None = None) -> list[Finding]:
+    """The active rules that a version falls under, by name (one query without ``rules``).
+
+    Args:
+        version: whose approval it is about.
+        priced: what it comes to as it is quoted.
+        rules: which; all without.
+    """
     asked = ApprovalRule.objects.filter(active=True).select_related("approver") if rules is None else rules
+    offered = _Offered(version, priced)
     found = []
     for rule in asked:
-        if rule.active and (reason := _MEASURES[ApprovalMeasure(rule.measure)](priced, rule.threshold)):
+        if rule.active and (reason := _MEASURES[ApprovalMeasure(rule.measure)](offered, rule.threshold)):
             found.append(Finding(rule, reason))
     return found
 
 
-def _discount(priced: PricedQuote, limit: Decimal) -> str:
+class _Offered:
+    """A version as it is quoted, and what the customer's choices can make of it."""
+
+    def __init__(self, version: QuoteVersion, priced: PricedQuote) -> None:
+        self._version, self.priced = version, priced
+
+    @cached_property
+    def choices(self) -> Choices | None:
+        """Looked at once, and only for a rule that what is quoted does not fall under already."""
+        return choices_of(self._version, self.priced)
+
+
+def _discount(offered: _Offered, limit: Decimal) -> str:
     """Of the whole, or of any line on offer: an option or alternative too, since the customer may take it."""
-    percent = priced.totals.value.discount_percent or Decimal(0)
+    percent = offered.priced.totals.value.discount_percent or Decimal(0)
     deepest = max(
-        (line.discount_amount * 100 / line.list_amount for line in priced.lines if line.list_amount > 0),
+        (line.discount_amount * 100 / line.list_amount for line in offered.priced.lines if line.list_amount > 0),
         default=Decimal(0),
     )
     if percent > limit:
@@ -73,46 +95,55 @@ def _discount(priced: PricedQuote, limit: Decimal) -> str:
     return f"A line is discounted by more than {quantity_text(limit)} %" if deepest > limit else ""
 
 
-def _margin(priced: PricedQuote, limit: Decimal) -> str:
-    """As it is quoted; then with all options."""
-    found = _margin_of(priced.totals.value, limit)
-    if not found and priced.with_options is not None:
-        found = _margin_of(priced.with_options.value, limit)
-        return f"With all options: {found[:1].lower()}{found[1:]}" if found else ""
-    return found
+def _margin(offered: _Offered, limit: Decimal) -> str:
+    """As it is quoted; then with all options; then with whatever leaves the lowest."""
+    value, options = offered.priced.totals.value, offered.priced.with_options
+    if found := _margin_of(Margin(value.price, value.cost), limit):
+        return found
+    if options is not None and (found := _margin_of(Margin(options.value.price, options.value.cost), limit)):
+        return _with("all options", found)
+    if offered.choices is None:
+        return ""
+    return _with("the least profitable choices", _margin_of(offered.choices.least_profitable(), limit))
 
 
-def _margin_of(value: Sums, limit: Decimal) -> str:
-    if value.margin_percent is None:  # given away
+def _margin_of(value: Margin, limit: Decimal) -> str:
+    percent = percent_of(value.price - value.cost, value.price)
+    if percent is None:  # given away
         return f"Costs {format_money(value.cost)} and is sold for nothing" if value.cost > 0 else ""
-    if value.price > 0 and value.margin_percent < limit:
-        return f"Margin of {value.margin_percent} %, less than {quantity_text(limit)} %"
+    if value.price > 0 and percent < limit:
+        return f"Margin of {percent} %, less than {quantity_text(limit)} %"
     return ""
 
 
-def _above(words: str, amount_of: Callable[[PricedQuote], Decimal]) -> Callable[[PricedQuote, Decimal], str]:
-    def look(priced: PricedQuote, limit: Decimal) -> str:
-        amount = amount_of(priced)
-        if amount <= limit:
+def _above(words: str, measure: Measure) -> Callable[[_Offered, Decimal], str]:
+    """As it is quoted; then with whatever comes to the most."""
+
+    def found(amount: Decimal, limit: Decimal) -> str:
+        return f"{words} of {format_money(amount)}, more than {format_money(limit)}" if amount > limit else ""
+
+    def look(offered: _Offered, limit: Decimal) -> str:
+        quoted: Sums = getattr(offered.priced.totals, measure)
+        if said := found(quoted.price, limit):
+            return said
+        if offered.choices is None:
             return ""
-        return f"{words} of {format_money(amount)}, more than {format_money(limit)}"
+        return _with("the dearest choices", found(offered.choices.dearest(measure), limit))
 
     return look
 
 
-#: Measure -> what it finds; amounts are looked at with all options taken, since the customer may take them.
-_MEASURES: Final[dict[ApprovalMeasure, Callable[[PricedQuote, Decimal], str]]] = {
+def _with(choices: str, found: str) -> str:
+    return f"With {choices}: {found[:1].lower()}{found[1:]}" if found else ""
+
+
+#: Measure -> what it finds: as quoted, or whatever the customer chooses.
+_MEASURES: Final[dict[ApprovalMeasure, Callable[[_Offered, Decimal], str]]] = {
     ApprovalMeasure.DISCOUNT: _discount,
     ApprovalMeasure.MARGIN: _margin,
-    ApprovalMeasure.ONE_TIME: _above(
-        "One-time total", lambda priced: (priced.with_options or priced.totals).one_time.price
-    ),
-    ApprovalMeasure.MONTHLY: _above(
-        "Monthly total", lambda priced: (priced.with_options or priced.totals).monthly.price
-    ),
-    ApprovalMeasure.TERM: _above(
-        "Total over the term", lambda priced: (priced.with_options or priced.totals).whole_term.price
-    ),
+    ApprovalMeasure.ONE_TIME: _above("One-time total", "one_time"),
+    ApprovalMeasure.MONTHLY: _above("Monthly total", "monthly"),
+    ApprovalMeasure.TERM: _above("Total over the term", "whole_term"),
 }
 
 
@@ -205,7 +236,7 @@ def submit_for_approval(*, actor: Actor, version_id: int, now: datetime) -> Quot
     priced = price_version(version)
     if not priced.lines:
         raise DomainError("required", f"{version} has no lines: there is nothing to approve.", field="lines")
-    if not (found := findings(priced)):
+    if not (found := findings(version, priced)):
         raise DomainError("wrong_state", f"{version} needs nobody's approval.", hint="Send it.")
     digest = content_hash(version)
     set_status(version, VersionStatus.IN_APPROVAL, content_sha256=digest)
@@ -322,7 +353,7 @@ def ensure_approved(version: QuoteVersion, priced: PricedQuote) -> None:
     Raises:
         DomainError: ``approval_required``, naming why and who.
     """
-    if not (found := findings(priced)):
+    if not (found := findings(version, priced)):
         return
     digest = content_hash(version)
     answers = version.approvals.filter(status=ApprovalStatus.APPROVED, content_sha256=digest)

@@ -23,6 +23,7 @@ from counterfoil.core.coterm import align
 from counterfoil.core.money import ZERO, extend
 from counterfoil.core.pricing import TierModel
 from counterfoil.core.proration import ProrationMethod
+from counterfoil.core.quote_choices import Choices, has_choices
 from counterfoil.core.quoting import (
     NO_DISCOUNT,
     Deposit,
@@ -43,7 +44,7 @@ from counterfoil.quotes.loading import lines_of
 from counterfoil.quotes.models import LineAction, QuoteLine, QuoteSection, QuoteVersion
 from counterfoil.tax.queries import tax_table
 
-__all__ = ["Picks", "PricedQuote", "Recalculated", "lines_of", "price_version", "recalculate"]
+__all__ = ["Picks", "PricedQuote", "Recalculated", "choices_of", "lines_of", "price_version", "recalculate"]
 
 _TAKES_AWAY: Final = (LineAction.DECREASE, LineAction.CANCEL)
 #: What follows from the rest of a version and is kept on its lines.
@@ -106,7 +107,7 @@ def _price(
     """``options`` says whether the totals with all options are wanted; ``done`` is what was priced of it already."""
     return price_quote(
         quoted,
-        [QuotedSection(s.pk, _discount(s.discount_kind, s.discount_value), s.title) for s in sections],
+        _sections(sections),
         _discount(version.discount_kind, version.discount_value),
         picks=picks,
         tax=None if on is None else _tax(version, lines, on),
@@ -114,6 +115,19 @@ def _price(
         options=options,
         done=done,
     )
+
+
+def choices_of(version: QuoteVersion, priced: PricedQuote) -> Choices | None:
+    """What the customer's choices can make of a version that is priced as it is quoted; ``None`` where there are none.
+
+    A first period that is shortened counts as it was last reckoned.
+    """
+    lines, done = lines_of(version), version.recalculated
+    quoted = done.quoted if done is not None else _as_quoted(version, lines, None, {})
+    if not has_choices(quoted):
+        return None
+    discount = _discount(version.discount_kind, version.discount_value)
+    return Choices(quoted, _sections(version.sections.all()), discount, priced)
 
 
 def recalculate(
@@ -211,6 +225,10 @@ def _quoted(line: QuoteLine, models: Mapping[int, TierModel], coterm: tuple[Frac
 def _models(lines: Iterable[QuoteLine]) -> dict[int, TierModel]:
     used = {line.price_model_id: line.price_model for line in lines if line.price_model_id}
     return {pk: tier_model(model) for pk, model in used.items() if model is not None}
+
+
+def _sections(sections: Iterable[QuoteSection]) -> list[QuotedSection]:
+    return [QuotedSection(s.pk, _discount(s.discount_kind, s.discount_value), s.title) for s in sections]
 
 
 def _discount(kind: str, value: Decimal) -> Discount:

@@ -261,7 +261,7 @@ def editor_of(found: QuoteVersion, priced: PricedQuote) -> Editor:
         version=found,
         sections=tuple(sections),
         priced=priced,
-        asks=tuple(findings(priced)) if changeable else (),
+        asks=tuple(findings(found, priced)) if changeable else (),
         approvals=tuple(approvals),
         changeable=changeable,
     )
