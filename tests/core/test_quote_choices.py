@@ -131,6 +131,14 @@ def test_what_is_given_away_and_what_costs_nothing() -> None:
     assert choices([QuotedLine(1, D("1"), D("10"), D("3"))]).least_profitable() == (D("10.00"), D("3.00"))
 
 
+def test_a_gift_alone_is_worse_than_a_gift_with_something_that_is_paid() -> None:
+    lines = [
+        QuotedLine(1, D("1"), D("0"), D("40")),
+        QuotedLine(2, D("1"), D("100"), D("90"), optional=True, selected=False),
+    ]
+    assert choices(lines).least_profitable() == (D("0.00"), D("40.00"))
+
+
 def test_usage_counts_in_none() -> None:
     lines = [QuotedLine(1, D("5"), D("10"), billing_cycle="month:1", is_usage=True, quantity_max=D("500"))]
     assert choices(lines).dearest("monthly") == choices(lines).dearest("whole_term") == D("0.00")

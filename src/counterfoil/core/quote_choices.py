@@ -114,7 +114,7 @@ class Choices:
     def least_profitable(self) -> Margin:
         """What is paid and what it costs with the choices that leave the lowest margin."""
         found = self._now
-        while True:
+        while found.price or found.cost <= 0:  # nothing paid for what costs something: there is no less
             # Cost above what the ratio found so far lets expect; from a quote without a price: cost itself.
             per_price, per_cost = (found.cost, found.price) if found.price > 0 else (0, 1)
 
@@ -123,8 +123,9 @@ class Choices:
 
             picked = self._with_a_price([max(one.ways, key=gain) for one in self._choices], gain)
             if gain(picked) <= gain(found) or picked.price < 0:
-                return Margin(self._money(found.price), self._money(found.cost))
+                break
             found = picked
+        return Margin(self._money(found.price), self._money(found.cost))
 
     def _with_a_price(self, picks: list[_Weight], gain: Callable[[_Weight], int]) -> _Weight:
         """What picks come to; where nothing is left to pay, dearer ones are put in that lose least by it."""
