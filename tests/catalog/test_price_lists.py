@@ -185,7 +185,38 @@ def test_every_mistake_is_named_and_nothing_is_written(msp: World, premium: Prod
     assert found == {
         (2, "billing_frequency"), (3, "billing_frequency"), (4, "term"), (5, "cost"), (6, "cost"), (6, "price"),
         (6, "effective_from"), (7, "vendor_sku"), (8, "product"), (10, ""), (11, "billing_frequency"),
+        (11, "vendor_sku"),
     }  # fmt: skip
+
+
+def test_a_vendors_own_name_leaves_it_to_the_sku(msp: World, premium: Product) -> None:
+    content = file(
+        "vendor_sku,product,term,billing_frequency,cost,price",
+        "CFQ7,Microsoft 365 Business Premium (NCE),1 year,monthly,19.404,23.10",
+    )
+    (line,) = look(msp, content, create_products=True, category_id=premium.category_id).lines
+    assert (line.deed, line.product) == ("update", premium.identifier)
+    assert take(msp, content) == (0, 1, 0)
+    assert table(premium)[1][1] == D("19.404")
+
+
+def test_a_sku_of_another_product_than_is_named_is_refused(msp: World, premium: Product) -> None:
+    content = file(
+        "vendor_sku,product,term,billing_frequency,cost,price",
+        f"CFQ7,{msp.lease.identifier},1 year,monthly,18,",
+    )
+    said = f"The SKU CFQ7 is that of {premium.identifier}, not of {msp.lease.identifier}."
+    assert mistakes(msp, content) == [(2, "vendor_sku", said)]
+
+
+def test_a_sku_of_several_products_asks_for_ours(msp: World, premium: Product) -> None:
+    msp.lease.offers.create(term="year:1", billing_cycle="month:1", price=D("1"), cost=D("1"), vendor=msp.ingram,
+                            vendor_sku="CFQ7")  # fmt: skip
+    content = file(
+        "vendor_sku,product,term,billing_frequency,cost,price",
+        "CFQ7,Microsoft 365,1 year,monthly,18,",
+    )
+    assert mistakes(msp, content) == [(2, "vendor_sku", "Several products have the SKU CFQ7.")]
 
 
 def test_a_list_has_one_price_for_each_offer(msp: World, premium: Product) -> None:

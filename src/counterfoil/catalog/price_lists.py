@@ -51,7 +51,12 @@ PriceDeed = Literal["create", "update", "follow", "end", "unchanged"]
 
 _COLUMNS: Final = (
     Column("vendor_sku", "The vendor's key of the offer", default="the product must be named", example="CFQ7TTC0LCHC"),
-    Column("product", "Identifier of the product", default="found by the vendor's SKU", example="M365-BP"),
+    Column(
+        "product",
+        "Identifier of the product; another name leaves it to the SKU",
+        default="found by the vendor's SKU",
+        example="M365-BP",
+    ),
     Column("description", "One line, for products that are made", example="Microsoft 365 Business Premium"),
     Column("term", "How long it binds: 1 year, P1Y, monthly, month:1", default="any term", example="1 year"),
     Column(
@@ -507,7 +512,17 @@ def _read_row(cells: Cells, known: _Known, wanted: _Wanted) -> _Row:
     else:
         _change(row, cost, row.former.price if new_price is None else new_price, sku, first_day)
     _check(row)
+    _check_sku(cells, known, product, sku)
     return row
+
+
+def _check_sku(cells: Cells, known: _Known, product: Product, sku: str) -> None:
+    """Refuse a SKU that is known and is another product's than the one that is named."""
+    of = known.by_sku.get(sku.casefold(), set())
+    if of and product.pk not in of:
+        others = ", ".join(sorted(known.by_id[pk].identifier for pk in of))
+        said = f"The SKU {sku} is that of {others}, not of {product.identifier}."
+        cells.wrong("vendor_sku", said, "Correct the SKU or the product.")
 
 
 def _change(row: _Row, cost: Decimal, price: Decimal, sku: str, first_day: date | None) -> None:
@@ -568,18 +583,23 @@ def _length(cells: Cells, column: str, term: str) -> str:
 
 
 def _product(cells: Cells, known: _Known, wanted: _Wanted, term: str) -> Product | None:
-    """The product a row is about: by identifier, else by SKU, else a new one if that is asked for."""
+    """The product a row is about: by identifier, else by SKU, else a new one if that is asked for.
+
+    Vendors name products in their own words: an identifier that is none of ours leaves the SKU to say which.
+    """
     name, sku = cells.given("product"), cells.given("vendor_sku")
     if not name and not sku:
         cells.wrong("vendor_sku", "Enter the vendor's SKU, or name the product.")
         return None
     key = (name or sku).casefold()
+    found = known.by_sku.get(sku.casefold(), set()) if sku else set()
     if product := known.products.get(key) if name else None:
         return product
-    if not name and (found := known.by_sku.get(sku.casefold())):
-        if len(found) == 1:
-            return known.by_id[next(iter(found))]
-        cells.wrong("vendor_sku", f"Several products have the SKU {sku}.", "Name the product in the row.")
+    if len(found) == 1:
+        return known.by_id[next(iter(found))]
+    if found:
+        identifiers = ", ".join(sorted(known.by_id[pk].identifier for pk in found))
+        cells.wrong("vendor_sku", f"Several products have the SKU {sku}.", f"Name the product: {identifiers}.")
         return None
     if product := known.new.get(key):
         return product
