@@ -48,6 +48,17 @@ def test_nothing_changed_is_said(client: Client, licences: Addition) -> None:
     assert not Quote.objects.filter(kind="change").exists()
 
 
+@pytest.mark.parametrize("then", ["-3", "0"])
+def test_then_is_how_many_there_will_be(client: Client, licences: Addition, then: str) -> None:
+    sign_in(client, Role.SALES)
+    url = reverse("web:agreement_quote_change", args=[licences.agreement_id])
+    answer = client.post(url, {"start_date": "2026-02-05", f"quantity-{licences.pk}": then})
+    assert answer.status_code == 422
+    assert f"there are to be, of 10 now; {then} cannot be" in text_of(answer)
+    assert "enter 24; to take all away, tick “End it”" in text_of(answer)
+    assert not Quote.objects.filter(kind="change").exists()
+
+
 def test_an_end_becomes_a_line_that_takes_away(client: Client, licences: Addition) -> None:
     sign_in(client, Role.SALES)
     url = reverse("web:agreement_quote_change", args=[licences.agreement_id])

@@ -17,6 +17,7 @@ from counterfoil.agreements.models import Addition, Agreement
 from counterfoil.agreements.queries import addition_state, additions, agreement
 from counterfoil.catalog.models import Offer
 from counterfoil.catalog.queries import in_effect, offers
+from counterfoil.core.bills import quantity_text
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import parse_quantity
 from counterfoil.core.pricing.terms import term_words
@@ -84,7 +85,16 @@ def _change(addition: Addition, sent: Any) -> ChangeInput | None:
     text = sent.get(f"quantity-{addition.pk}", "").strip()
     if not text:
         return None
-    more: Decimal = parse_quantity(text, "changes") - addition.quantity
+    then: Decimal = parse_quantity(text, "changes")
+    if then <= 0:
+        there = quantity_text(addition.quantity)
+        raise DomainError(
+            "invalid",
+            f"“Then” is how many of {addition.description} there are to be, of {there} now; {text} cannot be.",
+            field="changes",
+            hint="To take 3 of 27 away, enter 24; to take all away, tick “End it”.",
+        )
+    more = then - addition.quantity
     if not more:
         return None
     return ChangeInput(addition.pk, "increase" if more > 0 else "decrease", abs(more))
