@@ -144,6 +144,7 @@ def test_accepting_gives_a_receipt_with_the_signed_pdf(client: Client, offer: Of
     receipt = client.get(address(offer))
     assert made.record_sha256 in text_of(receipt)
     assert "640.00" in text_of(receipt)
+    assert re.search(r"on \d+ [A-Z][a-z]+ \d{4}, \d\d:\d\d [A-Z]{3,4}\.", text_of(receipt)), "a time has its zone"
     assert (made.ip_address, made.name, made.link_id) == ("127.0.0.1", "Jane Doe", offer.link.pk)
     pdf = client.get(address(offer, "quote.pdf"))
     assert sha256_of(pdf.content) == made.pdf_sha256

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 from django.template import engines
 from django.test import RequestFactory
+from django.utils import timezone
 from django_cotton.compiler_regex import CottonCompiler
 
 from counterfoil.platform.identity import Role
@@ -82,6 +83,10 @@ def test_dates_are_written_with_the_month_in_letters() -> None:
     assert tags.day(date(2026, 3, 15)) == "15 Mar 2026"
     assert tags.day(datetime(2026, 3, 5, 12, tzinfo=UTC)) == "5 Mar 2026"
     assert tags.moment(datetime(2026, 3, 5, 12, 7, tzinfo=UTC)) == "5 Mar 2026, 12:07"
+    assert tags.zoned_moment(datetime(2026, 3, 5, 12, 7, tzinfo=UTC)) == "5 Mar 2026, 12:07 UTC"
+    with timezone.override("America/Chicago"):
+        assert tags.zoned_moment(datetime(2026, 3, 15, 12, 7, tzinfo=UTC)) == "15 Mar 2026, 07:07 CDT"
+    assert tags.zoned_moment(None) == ""
 
 
 @pytest.mark.parametrize(

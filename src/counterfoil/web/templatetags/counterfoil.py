@@ -140,6 +140,12 @@ def moment(value: datetime | None) -> str:
 
 
 @register.filter
+def zoned_moment(value: datetime | None) -> str:
+    """``15 Mar 2026, 14:05 CDT``: for those who need not be where the company is."""
+    return f"{moment(value)} {timezone.localtime(value):%Z}" if value else ""
+
+
+@register.filter
 def month(value: date | None) -> str:
     """``Mar 2026``."""
     return f"{MONTHS[value.month - 1]} {value.year}" if value else ""
