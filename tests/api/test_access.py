@@ -11,7 +11,7 @@ from tests.api.client import Api, MakeApi, key_of, user_with
 from counterfoil.api.urls import api as the_api
 from counterfoil.platform.commands import COMMANDS
 from counterfoil.platform.identity import SYSTEM, Role
-from counterfoil.platform.models import ApiToken
+from counterfoil.platform.models import ApiToken, User
 from counterfoil.platform.users import change_user, create_api_token, revoke_api_token
 
 pytestmark = pytest.mark.django_db
@@ -67,6 +67,15 @@ def test_without_a_token_nothing_is_answered() -> None:
         assert response.status_code == 401, f"{method} {path}"
         assert response.json()["code"] == "not_signed_in"
         assert response["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_who_is_no_staff_reads_nothing(make_api: MakeApi) -> None:
+    reader = make_api(Role.VIEWER, scopes=("read",))
+    assert reader.send("GET", "/companies").status_code == 200
+    User.objects.update(roles=[Role.CUSTOMER])
+    for method, path, _ in ROUTES:
+        response = reader.send(method, at(path), None if method == "GET" else {})
+        assert (response.status_code, response.json()["code"]) == (403, "role_required"), f"{method} {path}"
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.OWNER])

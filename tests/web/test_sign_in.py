@@ -90,3 +90,15 @@ def test_account_pages_stand_in_the_staff_layout(client: Client) -> None:
     for name in ("account_change_password", "mfa_index"):
         page = client.get(reverse(name), follow=True).content.decode()
         assert 'class="cf-skip"' in page, name
+
+
+@pytest.mark.parametrize("roles", [["customer"], []])
+def test_pages_of_staff_are_not_for_who_is_no_staff(client: Client, roles: list[str]) -> None:
+    """No account is given that role; one that has it nevertheless reads nothing."""
+    client.force_login(User.objects.create_user("jane@acme.example", PASSWORD, name="Jane Doe", roles=roles))
+    for name in ("home", "journal", "companies", "invoices", "quotes", "users"):
+        answer = client.get(reverse(f"web:{name}"))
+        assert answer.status_code == 403, name
+        assert "for the people of the MSP" in answer.content.decode()
+    client.force_login(User.objects.create_user("vic@northwind.example", PASSWORD, name="Vic", roles=["viewer"]))
+    assert client.get(reverse("web:journal")).status_code == 200

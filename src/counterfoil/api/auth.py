@@ -12,12 +12,12 @@ from ninja.security import HttpBearer
 from counterfoil.api.errors import not_signed_in
 from counterfoil.core.errors import DomainError
 from counterfoil.platform.commands import check_role
-from counterfoil.platform.identity import Actor, Role
+from counterfoil.platform.identity import STAFF, Actor, Role
 from counterfoil.platform.users import find_token, token_actor
 
 
 class ApiToken(HttpBearer):
-    """Who may use a route: anybody with a token, or holders of ``roles`` for ``deed``.
+    """Who may use a route: any of the MSP's people with a token, or holders of ``roles`` for ``deed``.
 
     Roles are checked before anything of the request is read; the command checks them again. To read, the person's own
     roles count, to write, those that the token's scopes leave.
@@ -46,6 +46,7 @@ class ApiToken(HttpBearer):
         if found is None:
             raise not_signed_in()
         actor = token_actor(found)
+        check_role(found.user.actor("api"), frozenset(STAFF), self.deed)
         if self.roles is None:
             return actor
         if self.reads:

@@ -47,6 +47,11 @@ class Actor:
         """Whether the actor holds the owner role or any of ``roles``."""
         return Role.OWNER in self.roles or any(role in self.roles for role in roles)
 
+    @property
+    def is_staff(self) -> bool:
+        """Whether the actor is one of the MSP's people, who may read what is the MSP's."""
+        return not self.roles.isdisjoint(STAFF)
+
 
 #: Counterfoil itself, for scheduled jobs.
 SYSTEM = Actor(user_id=None, name="Counterfoil", roles=frozenset({Role.OWNER}), channel="job")

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.core.cache import cache
+from django.core.exceptions import PermissionDenied
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -31,13 +32,21 @@ def _is_page(request: HttpRequest) -> bool:
 
 
 class SignInRequired(LoginRequiredMiddleware):
-    """Staff pages are for people who are signed in, whichever view answers; an htmx request is sent to the door too."""
+    """Staff pages are for the MSP's people, signed in, whichever view answers; htmx is sent to the door too."""
 
     def process_view(
         self, request: HttpRequest, view_func: View, view_args: tuple[Any, ...], view_kwargs: dict[str, Any]
     ) -> Any:
-        """Let the view answer, or ask to sign in first."""
-        return super().process_view(request, view_func, view_args, view_kwargs) if _is_page(request) else None
+        """Let the view answer, or ask to sign in first.
+
+        Raises:
+            PermissionDenied: for somebody who is signed in and none of the MSP's people.
+        """
+        if not _is_page(request) or not getattr(view_func, "login_required", True):
+            return None
+        if request.user.is_authenticated and not request.user.actor("page").is_staff:
+            raise PermissionDenied("These pages are for the people of the MSP.")
+        return super().process_view(request, view_func, view_args, view_kwargs)
 
     def handle_no_permission(self, request: HttpRequest, view_func: View) -> Any:
         """To the sign-in page, and back here afterwards."""
