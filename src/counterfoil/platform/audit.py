@@ -45,9 +45,15 @@ class Statement:
 
 @dataclass(slots=True)
 class Notebook:
-    """What the running command has said so far."""
+    """What the running command has said so far.
+
+    Attributes:
+        statements: what was done.
+        unchanged: that something asked for was so already.
+    """
 
     statements: list[Statement] = field(default_factory=list)
+    unchanged: bool = False
 
 
 _open_notebook: ContextVar[Notebook | None] = ContextVar("open_audit_notebook", default=None)
@@ -73,6 +79,15 @@ def record(actor: Actor, verb: str, sentence: str, obj: models.Model | None = No
             actor, verb, sentence, label, obj.pk if obj is not None else None, json.loads(json.dumps(data, default=str))
         )
     )
+
+
+def record_nothing() -> None:
+    """Say that all is as the running command was to make it: where nothing is done, the trail has nothing to tell.
+
+    Raises:
+        RuntimeError: when no command runs.
+    """
+    _notebook().unchanged = True
 
 
 def record_each(actor: Actor, verb: str, model: type[models.Model], sentences: Mapping[int, str]) -> None:

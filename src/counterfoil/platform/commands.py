@@ -94,12 +94,13 @@ def _run_in_transaction(name: str, deed: Callable[[], R]) -> R:
     try:
         with transaction.atomic():
             result = deed()
-            if not notebook.statements:
+            if not notebook.statements and not notebook.unchanged:
                 raise RuntimeError(f"{name} left no audit statement")
-            if outer is None:
-                audit.append(notebook.statements, at=datetime.now(UTC))
-            else:
+            if outer is not None:
                 outer.statements.extend(notebook.statements)
+                outer.unchanged |= notebook.unchanged
+            elif notebook.statements:
+                audit.append(notebook.statements, at=datetime.now(UTC))
             return result
     finally:
         audit._open_notebook.reset(token)

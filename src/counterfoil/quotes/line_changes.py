@@ -196,10 +196,10 @@ def _change_line(
     _move_components(lines, line, changes)
     save_selected(one for one in settle_choices(lines, line) if one is not line)
     check_together(lines)
-    said = f"changed {line.product}: {changes_in_words(changes)}"
     if not changes:
-        audit.record(actor, "quotes.line.changed", f"{said} on {version}", version.quote, line_id=line.pk)
+        audit.record_nothing()
         return line
+    said = f"changed {line.product}: {changes_in_words(changes)}"
     if joins(version, line):
         share = first_share(version, line, share)
     finish(

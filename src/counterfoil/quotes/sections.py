@@ -56,11 +56,11 @@ def update_section(
     check_fields(section)
     Discount(cast(Kind, section.discount_kind), section.discount_value)
     section.save()
-    said = f"changed the section {section.title}: {changes_in_words(changes)}"
     if changes:
+        said = f"changed the section {section.title}: {changes_in_words(changes)}"
         finish(actor, version, "quotes.section.changed", said)
     else:
-        audit.record(actor, "quotes.section.changed", f"{said} on {version}", version.quote)
+        audit.record_nothing()
     return section
 
 

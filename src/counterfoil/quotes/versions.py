@@ -382,6 +382,8 @@ def update_version(
     said = f"changed {changes_in_words(changes)}"
     if changes.keys() - {"comment", "name"}:
         finish(actor, version, "quotes.version.changed", said)
+    elif not changes:
+        audit.record_nothing()
     else:
         audit.record(actor, "quotes.version.changed", f"{said} on {version}", version.quote)
     return version
