@@ -15,8 +15,17 @@ from tests.web.pages import sign_in
 from tests.world import SALES, World
 
 from counterfoil.platform.identity import Role
-from counterfoil.quotes.commands import create_quote, update_version
+from counterfoil.platform.models import AuditEntry
+from counterfoil.quotes.commands import (
+    add_section,
+    create_quote,
+    update_section,
+    update_seen_section,
+    update_version,
+    update_version_line,
+)
 from counterfoil.quotes.models import ApprovalRule, Quote, QuoteLine, QuoteSection, QuoteVersion
+from counterfoil.quotes.pricing import price_version
 
 pytestmark = pytest.mark.django_db
 
@@ -131,6 +140,49 @@ def test_the_catalog_is_searched_as_one_types(seller: Client, world: World) -> N
     )
 
 
+def test_a_nul_in_what_is_typed_is_passed_over(seller: Client, world: World) -> None:
+    url = reverse("web:quote_catalog", args=[new_quote(seller).pk])
+    assert "SRV-NI" in seller.get(url, {"q": "ra\0ck"}).content.decode()
+    assert seller.get(url + "?q=%00").status_code == 200
+
+
+def test_what_is_billed_by_use_is_said_in_the_details(seller: Client, world: World) -> None:
+    """An estimate stands apart: nothing is left of it in what recurs."""
+    line = add(seller, new_quote(seller), world.lease.pk)
+    assert line.version is not None
+    url = reverse("web:quote_line_details", args=[line.version.quote_id, line.pk])
+    assert "Billed by what is used" in seller.post(url).content.decode()
+    sent = {"unit_cost": "20", "start_policy": "on_acceptance", "billing_cycle": "month:1", "is_usage": "on"}
+    answer = seller.post(url, sent)
+    line.refresh_from_db()
+    assert line.is_usage
+    assert "By usage, estimated" in answer.content.decode()
+    priced = price_version(QuoteVersion.objects.get(pk=line.version_id))
+    assert (priced.totals.monthly.price, priced.totals.usage_monthly.price) == (0, line.list_price)
+    seller.post(url, {name: value for name, value in sent.items() if name != "is_usage"})
+    line.refresh_from_db()
+    assert not line.is_usage
+    once = add(seller, line.version.quote, world.server_noninventory.pk)
+    page = seller.post(reverse("web:quote_line_details", args=[line.version.quote_id, once.pk])).content.decode()
+    assert "Unit cost" in page
+    assert "Billed by what is used" not in page
+
+
+def test_a_save_that_changes_nothing_leaves_no_trace(seller: Client, world: World) -> None:
+    line = add(seller, new_quote(seller), world.lease.pk)
+    assert line.version is not None
+    section = add_section(actor=SALES, version_id=line.version_id, title="Cloud")
+    before = AuditEntry.objects.count()
+    update_version_line(actor=SALES, line_id=line.pk, quantity=line.quantity, on=TODAY)
+    cell(seller, line, quantity=f"{line.quantity.normalize():f}")
+    update_section(actor=SALES, section_id=section.pk, title="Cloud")
+    update_seen_section(actor=SALES, section_id=section.pk, seen={"title": "Cloud"}, changes={"title": "Cloud"})
+    update_version(actor=SALES, version_id=line.version_id, name=line.version.quote.name)
+    assert AuditEntry.objects.count() == before
+    update_section(actor=SALES, section_id=section.pk, title="Clouds")
+    assert AuditEntry.objects.count() == before + 1
+
+
 def test_options_are_set_in_the_details(seller: Client, world: World) -> None:
     line = add(seller, new_quote(seller), world.lease.pk)
     assert line.version is not None
@@ -183,8 +235,10 @@ def test_approval_is_asked_given_and_void_after_a_change(client: Client, world: 
 
     client.force_login(seller)
     send = reverse("web:quote_send", args=[quote.pk])
-    assert send in client.get(reverse("web:quote", args=[quote.pk])).content.decode()
-    cell(client, line, discount="25%")
+    page = client.get(reverse("web:quote", args=[quote.pk])).content.decode()
+    assert send in page
+    assert "Needs approval" not in page
+    assert "Needs approval" in cell(client, line, discount="25%")[1]
     assert send not in client.get(reverse("web:quote", args=[quote.pk])).content.decode()
 
 

@@ -27,6 +27,7 @@ from counterfoil.core.pricing.terms import term_words
 from counterfoil.core.proration import ProrationMethod
 from counterfoil.core.states import words
 from counterfoil.quotes import commands, links
+from counterfoil.quotes.approvals import Finding
 from counterfoil.quotes.models import (
     CHANGEABLE,
     WITH_CUSTOMER,
@@ -48,6 +49,7 @@ from counterfoil.quotes.queries import (
 )
 from counterfoil.web.actions import actor_of, today
 from counterfoil.web.forms import ChoiceOf, DayField, PageForm, PriceField, QuantityField, may, posted
+from counterfoil.web.lists import search_of
 from counterfoil.web.quote_rows import cell_text, section_views
 from counterfoil.web.terms import BILLINGS, TERMS, TermField
 
@@ -74,10 +76,16 @@ def editor_context(request: HttpRequest, version: QuoteVersion) -> dict[str, Any
         "margin": margin,
         "profit": value.margin,
         "meter": max(min(margin, Decimal(100)), Decimal(0)) if margin is not None else 0,
-        "reasons": [found.reason for found in editor.asks],
+        "reasons": [found.reason for found in _unapproved(editor)],
         "approvals": editor.approvals,
         **_actions(request, editor),
     }
+
+
+def _unapproved(editor: Editor) -> list[Finding]:
+    """Which rules ask for approval that nobody has given."""
+    approved = {each.rule_id for each in editor.approvals if each.status == ApprovalStatus.APPROVED}
+    return [each for each in editor.asks if each.rule.pk not in approved]
 
 
 def _actions(request: HttpRequest, editor: Editor) -> dict[str, Any]:
@@ -88,8 +96,7 @@ def _actions(request: HttpRequest, editor: Editor) -> dict[str, Any]:
     is_last = versions[0].pk == version.pk
     is_draft = version.status in CHANGEABLE and not quote.is_template and is_last
     waits = any(each.status == ApprovalStatus.WAITING for each in editor.approvals)
-    approved = {each.rule_id for each in editor.approvals if each.status == ApprovalStatus.APPROVED}
-    missing = any(each.rule.pk not in approved for each in editor.asks)
+    missing = bool(_unapproved(editor))
     customer_links = list(quote.links.all())
     return {
         "may": can,
@@ -170,7 +177,7 @@ def _refused(request: HttpRequest, place: str, refusal: DomainError, found: Quot
 @require_GET
 def catalog(request: HttpRequest, pk: int) -> HttpResponse:
     """Products and their offers for what was typed."""
-    typed = request.GET.get("q", "")
+    typed = search_of(request)
     rows = list(products(search=typed, active=True)[:MOST_FOUND])
     sold_by: dict[int, list[dict[str, Any]]] = {}
     for offer in in_effect(offers(active=True), today()).filter(product__in=rows):
@@ -274,6 +281,7 @@ class DetailsForm(PageForm):
         ("choice_group", "quantity_min", "quantity_max"),
         ("unit_cost", "price_model_id", "section_id"),
         ("term", "billing_cycle", "cycles"),
+        ("is_usage",),
         ("start_policy", "start_date", "align_to", "proration"),
         ("customer_text",),
     )
@@ -292,6 +300,11 @@ class DetailsForm(PageForm):
     term = TermField(TERMS, length=True, label="Term")
     billing_cycle = TermField(BILLINGS, length=False, label="Billed", help_text="As often as the term: prepaid.")
     cycles = forms.IntegerField(label="Times", required=False, min_value=1, help_text="Empty: open-ended.")
+    is_usage = forms.BooleanField(
+        label="Billed by what is used",
+        required=False,
+        help_text="The quantity is an estimate; it stands apart from the totals.",
+    )
     start_policy = forms.ChoiceField(label="Begins", choices=StartPolicy.choices)
     start_date = DayField(label="On", required=False)
     align_to = DayField(label="Ends with", required=False, help_text="First day after the shortened term.")
@@ -318,14 +331,14 @@ class DetailsForm(PageForm):
         for name in ("term", "billing_cycle"):
             self.fields[name].keep(getattr(line, name))  # type: ignore[attr-defined]
         if not line.billing_cycle:
-            for name in ("cycles", "start_policy", "align_to", "proration"):
+            for name in ("cycles", "is_usage", "start_policy", "align_to", "proration"):
                 del self.fields[name]
 
 
 _PLAIN = (
     "optional", "selected", "hidden", "choice_group", "quantity_min", "quantity_max", "unit_cost", "price_model_id",
-    "section_id", "term", "billing_cycle", "cycles", "start_policy", "start_date", "align_to", "proration",
-    "customer_text",
+    "section_id", "term", "billing_cycle", "cycles", "is_usage", "start_policy", "start_date", "align_to",
+    "proration", "customer_text",
 )  # fmt: skip
 
 
