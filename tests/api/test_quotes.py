@@ -32,6 +32,12 @@ def test_a_quote_from_first_line_to_sent(owner: Api, world: World) -> None:
     )
     assert [line["list_price"] for line in lines] == ["150.125", "3900"]
     owner.patch(f"/quote-version-lines/{lines[0]['id']}", {"discount_kind": "percent", "discount_value": "10"})
+    stale = {"description": "Lease", "seen": {"description": "Another"}}
+    assert owner.patch(f"/quote-version-lines/{lines[0]['id']}", stale, status=409)["code"] == "conflict"
+    stale = {"title": "Lease", "seen": {"title": "Another"}}
+    assert owner.patch(f"/quote-sections/{section['id']}", stale, status=409)["code"] == "conflict"
+    fresh = {"title": "Lease", "seen": {"title": "Leases"}}
+    assert owner.patch(f"/quote-sections/{section['id']}", fresh)["title"] == "Lease"
     owner.patch(path, {"introduction": "Dear Jane", "deposit_kind": "percent", "deposit_value": "30"})
     priced = owner.get(f"{path}/prices?on=2026-03-02")
     assert priced["lines"][0]["unit_price"] == "135.1125"

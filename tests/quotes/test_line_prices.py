@@ -16,10 +16,11 @@ from counterfoil.catalog.models import Offer, PriceMethod, PriceModel, PriceTier
 from counterfoil.catalog.pricing import PricingBreakInput
 from counterfoil.core.errors import DomainError
 from counterfoil.platform.models import AuditEntry
-from counterfoil.quotes.commands import update_seen_line, update_version_line
+from counterfoil.quotes.commands import update_version_line
 from counterfoil.quotes.customer import customer_view
 from counterfoil.quotes.models import QuoteLine, QuoteVersion
 from counterfoil.quotes.pricing import Picks
+from counterfoil.quotes.seen import SeenLine
 
 pytestmark = pytest.mark.django_db
 
@@ -163,7 +164,7 @@ def test_what_others_have_changed_is_not_overwritten_unseen(world: World, server
     change(line, quantity=D("7"))
 
     def by_another(seen: dict[str, Any], **changes: Any) -> QuoteLine:
-        return update_seen_line(actor=SALES, line_id=line.pk, seen=seen, changes=changes, on=TODAY)
+        return update_version_line(actor=SALES, line_id=line.pk, on=TODAY, seen=SeenLine(**seen), **changes)
 
     with pytest.raises(DomainError, match="quantity from 5 to 7") as refused:
         by_another({"quantity": Decimal(5), "unit_cost": D("60")}, quantity=D("6"), unit_cost=D("50"))

@@ -39,9 +39,14 @@ class Desk:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def go(self, path: str) -> None:
+        self.settle()
         answer = self.page.goto(self.address + path)
         assert answer is not None
         assert answer.ok, f"{path} answered {answer.status}"
+
+    def settle(self) -> None:
+        """Wait for the answers that the page waits for: one given up by leaving is an error on the console."""
+        self.page.wait_for_function("!document.querySelector('.htmx-request')")
 
     def fill(self, **values: str) -> None:
         """Fill inputs of the page's form; a select takes its text, a tick box "yes" or "no"."""
@@ -59,6 +64,7 @@ class Desk:
         """Press the button or link of that text in the page, and confirm if it asks."""
         main = self.page.locator("main")
         target = main.get_by_role("button", name=text, exact=True).or_(main.get_by_role("link", name=text, exact=True))
+        self.settle()
         with self.page.expect_navigation(timeout=30_000) as going:
             target.first.click()
             dialog = self.page.locator("dialog[open]")
@@ -95,6 +101,7 @@ def desk(browser: Browser, live_server: Any) -> Iterator[Desk]:
     desk.page.get_by_role("button", name="Sign in", exact=True).click()
     desk.page.wait_for_url(f"{live_server.url}/")
     yield desk
+    desk.settle()
     context.close()
     assert desk.complaints == []
 

@@ -20,12 +20,12 @@ from counterfoil.quotes.commands import (
     add_section,
     create_quote,
     update_section,
-    update_seen_section,
     update_version,
     update_version_line,
 )
 from counterfoil.quotes.models import ApprovalRule, Quote, QuoteLine, QuoteSection, QuoteVersion
 from counterfoil.quotes.pricing import price_version
+from counterfoil.quotes.seen import SeenSection
 
 pytestmark = pytest.mark.django_db
 
@@ -176,7 +176,7 @@ def test_a_save_that_changes_nothing_leaves_no_trace(seller: Client, world: Worl
     update_version_line(actor=SALES, line_id=line.pk, quantity=line.quantity, on=TODAY)
     cell(seller, line, quantity=f"{line.quantity.normalize():f}")
     update_section(actor=SALES, section_id=section.pk, title="Cloud")
-    update_seen_section(actor=SALES, section_id=section.pk, seen={"title": "Cloud"}, changes={"title": "Cloud"})
+    update_section(actor=SALES, section_id=section.pk, seen=SeenSection(title="Cloud"), title="Cloud")
     update_version(actor=SALES, version_id=line.version_id, name=line.version.quote.name)
     assert AuditEntry.objects.count() == before
     update_section(actor=SALES, section_id=section.pk, title="Clouds")

@@ -15,7 +15,6 @@ from counterfoil.quotes.line_changes import (
     remove_version_line,
     reorder_version_lines,
     reprice_version,
-    update_seen_line,
     update_version_line,
 )
 from counterfoil.quotes.lines import NewLine, NewQuoteLine, add_version_lines
@@ -39,7 +38,6 @@ from counterfoil.quotes.sections import (
     remove_section,
     reorder_sections,
     update_section,
-    update_seen_section,
 )
 from counterfoil.quotes.versions import (
     create_quote,
@@ -94,8 +92,6 @@ __all__ = [
     "update_opportunity",
     "update_quote_line",
     "update_section",
-    "update_seen_line",
-    "update_seen_section",
     "update_version",
     "update_version_line",
     "win_opportunity",

@@ -20,7 +20,6 @@ from counterfoil.platform import audit
 from counterfoil.platform.copying import update_rows
 from counterfoil.platform.identity import Actor
 from counterfoil.platform.lookup import existing
-from counterfoil.platform.records import changes_in_words
 from counterfoil.quotes.loading import with_customer
 from counterfoil.quotes.models import (
     CHANGEABLE,
@@ -29,7 +28,6 @@ from counterfoil.quotes.models import (
     OpportunityStatus,
     Quote,
     QuoteLine,
-    QuoteSection,
     QuoteVersion,
     VersionStatus,
 )
@@ -144,28 +142,6 @@ def set_status(version: QuoteVersion, status: VersionStatus, **values: Any) -> N
     for name, value in values.items():
         setattr(version, name, value)
     version.save(update_fields=["status", *values])
-
-
-def ensure_as_seen(record: QuoteLine | QuoteSection, seen: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
-    """Refuse to change what somebody else has changed since it was seen; what is not changed may be another by now.
-
-    Args:
-        record: held, as it is now.
-        seen: values by field, as they stood on the page.
-        changes: values by field that are to be set.
-
-    Raises:
-        DomainError: ``conflict``, with the field and its value.
-    """
-    for name in changes.keys() & seen.keys():
-        there = getattr(record, name)
-        if there not in (seen[name], changes[name]):
-            raise DomainError(
-                "conflict",
-                f"Somebody has changed this meanwhile: {changes_in_words({name: (seen[name], there)})}.",
-                field=name,
-                hint="Yours was not saved. Enter it once more if it is still to be so.",
-            )
 
 
 def save_positions(lines: Iterable[QuoteLine]) -> None:

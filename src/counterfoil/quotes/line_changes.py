@@ -24,7 +24,7 @@ from counterfoil.platform.records import (
     fetch,
     plain_number,
 )
-from counterfoil.quotes.editing import ensure_as_seen, finish, open_version, save_selected
+from counterfoil.quotes.editing import finish, open_version, save_selected
 from counterfoil.quotes.joining import begin_on, first_period, first_share, joins
 from counterfoil.quotes.line_prices import (
     FROM_CATALOG,
@@ -40,6 +40,7 @@ from counterfoil.quotes.line_prices import (
 from counterfoil.quotes.line_rules import check_line, check_together, settle_choices
 from counterfoil.quotes.models import QuoteLine, QuoteVersion, StartPolicy
 from counterfoil.quotes.pricing import lines_of, share_of
+from counterfoil.quotes.seen import SeenLine, ensure_as_seen
 
 SELLERS: Final = (Role.SALES,)
 
@@ -87,6 +88,7 @@ def update_version_line(
     bundle_quantity: Decimal | Unset = UNSET,
     fixed_quantity: bool | Unset = UNSET,
     hidden: bool | Unset = UNSET,
+    seen: SeenLine | None = None,
 ) -> QuoteLine:
     """Change what is given of a line of a draft; all prices that follow from it change with it.
 
@@ -99,9 +101,11 @@ def update_version_line(
         on: the day whose prices hold, and on which a line begins that ends with an anniversary and has no first day.
         **others: as :class:`NewQuoteLine`; ``bundle_quantity`` of a component: how many for each bundle, or in all
             when that is ``fixed_quantity``.
+        seen: values as they were seen a while ago: what others have changed since is not overwritten.
 
     Raises:
-        DomainError: ``quote_is_sent``; ``invalid``, ``required``, ``not_found``, with the field.
+        DomainError: ``conflict`` for what is another than was seen; ``quote_is_sent``; ``invalid``, ``required``,
+            ``not_found``, with the field.
     """
     version, lines, line = _open_line(line_id)
     given: dict[str, Any] = {
@@ -132,32 +136,9 @@ def update_version_line(
         "fixed_quantity": fixed_quantity,
         "hidden": hidden,
     }
-    return _change_line(
-        actor, version, lines, line, {name: value for name, value in given.items() if value is not UNSET}, on
-    )
-
-
-@command(roles=SELLERS)
-def update_seen_line(
-    *, actor: Actor, line_id: int, seen: Mapping[str, Any], changes: Mapping[str, Any], on: date
-) -> QuoteLine:
-    """:func:`update_version_line` by somebody who saw the line a while ago.
-
-    What others have changed since is not overwritten unseen.
-
-    Args:
-        actor: who.
-        line_id: of a draft.
-        seen: values as they stood on the page, by field.
-        changes: what is to be changed.
-        on: as there.
-
-    Raises:
-        DomainError: ``conflict``; and as there.
-    """
-    version, lines, line = _open_line(line_id)
-    ensure_as_seen(line, seen, changes)
-    return _change_line(actor, version, lines, line, dict(changes), on)
+    given = {name: value for name, value in given.items() if value is not UNSET}
+    ensure_as_seen(line, seen, given)
+    return _change_line(actor, version, lines, line, given, on)
 
 
 def _change_line(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from counterfoil.core.errors import DomainError
 from counterfoil.core.quoting import Discount, Kind
@@ -13,9 +13,10 @@ from counterfoil.platform.commands import command
 from counterfoil.platform.copying import update_rows
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.records import UNSET, Unset, change, changes_in_words, check_fields, fetch
-from counterfoil.quotes.editing import ensure_as_seen, finish, open_version
+from counterfoil.quotes.editing import finish, open_version
 from counterfoil.quotes.models import QuoteLine, QuoteSection, QuoteVersion
 from counterfoil.quotes.pricing import lines_of
+from counterfoil.quotes.seen import SeenSection, ensure_as_seen
 
 SELLERS: Final = (Role.SALES,)
 
@@ -45,14 +46,26 @@ def update_section(
     text: str | Unset = UNSET,
     discount_kind: str | Unset = UNSET,
     discount_value: Decimal | Unset = UNSET,
+    seen: SeenSection | None = None,
 ) -> QuoteSection:
     """Change title, text or discount of a section of a draft.
 
+    Args:
+        actor: who.
+        section_id: which.
+        title: what stands above its lines.
+        text: what stands beneath that.
+        discount_kind: in per cent, by amount, or none.
+        discount_value: how much, on its lines.
+        seen: values as they were seen a while ago: what others have changed since is not overwritten.
+
     Raises:
-        DomainError: ``quote_is_sent``; ``required``, ``invalid``.
+        DomainError: ``conflict`` for what is another than was seen; ``quote_is_sent``; ``required``, ``invalid``.
     """
     version, section = _open_section(section_id)
-    changes = change(section, title=title, text=text, discount_kind=discount_kind, discount_value=discount_value)
+    given = {"title": title, "text": text, "discount_kind": discount_kind, "discount_value": discount_value}
+    ensure_as_seen(section, seen, {name: value for name, value in given.items() if value is not UNSET})
+    changes = change(section, **given)
     check_fields(section)
     Discount(cast(Kind, section.discount_kind), section.discount_value)
     section.save()
@@ -62,27 +75,6 @@ def update_section(
     else:
         audit.record_nothing()
     return section
-
-
-@command(roles=SELLERS)
-def update_seen_section(
-    *, actor: Actor, section_id: int, seen: Mapping[str, Any], changes: Mapping[str, Any]
-) -> QuoteSection:
-    """:func:`update_section` by somebody who saw the section a while ago: what others have changed since is not
-    overwritten unseen.
-
-    Args:
-        actor: who.
-        section_id: of a draft.
-        seen: values as they stood on the page, by field.
-        changes: what is to be changed.
-
-    Raises:
-        DomainError: ``conflict``; and as there.
-    """
-    _, section = _open_section(section_id)
-    ensure_as_seen(section, seen, changes)
-    return update_section(actor=actor, section_id=section_id, **changes)
 
 
 @command(roles=SELLERS)

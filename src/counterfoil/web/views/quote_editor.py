@@ -47,6 +47,7 @@ from counterfoil.quotes.queries import (
     newest_version,
     newest_version_id,
 )
+from counterfoil.quotes.seen import SeenLine, SeenSection
 from counterfoil.web.actions import actor_of, today
 from counterfoil.web.forms import ChoiceOf, DayField, PageForm, PriceField, QuantityField, may, posted
 from counterfoil.web.lists import search_of
@@ -227,12 +228,12 @@ def line_cell(request: HttpRequest, pk: int, line_id: int) -> HttpResponse:
     if not is_of_newest(QuoteLine, pk, line_id):
         raise Http404
     try:
-        line = commands.update_seen_line(
+        line = commands.update_version_line(
             actor=actor_of(request),
             line_id=line_id,
-            seen=_values(request.POST, "was_"),
-            changes=_values(request.POST),
             on=today(),
+            seen=SeenLine(**_values(request.POST, "was_")),
+            **_values(request.POST),
         )
     except DomainError as refusal:
         return _refused(request, f"error-{line_id}", refusal, QuoteLine.objects.get(pk=line_id))
@@ -376,7 +377,9 @@ def line_details(request: HttpRequest, pk: int, line_id: int) -> HttpResponse:
             changes = {name: value for name, value in given.items() if name not in seen or seen[name] != value}
             if changes.keys() & _BEGINNING:
                 changes |= {name: given[name] for name in _BEGINNING & given.keys()}
-            commands.update_seen_line(actor=actor_of(request), line_id=line_id, seen=seen, changes=changes, on=today())
+            commands.update_version_line(
+                actor=actor_of(request), line_id=line_id, on=today(), seen=SeenLine(**seen), **changes
+            )
         except DomainError as refusal:
             said = " ".join(part for part in (refusal.message, refusal.hint) if part)
             form.add_error(refusal.field if refusal.field in form.fields else None, said)
@@ -459,8 +462,11 @@ def section(request: HttpRequest, pk: int, section_id: int) -> HttpResponse:
     if not is_of_newest(QuoteSection, pk, section_id):
         raise Http404
     try:
-        changed = commands.update_seen_section(
-            actor=actor_of(request), section_id=section_id, seen=_values(sent, "was_"), changes=_values(sent)
+        changed = commands.update_section(
+            actor=actor_of(request),
+            section_id=section_id,
+            seen=SeenSection(**_values(sent, "was_")),
+            **_values(sent),
         )
     except DomainError as refusal:
         return _refused(request, f"section-error-{section_id}", refusal, QuoteSection.objects.get(pk=section_id))

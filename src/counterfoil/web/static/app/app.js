@@ -218,7 +218,10 @@
   /* The server may send HX-Trigger: {"counterfoil:toast": {"text": "...", "level": "success"}}. */
   document.addEventListener("counterfoil:toast", (event) => toast(event.detail.text, event.detail.level));
   document.addEventListener("htmx:responseError", (event) => event.detail.xhr.getResponseHeader("HX-Trigger")?.includes("counterfoil:toast") || toast("That did not go through, and nothing was changed. Try again, or reload the page.", "error"));
-  document.addEventListener("htmx:sendError", () => toast("The server cannot be reached. What you typed is still here; try again in a moment.", "error"));
+  let leaving = false;  // what was under way then is given up, which is nobody's fault
+  addEventListener("pagehide", () => { leaving = true; });
+  addEventListener("pageshow", () => { leaving = false; });
+  document.addEventListener("htmx:sendError", () => leaving || toast("The server cannot be reached. What you typed is still here; try again in a moment.", "error"));
   document.addEventListener("htmx:confirm", (event) => {
     const question = event.target.closest("[hx-confirm]") && event.detail.question;
     if (!question) return;
