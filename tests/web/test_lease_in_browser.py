@@ -29,6 +29,10 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
+#: What htmx says of a request that ends with its page.
+_GIVEN_UP = ("htmx:afterRequest", "htmx:sendError", "htmx:sendAbort")
+
+
 class Desk:
     """A signed-in person at a browser, who fills forms by the names of their inputs and presses what is written."""
 
@@ -65,12 +69,15 @@ class Desk:
         main = self.page.locator("main")
         target = main.get_by_role("button", name=text, exact=True).or_(main.get_by_role("link", name=text, exact=True))
         self.settle()
+        before = len(self.complaints)
         with self.page.expect_navigation(timeout=30_000) as going:
             target.first.click()
             dialog = self.page.locator("dialog[open]")
             if dialog.count():
                 dialog.get_by_role("button").last.click()
         answer = going.value
+        # A preview asked for by the last key and given up by leaving is no fault; what the server answers wrongly is.
+        self.complaints[before:] = [said for said in self.complaints[before:] if not said.startswith(_GIVEN_UP)]
         assert answer is not None
         assert answer.ok, f"{text!r} was refused:\n{self.page.locator('main').inner_text()}"
 
