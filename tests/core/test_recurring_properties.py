@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import count, takewhile
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.core.oracle_recurring import as_booked, desired, is_due, starts_of
 
-from counterfoil.core.calendar import MONTHLY, QUARTERLY, YEARLY, Cycle, billing_period
+from counterfoil.core.calendar import MONTHLY, QUARTERLY, YEARLY, Cycle, billing_period, whole_period
 from counterfoil.core.money import sum_money
 from counterfoil.core.proration import ProrationMethod
 from counterfoil.core.recurring import (
@@ -262,8 +263,7 @@ def test_looking_from_the_first_change_on_finds_all_that_has_changed(
 @settings(max_examples=60)
 def test_a_swap_bills_every_day_once(terms: Terms, first: date, after: int, runs_at: list[date]) -> None:
     """Of a price that every day has a whole cent of: old and new together come to what the old alone would."""
-    day_price = Decimal(math.lcm(*range(28, 32), 90, 91, 92, 365, 366, 150, 151, 152, 153, 42, 184, 181, 182))
-    step = Step(first, Decimal(1), day_price)
+    step = Step(first, Decimal(1), Decimal(math.lcm(*lengths_of_periods(terms))))
     alone = Office(replace(terms, credits="next_invoice", changes="immediately"))
     alone.add(step)
     alone.run(LAST)
@@ -275,6 +275,13 @@ def test_a_swap_bills_every_day_once(terms: Terms, first: date, after: int, runs
     for through in [*runs_at[1:], LAST]:
         swapped.run(through)
     assert by_period(swapped) == by_period(alone)
+
+
+def lengths_of_periods(terms: Terms) -> set[int]:
+    """How many days the periods have that are billed through the last day of these tests, a short first one too."""
+    grid = (billing_period(terms.anchor, terms.cycle, n, terms.base) for n in count())
+    lengths = {period.days for period in takewhile(lambda period: period.start <= LAST, grid)}
+    return lengths | {whole_period(terms.anchor, terms.cycle, 0, terms.base).days}
 
 
 def by_period(office: Office) -> dict[date, Decimal]:
