@@ -50,7 +50,7 @@ class Desk:
 
     def settle(self) -> None:
         """Wait for the answers that the page waits for: one given up by leaving is an error on the console."""
-        self.page.wait_for_function("!document.querySelector('.htmx-request')")
+        expect(self.page.locator(".htmx-request")).to_have_count(0)
 
     def fill(self, **values: str) -> None:
         """Fill inputs of the page's form; a select takes its text, a tick box "yes" or "no"."""
