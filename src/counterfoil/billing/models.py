@@ -412,6 +412,9 @@ class InvoiceLine(models.Model):
             models.Index(
                 fields=["credited_line"], name="lines_of_credited_line", condition=Q(credited_line__isnull=False)
             ),
+            models.Index(
+                fields=["agreement"], name="lines_of_prepaid_work", condition=Q(deferred=True) | ~Q(released_amount=0)
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["invoice", "position"], name="invoice_line_position_once"),

@@ -77,8 +77,9 @@ def waiting(
         rows = rows.filter(Q(version__quote__agreement=agreement_id) | Q(opportunity__agreements=agreement_id))
     if order_id is not None:
         rows = rows.filter(version__in=SalesOrderLine.objects.filter(order=order_id).values("origin__version"))
+    found = set(rows.order_by().values_list("pk", flat=True))  # most often nothing: it is loaded when there is something
     by_version: dict[int, list[QuoteLine]] = {}
-    for line in rows.distinct():
+    for line in waiting_lines().filter(pk__in=found) if found else ():
         by_version.setdefault(line.version_id or 0, []).append(line)
     orders = _orders_of(by_version)
     return [_waiting(pk, lines, orders.get(pk, ())) for pk, lines in by_version.items()]
