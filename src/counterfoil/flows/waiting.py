@@ -77,7 +77,7 @@ def waiting(
         rows = rows.filter(Q(version__quote__agreement=agreement_id) | Q(opportunity__agreements=agreement_id))
     if order_id is not None:
         rows = rows.filter(version__in=SalesOrderLine.objects.filter(order=order_id).values("origin__version"))
-    found = set(rows.order_by().values_list("pk", flat=True))  # most often nothing: it is loaded when there is something
+    found = set(rows.order_by().values_list("pk", flat=True))  # most often none: only what there is gets loaded
     by_version: dict[int, list[QuoteLine]] = {}
     for line in waiting_lines().filter(pk__in=found) if found else ():
         by_version.setdefault(line.version_id or 0, []).append(line)
