@@ -271,11 +271,12 @@ class LineEditor:
     def __init__(
         self, request: HttpRequest, form: type[LineForm], *, title: str = "Lines", add: str = "Add a line",
         initial: Sequence[dict[str, Any]] = (), blank: int = 1, note: str = "", required: bool = False,
+        options: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self.title, self.add, self.note, self.required = title, add, note, required
         factory = forms.formset_factory(form, extra=blank)
         data = request.POST if request.method == "POST" else None
-        self.formset: Any = factory(data, prefix="lines", initial=initial or None)
+        self.formset: Any = factory(data, prefix="lines", initial=initial or None, form_kwargs=options)
         self.error = ""
 
     @property

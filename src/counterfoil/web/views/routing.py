@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django import forms
@@ -34,10 +35,10 @@ class RuleForm(LineForm):
     agreement_type_id = ChoiceOf(label="Agreement type", required=False, empty="None")
     join_running = forms.BooleanField(label="Join a running one", required=False)
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, offered: Mapping[str, Sequence[Any]], **options: Any) -> None:
         super().__init__(*args, **options)
-        self.fields["category_id"].offer(categories())  # type: ignore[attr-defined]
-        self.fields["agreement_type_id"].offer(agreement_types())  # type: ignore[attr-defined]
+        for name, records in offered.items():
+            self.fields[name].offer(records)  # type: ignore[attr-defined]
 
     def is_wanted(self) -> bool:
         """Whether a target is chosen."""
@@ -54,6 +55,7 @@ def rules(request: HttpRequest) -> HttpResponse:
         note="read from the top; the first that fits holds, and what fits none is kept for later",
         initial=[_initial(rule) for rule in conversion_rules()],
         blank=0,
+        options={"offered": {"category_id": list(categories()), "agreement_type_id": list(agreement_types())}},
     )
     back = reverse("web:conversion_rules")
     deed = Deed(
