@@ -315,7 +315,7 @@ DEEDS: dict[str, Callable[[int], Found | None]] = {
 
 
 @settings(
-    max_examples=3, deadline=None, phases=[Phase.explicit, Phase.generate],
+    max_examples=5, deadline=None, phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )  # fmt: skip
 @given(picked=LINES, which=st.integers(0, 100))
