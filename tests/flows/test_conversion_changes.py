@@ -12,10 +12,12 @@ from tests.agreements.records import bill, due, fresh, month
 from tests.world import SALES, World
 
 from counterfoil.agreements.commands import AdditionInput, add_addition, cancel_addition, change_addition
+from counterfoil.agreements.commitments import term_through
 from counterfoil.agreements.models import Addition, Agreement
 from counterfoil.catalog.models import CommitmentRule, Offer, PriceModel, PriceTier
 from counterfoil.core.errors import DomainError
 from counterfoil.flows.changes import renewal_day
+from counterfoil.flows.lineage import lineage_of
 from counterfoil.quotes.models import QuoteVersion
 
 pytestmark = pytest.mark.django_db
@@ -180,6 +182,36 @@ def test_a_renewal_opens_a_window_of_its_own(world: World, running: Addition) ->
         cancel_addition(actor=SALES, addition_id=running.pk, on=date(2026, 6, 30))
     change_addition(actor=SALES, addition_id=running.pk, on=date(2027, 1, 8), quantity=D(4))
     cancel_addition(actor=SALES, addition_id=running.pk, on=date(2027, 1, 7))
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_more_on_the_day_of_a_renewal_leaves_it_a_renewal(world: World, running: Addition, *, by_hand: bool) -> None:
+    new_year = date(2027, 1, 1)
+    change(world, running, "increase", 10, date(2026, 3, 1))
+    renewal = change(world, running, "renew", 12, new_year)
+    if by_hand:
+        change_addition(actor=SALES, addition_id=running.pk, on=new_year, quantity=D(15))
+    else:
+        change(world, running, "increase", 3, new_year)
+    assert running.changes.get(origin__version=renewal).quantity == 15
+    assert term_through(running, new_year) == date(2027, 12, 31)
+    with pytest.raises(DomainError, match="committed until 31 Dec 2027"):
+        change_addition(actor=SALES, addition_id=running.pk, on=date(2027, 1, 9), quantity=D(14))
+    change_addition(actor=SALES, addition_id=running.pk, on=date(2027, 1, 8), quantity=D(4))  # not of the 20 before
+
+
+def test_a_renewal_from_the_day_of_an_increase_begins_a_term(world: World, running: Addition) -> None:
+    new_year = date(2027, 1, 1)
+    Addition.objects.filter(pk=running.pk).update(cancelled_date=None)
+    Agreement.objects.filter(pk=running.agreement_id).update(end_date=None)
+    more = change(world, running, "increase", 3, new_year)
+    renewal = change(world, running, "renew", 12, new_year)
+    assert running.changes.get(effective_date=new_year).origin == renewal.lines.get()
+    assert running.quantity == 12
+    found = lineage_of(running)
+    assert found is not None
+    assert {version.pk for version in found.versions} >= {more.pk, renewal.pk}
+    change_addition(actor=SALES, addition_id=running.pk, on=date(2027, 1, 8), quantity=D(4))
 
 
 def test_a_month_that_is_renewed_is_committed_again(world: World, offers: dict[str, Offer]) -> None:

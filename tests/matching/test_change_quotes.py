@@ -11,7 +11,7 @@ from tests.accepted import accepted, by, convert, m365
 from tests.world import FINANCE, SALES, World
 
 from counterfoil.agreements.commands import cancel_addition, change_addition, remove_addition_change
-from counterfoil.agreements.models import Addition
+from counterfoil.agreements.models import Addition, Agreement
 from counterfoil.catalog.models import CommitmentRule, Offer
 from counterfoil.core.money import format_money
 from counterfoil.matching.commands import match_changed, match_everything
@@ -98,6 +98,30 @@ def test_a_renewal_and_a_change_quote_of_its_first_day(world: World, running: Ad
     assert found() == []
     accept(world, running, "increase", 3, next_year)
     assert running.quantity == 15
+    assert found() == []
+    running.changes.filter(effective_date=next_year).update(quantity=D(14))
+    assert found() == [("quantity", "5", "4", "277.20")]  # of the last line that was accepted for the day
+
+
+def test_a_change_quote_and_a_renewal_from_its_first_day(world: World, running: Addition) -> None:
+    next_year = date(2027, 1, 1)
+    Addition.objects.filter(pk=running.pk).update(cancelled_date=None)
+    Agreement.objects.filter(pk=running.agreement_id).update(end_date=None)
+    accept(world, running, "increase", 3, next_year)
+    assert found() == []
+    accept(world, running, "renew", 12, next_year)
+    assert running.quantity == 12
+    assert found() == []
+
+
+def test_by_hand_on_the_day_of_a_renewal_is_held_against_it(world: World, running: Addition) -> None:
+    next_year = date(2027, 1, 1)
+    accept(world, running, "renew", 12, next_year)
+    change_addition(actor=SALES, addition_id=running.pk, on=next_year, quantity=D(13))
+    assert found() == [("quantity", "2", "3", "(277.20)")]
+    change_addition(actor=SALES, addition_id=running.pk, on=next_year, quantity=D(12), unit_price=D(20))
+    assert found() == [("unit_price", "23.10", "20.00", "446.40")]
+    change_addition(actor=SALES, addition_id=running.pk, on=next_year, unit_price=D("23.10"))
     assert found() == []
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from django.db.models import Max
 
 from counterfoil.agreements import billing_state
-from counterfoil.agreements.commitments import ensure_may_shrink
+from counterfoil.agreements.commitments import ensure_may_shrink, is_renewal
 from counterfoil.agreements.models import Addition, AdditionChange, Agreement, AgreementStatus, BillingOption
 from counterfoil.agreements.terms import Values, billing_amounts, history_of, last_day, values_on
 from counterfoil.catalog.models import Product, ProductClass, SeatsDown
@@ -352,10 +352,11 @@ def change_addition(
 ) -> Addition:
     """Change quantity, price or cost of an addition from the day ``on``: one dated action, which keeps the history.
 
-    A second change for the same day replaces the first. What is not given stays as it is on that day. A day that is
-    billed already is caught up on, or given back as the agreement says (WE-2, WE-8). Later changes of something else
-    take the new value over: a price raised from February also holds after a change of quantity in March. Another
-    quantity of an addition with a price model is priced by it, unless a price is given.
+    A second change for the same day replaces the first; that of a renewal stays the beginning of its term. What is not
+    given stays as it is on that day. A day that is billed already is caught up on, or given back as the agreement says
+    (WE-2, WE-8). Later changes of something else take the new value over: a price raised from February also holds after
+    a change of quantity in March. Another quantity of an addition with a price model is priced by it, unless a price is
+    given.
 
     Args:
         actor: who changes it.
@@ -400,7 +401,9 @@ def change_addition(
         rows.append(row)
     for name, value in changed.items():
         setattr(row, name, value)
-    row.reason, row.origin_id = reason.strip(), origin_id
+    row.reason = reason.strip()
+    if not is_renewal(row):  # a term begins with its day, whatever else changes on it
+        row.origin_id = origin_id
     followers = carry_on(rows, row, before, changed)
     for each in (row, *followers):
         check_values(each)
@@ -421,7 +424,7 @@ def change_addition(
 
 def rows_of(addition: Addition) -> list[AdditionChange]:
     """The whole history as rows; that of an addition never changed before is what it has been from the first."""
-    rows = list(addition.changes.order_by("effective_date"))
+    rows = list(addition.changes.select_related("origin").order_by("effective_date"))
     if not rows:
         first = {name: getattr(addition, name) for name in VALUES}
         rows = [AdditionChange.objects.create(addition=addition, effective_date=addition.effective_date, **first)]

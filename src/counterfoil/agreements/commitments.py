@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from counterfoil.agreements.models import Addition, Agreement
+from counterfoil.agreements.models import Addition, AdditionChange, Agreement
 from counterfoil.agreements.terms import Values, history_of, is_monthly, values_on
 from counterfoil.catalog.models import SeatsDown
 from counterfoil.core.calendar import Cycle, Period, billing_period, period_index
@@ -72,6 +72,11 @@ def _term_of(addition: Addition, committed: date, last_day: date) -> _Term:
             break
         began, is_renewal = renewal, True
     return _Term(tuple(values for values in history_of(addition) if values.since >= began), after, is_renewal)
+
+
+def is_renewal(change: AdditionChange) -> bool:
+    """Whether another term begins with a change."""
+    return change.origin is not None and change.origin.action == LineAction.RENEW
 
 
 def goes_on_monthly(addition: Addition) -> bool:

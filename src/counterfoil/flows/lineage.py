@@ -15,7 +15,7 @@ from django.db import models
 from django.db.models import Count, Q, Sum
 
 from counterfoil.accounting.models import BatchItem
-from counterfoil.agreements.models import Addition, AdditionChange, Agreement
+from counterfoil.agreements.models import Addition, Agreement
 from counterfoil.agreements.queries import HISTORY, with_history
 from counterfoil.assets.models import Asset, BookName, DepreciationLine
 from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus
@@ -67,9 +67,9 @@ def _from_quote_document(quote: Quote) -> _Seeds:
 
 def _from_additions(rows: models.QuerySet[Addition], agreement_ids: Iterable[int] = ()) -> _Seeds:
     pairs = list(rows.values_list("pk", "origin", "agreement"))
-    changes = AdditionChange.objects.filter(addition__in=[pk for pk, _, _ in pairs], origin__isnull=False).order_by()
+    changes = QuoteLine.objects.filter(addition__in=[pk for pk, _, _ in pairs], conversion__isnull=False).order_by()
     return _Seeds(
-        origins={origin for _, origin, _ in pairs if origin} | set(changes.values_list("origin", flat=True)),
+        origins={origin for _, origin, _ in pairs if origin} | set(changes.values_list("pk", flat=True)),
         additions={pk for pk, _, _ in pairs},
         agreements={*agreement_ids, *(agreement for _, _, agreement in pairs)},
     )

@@ -13,6 +13,7 @@ from typing import Final
 from django.db.models import F, Prefetch, Q, QuerySet
 from django.utils.crypto import constant_time_compare
 
+from counterfoil.agreements.commitments import is_renewal
 from counterfoil.agreements.models import Addition, AdditionChange, Agreement, AgreementStatus
 from counterfoil.agreements.queries import history_of, is_monthly, last_day, quantity_on
 from counterfoil.catalog.models import SeatsDown
@@ -135,7 +136,7 @@ def _days_of(addition: Addition) -> Iterable[tuple[date, str]]:
 
 def _purchases(addition: Addition) -> Iterable[date]:
     """The days that open a window: a renewal, and where seats do not go down at renewal alone, each purchase."""
-    renewals = {row.effective_date for row in addition.changes.all() if _is_renewal(row)}
+    renewals = {row.effective_date for row in addition.changes.all() if is_renewal(row)}
     if addition.seats_down == SeatsDown.RENEWAL:
         return sorted(renewals)
     bought, there = set(), Decimal(0)
@@ -144,10 +145,6 @@ def _purchases(addition: Addition) -> Iterable[date]:
             bought.add(values.since)
         there = values.quantity
     return sorted(bought | renewals)
-
-
-def _is_renewal(change: AdditionChange) -> bool:
-    return change.origin is not None and change.origin.action == LineAction.RENEW
 
 
 def _entry(day: date, kind: str, group: list[Addition], renewals: dict[int, QuoteLine]) -> Entry:
