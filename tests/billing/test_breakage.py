@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.trade import NOW, D, journal_of, transfer
 from tests.usage.world import engineer, time
 from tests.world import FINANCE, SALES, World, build_world
 
+from counterfoil.accounting.invoice_checks import deferred_revenue_is_not_overdrawn
 from counterfoil.accounting.verification import verify
 from counterfoil.agreements.commands import cancel_agreement, create_agreement, create_agreement_type
 from counterfoil.agreements.models import Agreement
@@ -25,6 +28,7 @@ from counterfoil.billing.commands import (
     reverse_invoice,
     update_billing_settings,
 )
+from counterfoil.billing.credits import CreditLine, credit_invoice, reissue_invoice
 from counterfoil.billing.models import Invoice
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import sum_money
@@ -224,3 +228,171 @@ def test_all_that_was_billed_ahead_is_earned_in_the_end_and_never_more(
         assert (row.deferred, row.amount) == (0, 0)
         assert sum_money([row.earned, row.given_up]) == row.billed
         transaction.set_rollback(True)
+
+
+# -- what is credited after it was earned ------------------------------------------------------------------------------
+
+
+def paid(agreement: Agreement) -> Invoice:
+    """The block's own invoice that stands."""
+    return Invoice.objects.get(agreement=agreement, type="agreement", reversed_by=None, status="closed")
+
+
+def credit(invoice: Invoice, amount: str | None = None) -> Invoice:
+    """A closed credit memo of the block's line, whole without an amount."""
+    line = CreditLine(invoice.lines.get(deferred=True).pk, amount=None if amount is None else D(amount))
+    memo = credit_invoice(actor=FINANCE, invoice_id=invoice.pk, on=FEB_1, reason="Goodwill", lines=[line])
+    return close_invoice(actor=FINANCE, invoice_id=memo.pk, now=NOW)
+
+
+def reverse(invoice: Invoice) -> Invoice:
+    return reverse_invoice(actor=FINANCE, invoice_id=invoice.pk, on=FEB_1, reason="Wrong", now=NOW)
+
+
+def is_within(agreement: Agreement) -> None:
+    """What is earned of an agreement is never less than nothing nor more than was billed ahead."""
+    rows = prepaid(on=MAR_1, agreement_ids=[agreement.pk])
+    for row in rows:
+        assert (row.earned >= 0, row.given_up >= 0, row.deferred >= 0, row.amount >= 0) == (True,) * 4, row
+    assert not deferred_revenue_is_not_overdrawn().details
+
+
+@pytest.mark.parametrize("whole", [credit, reverse])
+def test_a_block_is_credited_after_its_breakage_was_earned_and_revenue_goes_back_with_it(
+    world: World, whole: Callable[[Invoice], Invoice]
+) -> None:
+    """Four of ten hours were worked and six lapsed: all 900.00 is earned when the customer is given them back."""
+    agreement = block(world)
+    bill(agreement)
+    worked(world, agreement, "4", date(2026, 1, 20))
+    earn(FEB_1)
+    assert figures(agreement, FEB_1) == (360, 540, 0, 0)
+    memo = whole(paid(agreement))
+    (line,) = memo.lines.filter(deferred=False)
+    assert (line.hidden, line.amount, line.released_amount) == (True, 0, -900)
+    assert line.description == f"Taken back of what was earned of {agreement.number}"
+    assert (memo.total, figures(agreement, FEB_1)) == (-900, (0, 0, 0, 0))
+    transfer(MAR_1)
+    booked = {(account[0], debit, credit) for _, account, debit, credit in journal_of("invoice", memo.pk)}
+    assert booked == {
+        ("1", "0.00", "900.00"), ("2", "900.00", "0.00"), ("2", "0.00", "900.00"), ("4", "900.00", "0.00"),
+    }  # fmt: skip
+    assert [check.name for check in verify() if not check.ok] == []
+
+
+@pytest.mark.parametrize(
+    ("hours", "lapsed", "credited", "taken", "then"),
+    [
+        ("4", False, "450", "-180", (180, 0, 270, 270)),  # 10 hours for 450.00, of which 4 are worked
+        ("4", True, "450", "-450", (0, 450, 0, 0)),
+        ("4", True, "100", "-100", (260, 540, 0, 0)),
+        ("10", False, "450", "-450", (450, 0, 0, 0)),
+        (None, False, "450", None, (0, 0, 450, 450)),
+        (None, True, "450", "-450", (0, 450, 0, 0)),
+    ],
+)
+def test_a_credit_in_part_takes_back_what_of_it_was_earned(
+    world: World, hours: str | None, lapsed: bool, credited: str, taken: str | None, then: tuple[int, ...]
+) -> None:
+    agreement = block(world)
+    bill(agreement)
+    if hours is not None:
+        worked(world, agreement, hours, date(2026, 1, 20))
+    if lapsed:
+        earn(FEB_1)
+    memo = credit(paid(agreement), credited)
+    assert [line.released_amount for line in memo.lines.filter(deferred=False)] == ([] if taken is None else [D(taken)])
+    assert figures(agreement, FEB_1) == then
+    is_within(agreement)
+
+
+def test_what_was_taken_back_is_earned_again_with_the_reissue(world: World) -> None:
+    agreement = block(world)
+    bill(agreement)
+    worked(world, agreement, "4", date(2026, 1, 20))
+    earn(FEB_1)
+    first = paid(agreement)
+    reverse(first)
+    again = reissue_invoice(actor=FINANCE, invoice_id=first.pk, on=FEB_1)
+    again = close_invoice(actor=FINANCE, invoice_id=again.pk, now=NOW)
+    (line,) = again.lines.filter(deferred=False)
+    assert (line.hidden, line.released_amount, line.description) == (True, 900, f"Earned again of {agreement.number}")
+    assert figures(agreement, FEB_1) == (360, 540, 0, 0)
+
+
+def test_breakage_that_is_reversed_after_the_block_was_credited_takes_nothing_twice(world: World) -> None:
+    agreement = block(world)
+    bill(agreement)
+    (breakage,) = earn(FEB_1)
+    credit(paid(agreement))
+    memo = reverse(breakage)
+    assert sum_money(line.released_amount for line in memo.lines.all()) == 0
+    assert figures(agreement, FEB_1) == (0, 0, 0, 0)
+    assert earn(FEB_1) == []
+
+
+def test_a_draft_credit_memo_that_waited_for_the_breakage_takes_it_back_as_it_is_closed(world: World) -> None:
+    agreement = block(world)
+    bill(agreement)
+    memo = credit_invoice(actor=FINANCE, invoice_id=paid(agreement).pk, on=FEB_1, reason="Goodwill")
+    earn(FEB_1)
+    close_invoice(actor=FINANCE, invoice_id=memo.pk, now=NOW)
+    assert sum_money(line.released_amount for line in memo.lines.all()) == -900
+    is_within(agreement)
+
+
+def test_a_credit_of_one_month_leaves_the_other_deferred(world: World) -> None:
+    agreement = block(world)
+    bill(agreement, 2)
+    earn(FEB_1)
+    january = Invoice.objects.get(agreement=agreement, period_start=JAN_1)
+    credit(january)
+    assert figures(agreement, FEB_1) == (0, 0, 900, 0)
+    earn(MAR_1)
+    assert figures(agreement, MAR_1) == (0, 900, 0, 0)
+
+
+DEEDS = st.lists(
+    st.sampled_from(["bill", "work", "bill work", "earn", "credit", "credit part", "reverse", "reissue"]),
+    min_size=4,
+    max_size=9,
+)
+
+
+@given(deeds=DEEDS, which=st.lists(st.integers(0, 5), min_size=9, max_size=9))
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], phases=[Phase.generate]
+)
+def test_in_whatever_order_the_books_hold(world: World, deeds: list[str], which: list[int]) -> None:
+    with transaction.atomic():
+        agreement = block(world, billing_amount=D("100"), application_limit=D("7"))
+        bill(agreement)
+        for deed, index in zip(deeds, which, strict=False):
+            with contextlib.suppress(DomainError):  # what is refused changes nothing
+                do(deed, index, world, agreement)
+            is_within(agreement)
+        transaction.set_rollback(True)
+
+
+def do(deed: str, index: int, world: World, agreement: Agreement) -> None:
+    closed = Invoice.objects.filter(status="closed").exclude(type="credit_memo").order_by("pk")
+    if deed.startswith("credit"):
+        closed = closed.filter(type="agreement")
+    chosen = closed[index % len(closed)]
+    if deed == "bill":
+        bill(agreement)
+    elif deed == "work":
+        worked(world, agreement, "2.5", date(2026, 1, 10 + index), billed=index > 2)
+    elif deed == "bill work":
+        bill_work(FEB_1)
+    elif deed == "earn":
+        earn(FEB_1)
+    elif deed == "credit":
+        credit(chosen)
+    elif deed == "credit part":
+        credit(chosen, "33.33")
+    elif deed == "reverse":
+        reverse(chosen)
+    else:
+        again = reissue_invoice(actor=FINANCE, invoice_id=chosen.pk, on=FEB_1)
+        close_invoice(actor=FINANCE, invoice_id=again.pk, now=NOW)

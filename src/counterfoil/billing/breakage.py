@@ -11,7 +11,7 @@ taken back by reversing that invoice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -99,36 +99,42 @@ def prepaid(*, on: date, agreement_ids: Iterable[int] | None = None) -> list[Pre
     return [_prepaid(agreement, outcomes[agreement.pk].terms, sums[agreement.pk], on) for agreement in known]
 
 
-def _sums(agreement_ids: Sequence[int]) -> dict[int, tuple[Decimal, Decimal, Decimal]]:
-    """Billed ahead, earned by work and given up, of closed invoices, by agreement."""
+def _sums(agreement_ids: Sequence[int]) -> dict[int, tuple[Decimal, Decimal]]:
+    """Billed ahead, and earned of it in all, of closed invoices, by agreement."""
     lines = InvoiceLine.objects.filter(CLOSED, agreement__in=agreement_ids).order_by()
     ahead = lines.filter(deferred=True, down_payment=None, period_start__isnull=False)
     billed = dict(ahead.values_list("agreement").annotate(total=Sum("amount")))
-    released = lines.exclude(released_amount=0)
-    earned = dict(released.filter(charge__isnull=False).values_list("agreement").annotate(total=Sum("released_amount")))
-    given_up = dict(released.filter(charge=None).values_list("agreement").annotate(total=Sum("released_amount")))
-    return {pk: (amount, earned.get(pk, ZERO), given_up.get(pk, ZERO)) for pk, amount in billed.items()}
+    earned = dict(lines.exclude(released_amount=0).values_list("agreement").annotate(total=Sum("released_amount")))
+    return {pk: (amount, earned.get(pk, ZERO)) for pk, amount in billed.items()}
 
 
-def _prepaid(agreement: Agreement, terms: CoverageTerms, sums: tuple[Decimal, Decimal, Decimal], on: date) -> Prepaid:
-    billed, earned, given_up = sums
+def _prepaid(agreement: Agreement, terms: CoverageTerms, sums: tuple[Decimal, Decimal], on: date) -> Prepaid:
+    billed, earned = sums
+    values = values_of(agreement.pk, terms, on, CLOSED)
+    lost = lapsed_of(agreement.pk, values)
+    given_up = round_money(sum(lost.values(), Fraction(0)))
     found: list[Lapsed] = []
-    rest = sum_money([billed, -earned, -given_up])
-    for row in _lapsed(agreement.pk, terms, on):
+    rest = sum_money([billed, -earned])
+    for row in _lapsed(agreement.pk, terms, on, values, lost):
         amount = min(row.amount, rest)  # never more than is deferred
         if amount > 0:
             found.append(Lapsed(row.period, row.on, row.granted, row.unused, row.value, amount))
             rest = sum_money([rest, -amount])
-    return Prepaid(agreement, billed, earned, given_up, tuple(found))
+    return Prepaid(agreement, billed, sum_money([earned, -given_up]), given_up, tuple(found))
 
 
-def _lapsed(agreement_id: int, terms: CoverageTerms, on: date) -> Iterator[Lapsed]:
+def _lapsed(
+    agreement_id: int,
+    terms: CoverageTerms,
+    on: date,
+    values: Mapping[date, Fraction],
+    given_up: Mapping[date, Fraction],
+) -> Iterator[Lapsed]:
     """What lapsed of each period, rounded cumulatively with what work has earned, so that all of it comes to the whole.
 
     Work that is not billed yet counts as if it were: it will earn its share.
     """
     used = drawn_of(Allocation.objects.filter(agreement=agreement_id))
-    values, given_up = values_of(agreement_id, terms, on, CLOSED), lapsed_of(agreement_id)
     earning = earned_of(used, values, terms, given_up)
     exact = sum(earning.values(), Fraction(0))
     so_far = round_money(exact)
@@ -137,7 +143,7 @@ def _lapsed(agreement_id: int, terms: CoverageTerms, on: date) -> Iterator[Lapse
         value, granted = values.get(period.start, Fraction(0)), terms.allocation_on(period.start)
         if lapses is None or lapses > on or not value:
             continue
-        used_of_it, lost = earning.get(period.start, Fraction(0)), Fraction(given_up.get(period.start, ZERO))
+        used_of_it, lost = earning.get(period.start, Fraction(0)), given_up.get(period.start, Fraction(0))
         exact += max(value - used_of_it - lost, Fraction(0))
         amount = sum_money([round_money(exact), -so_far])
         so_far = round_money(exact)

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db import transaction
 
 from counterfoil.billing.drafts import amounts, check_billable, check_prices, set_bill_to
-from counterfoil.billing.earned import settle_earned
+from counterfoil.billing.earned import settle_earned, taken_back
 from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus
 from counterfoil.billing.numbers import number_invoices
 from counterfoil.billing.shipped import check_shipped
@@ -143,18 +143,23 @@ def _prepare(invoice: Invoice, holds: Sequence[Hold] | None) -> None:
         locked(Invoice.objects.all(), invoice.credits_id)  # its credits follow one another
         reckon_credit(invoice, closing=True)
     check_sign(invoice)
-    _settle(invoice, lines)
+    lines += _settle(invoice, lines)
     set_bill_to(invoice, invoice.bill_to)
     invoice.line_count, invoice.tax_count = len(lines), invoice.taxes.count()
     invoice.balance = invoice.total
 
 
-def _settle(invoice: Invoice, lines: Sequence[InvoiceLine]) -> None:
+def _settle(invoice: Invoice, lines: Sequence[InvoiceLine]) -> list[InvoiceLine]:
+    """What its work earns; and the lines that are added, of what is taken back of what was earned."""
     before = [line.released_amount for line in lines]
     settle_earned(invoice, lines)
     changed = [line for line, then in zip(lines, before, strict=True) if line.released_amount != then]
     if changed:
         InvoiceLine.objects.bulk_update(changed, ["released_amount"])
+    added = taken_back(invoice, lines)
+    for position, line in enumerate(added, start=max(line.position for line in lines) + 1):
+        line.position = position
+    return InvoiceLine.objects.bulk_create(added) if added else []
 
 
 def _finish(invoices: Sequence[Invoice], now: datetime) -> None:

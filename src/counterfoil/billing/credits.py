@@ -376,7 +376,7 @@ def _lines_again(invoice: Invoice) -> list[InvoiceLine]:
                 for each in again if charge.part == OpenPart.OVERRUN else ():
                     each.period_start, each.period_end = line.period_start, line.period_end
                 made += again
-        elif line.order_line_id not in taken:
+        elif line.order_line_id not in taken and not line.released_amount:  # what was earned of a block is not billed
             made.append(InvoiceLine(**{name: getattr(line, name) for name in _COPIED}))
     return made
 

@@ -4,6 +4,9 @@ A block is earned at what was paid for it, not at list price: of what was billed
 that has been drawn of the period's allocation. The shares are rounded cumulatively, so that a block that is used up has
 earned exactly what was deferred for it (WE-5). What an adjustment grants was not paid for and earns nothing. What of a
 period's value lapsed unused and was earned as breakage (see :mod:`~.breakage`) is not earned again by late work.
+
+What is credited of a block has no more to earn. What of it was earned by then is taken back from revenue with the
+credit, by a line of zero of its own (:func:`taken_back`); it is earned again where the block is billed again.
 """
 
 from __future__ import annotations
@@ -14,13 +17,14 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Max, Q, QuerySet, Sum
 
+from counterfoil.agreements.models import Agreement
 from counterfoil.billing.holds import standing
-from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus
+from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, LineKind
 from counterfoil.core.calendar import Period
 from counterfoil.core.coverage import CoverageTerms, application_periods
-from counterfoil.core.money import ZERO, round_money, sum_money
+from counterfoil.core.money import ZERO, format_money, round_money, sum_money
 from counterfoil.usage import allocating
 from counterfoil.usage.models import Allocation
 from counterfoil.usage.queries import is_split
@@ -61,17 +65,17 @@ def _earned_under(
     new = [row.charge_id for row in rows]
     billed = standing().filter(counted, charge__agreement=agreement_id).exclude(charge__in=new).values("charge")
     used = drawn_of(Allocation.objects.filter(agreement=agreement_id, charge__in=billed))
-    given_up = lapsed_of(agreement_id)
-    so_far = InvoiceLine.objects.filter(counted, agreement=agreement_id, charge__isnull=False).exclude(
+    so_far = InvoiceLine.objects.filter(counted, agreement=agreement_id).exclude(
         invoice__reversed_by=None, credited_line=None, charge__in=new
     )
-    released = so_far.aggregate(total=Sum("released_amount"))["total"] or ZERO
+    released = _released(so_far)
     starts = [*used, *(date.fromisoformat(lot) for row in rows for lot, _, _ in row.draws)]
     values = values_of(agreement_id, terms, max(starts, default=terms.start), counted)
+    given_up = lapsed_of(agreement_id, values)
     earned = {}
     for row in rows:
         _draw(used, row.draws)
-        due = round_money(sum(earned_of(used, values, terms, given_up).values(), Fraction(0)))
+        due = _due(used, values, terms, given_up)
         earned[row.charge_id] = sum_money([due, -released])
         released = due
     return earned
@@ -85,11 +89,32 @@ def drawn_of(allocations: QuerySet[Allocation]) -> dict[date, Fraction]:
     return used
 
 
-def lapsed_of(agreement_id: int) -> dict[date, Decimal]:
-    """What of each application period's value was earned as breakage, by the period's first day."""
-    rows = InvoiceLine.objects.filter(agreement=agreement_id, charge=None).exclude(released_amount=0).order_by()
-    sums = rows.values_list("service_start").annotate(total=Sum("released_amount"))
-    return {start: total for start, total in sums if start is not None}
+def lapsed_of(agreement_id: int, values: Mapping[date, Fraction]) -> dict[date, Fraction]:
+    """What of each application period's value was earned as breakage and still is, by the period's first day.
+
+    Where a part of the value has been credited since, it is not more than the rest.
+    """
+    rows = InvoiceLine.objects.filter(agreement=agreement_id, charge=None, service_start__isnull=False)
+    sums = (
+        rows.exclude(released_amount=0).order_by().values_list("service_start").annotate(total=Sum("released_amount"))
+    )
+    lost = {start: Fraction(total) for start, total in sums if start is not None}
+    return {start: min(total, values.get(start, total)) for start, total in lost.items()}
+
+
+def _due(
+    used: Mapping[date, Fraction],
+    values: Mapping[date, Fraction],
+    terms: CoverageTerms,
+    given_up: Mapping[date, Fraction],
+) -> Decimal:
+    """What is earned in all: by so much use, and as breakage."""
+    by_work = sum(earned_of(used, values, terms, given_up).values(), Fraction(0))
+    return round_money(by_work + sum(given_up.values(), Fraction(0)))
+
+
+def _released(lines: QuerySet[InvoiceLine]) -> Decimal:
+    return lines.exclude(released_amount=0).aggregate(total=Sum("released_amount"))["total"] or ZERO
 
 
 def _draw(used: dict[date, Fraction], draws: Iterable[tuple[str, bool, str]]) -> None:
@@ -102,7 +127,7 @@ def earned_of(
     used: Mapping[date, Fraction],
     values: Mapping[date, Fraction],
     terms: CoverageTerms,
-    given_up: Mapping[date, Decimal],
+    given_up: Mapping[date, Fraction],
 ) -> dict[date, Fraction]:
     """What so much use has earned: of each period's value, the share of its allocation that is drawn, exact.
 
@@ -114,7 +139,7 @@ def earned_of(
             value = values.get(lot, Fraction(0))
             earned[lot] = value * min(units / granted, Fraction(1))
             if lot in given_up:
-                earned[lot] = min(earned[lot], value - Fraction(given_up[lot]))
+                earned[lot] = min(earned[lot], value - given_up[lot])
     return earned
 
 
@@ -159,3 +184,79 @@ def _is_beyond_the_limit(line: InvoiceLine) -> bool:
         return False
     charge = line.charge
     return charge is not None and is_split(charge) and line.quantity < charge.billed_quantity
+
+
+def taken_back(invoice: Invoice, lines: Sequence[InvoiceLine]) -> list[InvoiceLine]:
+    """As an invoice is closed: lines of zero that take back what was earned of what is credited now. Unsaved.
+
+    The customer has that back, so it is no revenue any more. What was taken back is earned again as far as it is billed
+    again, or as what had earned it is itself reversed.
+    """
+    moving = [line for line in lines if line.agreement and line.down_payment_id is None and _moves(line)]
+    agreements = {line.agreement_id: line.agreement for line in moving if line.agreement}
+    before = _taken_back_before(pk for pk in agreements if pk is not None)
+    falling = {line.agreement_id for line in moving if line.amount < 0 or line.released_amount < 0}
+    touched = [each for pk, each in agreements.items() if pk in falling or before.get(pk or 0)]
+    outcomes = allocating.decide(touched) if touched else {}
+    made = []
+    for agreement in touched:
+        taken = before.get(agreement.pk, ZERO)
+        excess = _too_much_earned(invoice, agreement, outcomes[agreement.pk].terms, taken)
+        if excess != -taken:
+            made.append(_correction(invoice, agreement, sum_money([-excess, -taken])))
+    return made
+
+
+def _moves(line: InvoiceLine) -> bool:
+    """Whether it changes what is billed ahead, or what of it is earned."""
+    return line.deferred or bool(line.released_amount)
+
+
+#: Lines that take back what was earned, or earn it again: of no work and no application period.
+_TAKEN_BACK = Q(charge=None, service_start=None, deferred=False)
+
+
+def _taken_back_before(agreement_ids: Iterable[int]) -> dict[int, Decimal]:
+    """What was taken back, by agreement: below zero."""
+    rows = InvoiceLine.objects.filter(_TAKEN_BACK, CLOSED, agreement__in=list(agreement_ids)).exclude(released_amount=0)
+    sums = rows.order_by().values_list("agreement").annotate(total=Sum("released_amount"))
+    return {pk: total for pk, total in sums if pk is not None}
+
+
+def _too_much_earned(invoice: Invoice, agreement: Agreement, terms: CoverageTerms, taken: Decimal) -> Decimal:
+    """What is earned, but for what was ``taken`` back, beyond what is due with the invoice; never below zero."""
+    counted = CLOSED | Q(invoice=invoice)
+    lines = InvoiceLine.objects.filter(counted, agreement=agreement)
+    earned = sum_money([_released(lines), -taken])
+    if terms.allocation_on(terms.start):
+        work = standing().filter(counted, charge__agreement=agreement).values("charge")
+        used = drawn_of(Allocation.objects.filter(agreement=agreement, charge__in=work))
+        through = lines.filter(deferred=True).aggregate(last=Max("period_start"))["last"]
+        values = values_of(agreement.pk, terms, max([*used, through or terms.start]), counted)
+        due = _due(used, values, terms, lapsed_of(agreement.pk, values))
+    else:  # nothing to measure the use by any more
+        due = lines.filter(deferred=True, down_payment=None).aggregate(total=Sum("amount"))["total"] or ZERO
+    return max(sum_money([earned, -due]), ZERO)
+
+
+def _correction(invoice: Invoice, agreement: Agreement, amount: Decimal) -> InvoiceLine:
+    """A line at nothing due, not shown to the customer; below zero it takes back."""
+    what = "Taken back of what was earned" if amount < 0 else "Earned again"
+    why = (
+        "what was billed ahead for it is credited"
+        if amount < 0
+        else "it is billed again, or what earned it is reversed"
+    )
+    return InvoiceLine(
+        invoice=invoice,
+        kind=LineKind.SERVICE,
+        description=f"{what} of {agreement.number}",
+        quantity=Decimal(1),
+        unit_price=Decimal(0),
+        amount=ZERO,
+        taxable=False,
+        hidden=True,
+        released_amount=amount,
+        agreement=agreement,
+        explanation=f"{what}, {format_money(abs(amount))}: {why}",
+    )
