@@ -23,7 +23,7 @@ from counterfoil.core.posting import GlRole, JournalDraft, Key, post_depreciatio
 from counterfoil.ledger.commands import Chart, NetEntry, post_nets
 from counterfoil.ledger.models import JournalEntry
 from counterfoil.platform import audit
-from counterfoil.platform.copying import update_rows
+from counterfoil.platform.copying import take_ids, update_rows
 from counterfoil.platform.identity import Actor
 from counterfoil.platform.numbering import take_numbers
 
@@ -141,7 +141,8 @@ def _post(lines: Sequence[DueLine], categories: dict[int, AssetCategory], actor:
         memo = f"{draft.memo}, {line.number}"
         entries.append(NetEntry(on, draft.source_type, line.asset_id, line.number, draft.step, memo, nets, {}))
     numbers = take_numbers("journal_entry", len(entries))
-    entry_ids = post_nets(entries, actor=actor, numbers=numbers, chart=chart)
+    entry_ids = take_ids(JournalEntry, len(entries))
+    post_nets(entries, actor=actor, ids=entry_ids, numbers=numbers, chart=chart)
     update_rows(DepreciationLine, ["entry"], list(zip((line.id for line in lines), entry_ids, strict=True)))
     # What waits for the end of the transaction is checked now: PostgreSQL looks through all of it again for each row
     # whose history is kept, so marking many assets at the end would take longer than all the rest.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from django.db.models import Subquery
+from django.db.models import BooleanField, Exists, Subquery, Value
 
 from counterfoil.billing.columns import StateRow, overages_due
 from counterfoil.billing.models import BillingSettings
@@ -45,16 +45,21 @@ class Asked:
 
 
 class Reference:
-    """What is the same for every agreement, loaded once: settings, terms, the sales tax of each invoice date."""
+    """What is the same for every agreement, loaded once: settings, terms, the sales tax of each invoice date.
 
-    def __init__(self) -> None:
+    Args:
+        through: the last due date that will be asked for, where it is known: what is asked for it comes along.
+    """
+
+    def __init__(self, through: date | None = None) -> None:
         settings = BillingSettings.objects.filter(pk=1)
         terms = BillingTerms.objects.annotate(  # with the settings, in one statement
             absurd_factor=Subquery(settings.values("absurd_factor")),
             most_bills=Subquery(settings.values("most_bills")),
             usual=Subquery(settings.values("default_terms")),
+            overages=Exists(overages_due(through)) if through else Value(None, BooleanField()),
         )
-        rows = list(terms.values_list("pk", "name", "due_days", "absurd_factor", "most_bills", "usual"))
+        rows = list(terms.values_list("pk", "name", "due_days", "absurd_factor", "most_bills", "usual", "overages"))
         self.terms = {pk: (name, days) for pk, name, days, *_ in rows}
         if rows and rows[0][3] is not None:
             self.settings = BillingSettings(
@@ -63,7 +68,7 @@ class Reference:
         else:
             self.settings = settings.first() or BillingSettings()
         self._tables: dict[date, TaxTable] = {}
-        self._overages: dict[date, bool] = {}
+        self._overages: dict[date, bool] = {through: rows[0][6]} if through and rows else {}
 
     def has_overages(self, through: date) -> bool:
         """Whether there are any overruns to be billed in arrears through a day; most who bill have none."""

@@ -10,17 +10,15 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 
-from counterfoil.agreements.models import (
-    Addition,
-    Agreement,
-    BillingOption,
-)
+from counterfoil.agreements.billing_state import HELD
+from counterfoil.agreements.models import Addition, Agreement, BillingOption
 from counterfoil.billing.earned import earned_by
 from counterfoil.core.calendar import Cycle, CycleBase, billing_period
 from counterfoil.core.charges import Booked
 from counterfoil.platform.anyof import array_text
+from counterfoil.platform.holds import open_holds
 from counterfoil.usage import allocating
 from counterfoil.usage.models import Charge, OpenPart
 from counterfoil.usage.queries import is_split
@@ -141,7 +139,7 @@ class Loaded:
 
     ``first`` is the period from which on to look, where it is not the next one. ``site_tax_codes`` are keyed by site,
     and by company (negated) for its default site. ``earned`` is what covered work earns of what was billed ahead.
-    ``parents`` are those that agreements have or have had, in pairs.
+    ``parents`` are those that agreements have or have had, in pairs; ``held`` those that something holds.
     """
 
     agreements: dict[int, AgreementRow] = field(default_factory=dict)
@@ -153,6 +151,7 @@ class Loaded:
     amounts: dict[int, list[tuple[date, Decimal]]] = field(default_factory=dict)
     cancelled: dict[int, set[date]] = field(default_factory=dict)
     parents: set[tuple[int, int]] = field(default_factory=set)
+    held: set[int] = field(default_factory=set)
     overages: dict[int, list[Charge]] = field(default_factory=dict)
     earned: dict[int, Decimal] = field(default_factory=dict)
     companies: dict[int, CompanyRow] = field(default_factory=dict)
@@ -177,16 +176,19 @@ def load(agreement_ids: Sequence[int], *, through: date, with_last: bool = True,
 
 
 _OF_AGREEMENT: Final = len(AgreementRow._fields)
-_AGREEMENT_COLUMNS: Final = (*AgreementRow._fields, *(f"billing_state__{name}" for name in StateRow._fields))
+_AGREEMENT_COLUMNS: Final = (*AgreementRow._fields, *(f"billing_state__{name}" for name in StateRow._fields), "is_held")
 
 
 def _agreements(found: Loaded, agreement_ids: Sequence[int]) -> dict[int, int]:
     """The agreements and their children, with how far they are billed; answers with the parent of each."""
     ids = list(agreement_ids)
     rows = Agreement.objects.filter(Q(pk__any=ids) | Q(parent__any=ids), billing_state__isnull=False).order_by("pk")
+    is_held = ExpressionWrapper(Q(pk__in=open_holds(HELD).values("object_id")), BooleanField())
     parents: dict[int, int] = {}
-    for values in rows.values_list(*_AGREEMENT_COLUMNS):
-        row, state = AgreementRow._make(values[:_OF_AGREEMENT]), StateRow._make(values[_OF_AGREEMENT:])
+    for values in rows.annotate(is_held=is_held).values_list(*_AGREEMENT_COLUMNS):
+        row, state = AgreementRow._make(values[:_OF_AGREEMENT]), StateRow._make(values[_OF_AGREEMENT:-1])
+        if values[-1]:
+            found.held.add(row.id)
         parent = row.parent_id or row.id
         if row.parent_id is None:
             found.agreements[row.id], found.states[row.id] = row, state

@@ -97,9 +97,11 @@ def rate(
 
 def _holds(loaded: Loaded) -> dict[int, list[Hold]]:
     """What holds the agreements; one that is billed with another holds that."""
+    if not loaded.held:
+        return {}
     head_of = {child.id: head for head, children in loaded.children.items() for child in children}
     found: dict[int, list[Hold]] = {}
-    for pk, holds in held_among(HELD, [*loaded.agreements, *head_of]).items():
+    for pk, holds in held_among(HELD, loaded.held).items():
         found.setdefault(head_of.get(pk, pk), []).extend(holds)
     return found
 

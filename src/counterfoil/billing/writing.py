@@ -5,11 +5,11 @@ Lines and taxes come first and the invoices after them: the guards of the databa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from operator import itemgetter
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 
@@ -20,7 +20,7 @@ from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, Invo
 from counterfoil.billing.rated import RatedInvoice, RatedLine, RatedTax, StateAfter
 from counterfoil.core.money import ZERO
 from counterfoil.platform.anyof import array_text
-from counterfoil.platform.copying import Encoded, copy_encoded, copy_rows, encode_rows, take_ids, update_rows
+from counterfoil.platform.copying import Encoded, copy_encoded, copy_rows, encode_rows, take_ids
 from counterfoil.platform.holds import inspect
 from counterfoil.usage import allocating
 
@@ -79,9 +79,8 @@ class Prepared:
     charge_ids: list[int]
 
 
-def prepare(invoices: Sequence[RatedInvoice]) -> Prepared:
-    """Make rated invoices ready to be written."""
-    ids = take_ids(Invoice, len(invoices))
+def prepare(invoices: Sequence[RatedInvoice], ids: list[int]) -> Prepared:
+    """Make rated invoices ready to be written under ids that were taken for them."""
     pairs = list(zip(ids, invoices, strict=True))
     charges = [line.charge_id for x in invoices for line in x.lines if line.charge_id is not None]
     if charges:
@@ -111,7 +110,10 @@ def write_invoices(
     Returns:
         Their ids, in the same order.
     """
-    return write_prepared(prepare(invoices), now=now, numbers=numbers, run_id=run_id) if invoices else []
+    if not invoices:
+        return []
+    prepared = prepare(invoices, take_ids(Invoice, len(invoices)))
+    return write_prepared(prepared, now=now, numbers=numbers, run_id=run_id)
 
 
 def write_prepared(
@@ -173,12 +175,37 @@ def write_prepared(
     return prepared.ids
 
 
+#: Notes how far agreements are billed now, those that stand alike together; they are nobody's claim any more.
+MOVE_ON: Final = """
+    UPDATE agreements_billingstate SET next_period = n.next_period, due_on = n.due_on, changed_from = n.changed_from,
+        run_id = NULL
+    FROM (
+        SELECT next_period, due_on, changed_from, unnest(ids::bigint[]) AS id
+        FROM unnest(%s::integer[], %s::date[], %s::date[], %s::text[]) s(next_period, due_on, changed_from, ids)
+    ) n WHERE agreement_id = n.id
+"""
+
+
+def moves(states: Iterable[StateAfter]) -> list[list[Any]]:
+    """The parameters of :data:`MOVE_ON`."""
+    alike: dict[tuple[int, date | None, date | None], list[int]] = {}
+    for state in states:
+        alike.setdefault((state.next_period, state.due_on, state.changed_from), []).append(state.agreement_id)
+    columns = [list(column) for column in zip(*alike, strict=True)] or [[], [], []]
+    return [*columns, [array_text(ids) for ids in alike.values()]]
+
+
 def move_on(states: Sequence[StateAfter]) -> None:
     """Note how far agreements are billed now; they are nobody's claim and not parked any more."""
     if not states:
         return
-    rows = [(*state[:-1], None) for state in states]
-    update_rows(BillingState, ("next_period", "due_on", "changed_from", "run_id"), rows)
+    with connection.cursor() as cursor:
+        cursor.execute(MOVE_ON, moves(states))
+    release(states)
+
+
+def release(states: Iterable[StateAfter]) -> None:
+    """What was parked and is billed now is not parked any more."""
     if released := [state.agreement_id for state in states if state.was_parked]:
         parked = BillingState.objects.filter(agreement__any=released)
         parked.update(parked_code="", parked_reason="", parked_hint="", parked_at=None)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
+from itertools import accumulate, pairwise
 from typing import Final
 
 from django.db import connection
@@ -25,7 +26,7 @@ from counterfoil.agreements.models import AgreementType, BillingState
 from counterfoil.billing.agreement_invoices import invoice_agreements_through
 from counterfoil.billing.breakage import earn_lapsed
 from counterfoil.billing.deposits import agreements_with_deposits
-from counterfoil.billing.models import BillingRun, BillingRunChunk, BillingSettings, RunMode, RunStatus
+from counterfoil.billing.models import BillingRun, BillingSettings, ChunkStatus, RunMode, RunStatus
 from counterfoil.billing.recurring import refuse_beyond_the_books
 from counterfoil.billing.runs import due_agreements, unfinished_run
 from counterfoil.companies.models import Company
@@ -37,6 +38,7 @@ from counterfoil.flows.billing_ledger import check_open
 from counterfoil.flows.tasks import ask_for_help
 from counterfoil.ledger.models import AccountingPeriod
 from counterfoil.platform import audit
+from counterfoil.platform.anyof import array_text
 from counterfoil.platform.commands import command
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.lookup import existing, locked
@@ -47,8 +49,11 @@ FINANCE = (Role.FINANCE,)
 #: Agreements of a chunk at most: enough that statements do not count, few enough that memory does not.
 CHUNK: Final = 1000
 
-#: Runs of fewer than ten chunks have smaller ones, so that workers end together; below this, statements count.
-_FEW: Final = 500
+#: A chunk is no more than this part of what is left: chunks become smaller, so that workers end together.
+_PART: Final = 6
+
+#: Agreements of a chunk at least, because statements count: of a run as long as this, and of a shorter one.
+_LONG_RUN, _FEW, _FEW_OF_SHORT = 4000, 250, 500
 
 #: Key of the lock under which runs are started: one at a time.
 _START_LOCK: Final = 0x62696C6C
@@ -112,12 +117,8 @@ def start_billing_run(
     )
     if BillingSettings.objects.filter(pk=1, earn_lapsed=True).exists():
         earn_lapsed(actor=actor, on=min(through, local_date(now)), now=now)
-    chunks = BillingRunChunk.objects.bulk_create(
-        BillingRunChunk(run=run, position=position, agreement_ids=part)
-        for position, part in enumerate(_parts(ids), start=1)
-    )
-    if chunks:
-        ask_for_help(run.pk, len(chunks))
+    if ids:
+        ask_for_help(run.pk, _cut(run.pk, ids))
     text = f"started {run.number} through {format_date(through)} ({RunMode(mode).label.lower()}): {len(ids)} agreements"
     if aside:
         text += f"; {len(aside)} with a deposit to take off were drafted instead"
@@ -136,11 +137,28 @@ def _one_at_a_time() -> None:
         )
 
 
-def _parts(ids: Sequence[int]) -> Iterator[list[int]]:
-    """Chunks, the last of them shorter."""
-    size = min(CHUNK, max(_FEW, len(ids) // 10))
-    for start in range(0, len(ids), size):
-        yield list(ids[start : start + size])
+#: The chunks of a run from the texts of their arrays: as values of a list, ids take a hundred times as long.
+_CUT: Final = """
+    INSERT INTO billing_billingrunchunk (run_id, position, status, agreement_ids, invoice_count, total, numbers)
+    SELECT %s, position, %s, ids::bigint[], 0, 0, '{}' FROM unnest(%s::text[]) WITH ORDINALITY part(ids, position)
+"""
+
+
+def _cut(run_id: int, ids: Sequence[int]) -> int:
+    """Cut a run into chunks; how many there are."""
+    parts = [array_text(ids[start:end]) for start, end in pairwise(accumulate(_sizes(len(ids)), initial=0))]
+    with connection.cursor() as cursor:
+        cursor.execute(_CUT, [run_id, ChunkStatus.WAITING.value, parts])
+    return len(parts)
+
+
+def _sizes(count: int) -> Iterator[int]:
+    """How many agreements each chunk of a run has."""
+    fewest, left = _FEW if count >= _LONG_RUN else _FEW_OF_SHORT, count
+    while left:
+        size = min(CHUNK, max(fewest, left // _PART), left)
+        yield size
+        left -= size
 
 
 @command(roles=FINANCE)

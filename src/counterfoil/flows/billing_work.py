@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db.models import Count, Subquery
 
 from counterfoil.accounting.models import Batch, BatchStatus
 from counterfoil.agreements.models import BillingState
@@ -35,17 +36,28 @@ from counterfoil.billing.models import (
 from counterfoil.billing.numbers import CREDIT_MEMOS, Series, series_of_type
 from counterfoil.billing.rated import Parked, RatedInvoice, Rating, StateAfter
 from counterfoil.billing.rating import Asked, Reference, rate
-from counterfoil.billing.writing import Prepared, hold, move_on, prepare, write_invoices, write_prepared
+from counterfoil.billing.writing import (
+    MOVE_ON,
+    Prepared,
+    hold,
+    move_on,
+    moves,
+    prepare,
+    release,
+    write_invoices,
+    write_prepared,
+)
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import format_money, sum_money
 from counterfoil.flows.billing_ledger import Books, put_into_batch
 from counterfoil.ledger.commands import post_nets
+from counterfoil.ledger.models import JournalEntry
 from counterfoil.platform import audit
 from counterfoil.platform.anyof import array_text
 from counterfoil.platform.commands import refusal_of
-from counterfoil.platform.copying import copy_rows, update_rows
+from counterfoil.platform.copying import copy_rows, take_ids_of, update_rows
 from counterfoil.platform.identity import Actor, Role
-from counterfoil.platform.numbering import Numbers, reserve_numbers, take_number
+from counterfoil.platform.numbering import PREFIXES, Numbers, reserve_several
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +92,14 @@ _RATED: Final = """
     UPDATE billing_billingrunchunk
     SET status = 'rated', invoice_count = %s, total = %s, numbers = %s, rated_at = clock_timestamp() WHERE id = %s
 """
+
+
+#: Notes that a chunk is written, and how far its agreements are billed by it.
+_WRITTEN: Final = f"""
+    WITH moved AS ({MOVE_ON})
+    UPDATE billing_billingrunchunk
+    SET status = 'written', invoice_count = %s, total = %s, written_at = clock_timestamp() WHERE id = %s
+"""  # noqa: S608 - our own
 
 
 class Stopped(Exception):
@@ -118,6 +138,14 @@ def _patient_collector() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
+class Kept(NamedTuple):
+    """What a chunk comes to, ready to be written."""
+
+    prepared: Prepared
+    entry_ids: list[int]
+    states: list[StateAfter]
+
+
 class Worker:
     """Somebody who takes one chunk after another. What all chunks need is loaded once.
 
@@ -128,7 +156,7 @@ class Worker:
     def __init__(self, run_id: int, report: Report | None = None) -> None:
         self.run = BillingRun.objects.get(pk=run_id)
         self.report = report
-        self._kept: dict[int, tuple[Prepared, list[StateAfter]]] = {}
+        self._kept: dict[int, Kept] = {}
         self._careful: set[int] = set()
         self._has_waited = False
         self.actor = Actor(self.run.started_by_id_of_user, self.run.started_by, frozenset({Role.FINANCE}), "job")
@@ -136,7 +164,7 @@ class Worker:
     @cached_property
     def reference(self) -> Reference:
         """Settings, terms and taxes."""
-        return Reference()
+        return Reference(self.run.through)
 
     @cached_property
     def books(self) -> Books | None:
@@ -220,10 +248,15 @@ class Worker:
                 [self.run.pk, array_text(billed), len(rating.invoices), total, json.dumps(numbers), chunk.pk],
             )
         count = len(rating.invoices)
-        if sum(len(prepared.ids) for prepared, _ in self._kept.values()) + count <= MOST_KEPT:
+        if sum(len(kept.prepared.ids) for kept in self._kept.values()) + count <= MOST_KEPT:
             states = [state for state in rating.states if state.agreement_id in billed]
-            self._kept[chunk.pk] = prepare(rating.invoices), states
+            self._kept[chunk.pk] = self._prepared(rating.invoices, states)
         return count
+
+    def _prepared(self, invoices: Sequence[RatedInvoice], states: list[StateAfter]) -> Kept:
+        entries = sum(1 for invoice in invoices if self.books and self.books.nets(invoice))
+        ids = take_ids_of({Invoice: len(invoices), JournalEntry: entries})
+        return Kept(prepare(invoices, ids[Invoice]), ids[JournalEntry], states)
 
     def _rated(self, chunk: Chunk) -> Rating:
         """What the chunk comes to; one by one, where rating them together has failed for no reason of theirs."""
@@ -271,8 +304,10 @@ class Worker:
         else:
             self._write_drafts(rating)
         self._park(rating.parked)
-        total = sum_money(invoice.total for invoice in rating.invoices)
-        self._written(chunk, len(rating.invoices), total)
+        total, now = sum_money(invoice.total for invoice in rating.invoices), datetime.now(UTC)
+        BillingRunChunk.objects.filter(pk=chunk.pk).update(
+            status=ChunkStatus.WRITTEN, invoice_count=len(rating.invoices), total=total, rated_at=now, written_at=now
+        )
         if rating.invoices:
             self._say(f"drafted {len(rating.invoices)} invoices in {self.run.number}, {format_money(total)} with tax")
         return len(rating.invoices)
@@ -307,21 +342,20 @@ class Worker:
     def _write(self, chunk: Chunk) -> int:
         """Write a chunk whose numbers are reserved, as it was planned."""
         kept = self._kept.pop(chunk.pk, None)
-        if kept is not None:
-            prepared, states = kept
-        else:
+        if kept is None:
             rating = self._rate_together(chunk.agreement_ids, self._asked(claimed=True))
             _refuse_parked(rating)
-            prepared, states = prepare(rating.invoices), rating.states
-        invoices = prepared.invoices
+            kept = self._prepared(rating.invoices, rating.states)
+        invoices = kept.prepared.invoices
         self._compare(chunk, invoices)
         numbers, entry_numbers = self._numbered(chunk, invoices)
-        ids = write_prepared(prepared, now=datetime.now(UTC), numbers=numbers, run_id=self.run.pk)
+        ids = write_prepared(kept.prepared, now=datetime.now(UTC), numbers=numbers, run_id=self.run.pk)
         if self.books:
-            self._post(self.books, invoices, ids, numbers, entry_numbers)
-        move_on(states)
+            self._post(self.books, kept, numbers, entry_numbers)
         total = sum_money(invoice.total for invoice in invoices)
-        self._written(chunk, len(ids), total)
+        with connection.cursor() as cursor:
+            cursor.execute(_WRITTEN, [*moves(kept.states), len(ids), total, chunk.pk])
+        release(kept.states)
         if ids:
             self._say(
                 f"closed {numbers[0]} to {numbers[-1]} in {self.run.number}: {len(ids)} invoices, {format_money(total)}"
@@ -354,20 +388,14 @@ class Worker:
         count = chunk.numbers[ENTRIES.name]["count"] if entries else 0
         return numbers, [entries.nth(index) for index in range(count)] if entries else []
 
-    def _post(
-        self,
-        books: Books,
-        invoices: Sequence[RatedInvoice],
-        ids: Sequence[int],
-        numbers: Sequence[str],
-        entry_numbers: Sequence[str],
-    ) -> None:
+    def _post(self, books: Books, kept: Kept, numbers: Sequence[str], entry_numbers: Sequence[str]) -> None:
+        invoices, ids = kept.prepared.invoices, kept.prepared.ids
         entries = [
             entry
             for invoice, pk, number in zip(invoices, ids, numbers, strict=True)
             if (entry := books.entry(invoice, pk, number)) is not None
         ]
-        post_nets(entries, actor=self.actor, numbers=entry_numbers, chart=books.chart)
+        post_nets(entries, actor=self.actor, ids=kept.entry_ids, numbers=entry_numbers, chart=books.chart)
         if self.run.batch_id is not None:
             put_into_batch(self.run.batch_id, invoices, ids, numbers)
 
@@ -382,13 +410,14 @@ class Worker:
                 return False
             if self.run.status != before:
                 return True
-            chunks = list(self.run.chunks.defer("agreement_ids").order_by("position"))
+            parked = Subquery(self.run.parked.order_by().values("run").values(count=Count("pk")))
+            chunks = list(self.run.chunks.defer("agreement_ids").annotate(parked=parked).order_by("position"))
             left = {chunk.status for chunk in chunks}
             if ChunkStatus.WAITING in left or (self.run.status == RunStatus.NUMBERED and ChunkStatus.RATED in left):
                 return True  # somebody gave one back
             if self.run.status == RunStatus.RATING and ChunkStatus.RATED in left and self._number(chunks):
                 return True
-            self._finish(chunks)
+            self._finish(chunks, chunks[0].parked or 0)
             return False
 
     def _number(self, chunks: Sequence[BillingRunChunk]) -> bool:
@@ -401,7 +430,10 @@ class Worker:
                 counts[key] = counts.get(key, 0) + taken["count"]
         if not counts:
             return False
-        taken_now = {name: reserve_numbers(name, count, prefix) for (name, prefix), count in sorted(counts.items())}
+        wanted = {name: (count, prefix) for (name, prefix), count in counts.items()}
+        if self.books:
+            wanted["batch"] = (1, PREFIXES["batch"])
+        taken_now = reserve_several(wanted)
         given = dict.fromkeys(taken_now, 0)
         for chunk in chunks:
             for name, taken in chunk.numbers.items():
@@ -410,7 +442,7 @@ class Worker:
                 given[name] += taken["count"]
         BillingRunChunk.objects.bulk_update(chunks, ["numbers"], batch_size=500)
         if self.books:
-            run.batch_id = Batch.objects.create(number=take_number("batch"), created_by=self.actor.name).pk
+            run.batch_id = Batch.objects.create(number=taken_now["batch"].nth(0), created_by=self.actor.name).pk
         run.status = RunStatus.NUMBERED.value
         run.invoice_count = sum(chunk.invoice_count for chunk in chunks)
         run.total = sum_money(chunk.total for chunk in chunks)
@@ -418,18 +450,18 @@ class Worker:
         self._say(f"numbered {run.invoice_count} invoices of {run.number}, {format_money(run.total)} with tax")
         return True
 
-    def _finish(self, chunks: Sequence[BillingRunChunk]) -> None:
+    def _finish(self, chunks: Sequence[BillingRunChunk], parked: int) -> None:
         run, now = self.run, datetime.now(UTC)
         run.invoice_count = sum(chunk.invoice_count for chunk in chunks)
         run.total = sum_money(chunk.total for chunk in chunks)
-        run.parked_count = run.parked.count()
+        run.parked_count = parked
         run.status, run.finished_at, run.problem = RunStatus.FINISHED.value, now, ""
         run.save(update_fields=["status", "finished_at", "problem", "invoice_count", "total", "parked_count"])
         if run.batch_id is not None:
             Batch.objects.filter(pk=run.batch_id).update(
                 status=BatchStatus.TRANSFERRED, transferred_at=now, transferred_by=self.actor.name
             )
-        left = f", {_agreements(run.parked_count)} parked" if run.parked_count else ""
+        left = f", {_agreements(parked)} parked" if parked else ""
         self._say(f"finished {run.number}: {run.invoice_count} invoices, {format_money(run.total)} with tax{left}")
 
     def _stop(self, problem: str) -> None:
@@ -439,13 +471,6 @@ class Worker:
                 run.status, run.paused_in, run.problem = RunStatus.PAUSED.value, run.status, problem
                 run.save(update_fields=["status", "paused_in", "problem"])
                 self._say(f"stopped {run.number}: {problem}")
-
-    def _written(self, chunk: Chunk, count: int, total: Any) -> None:
-        now = datetime.now(UTC)
-        changes: dict[str, Any] = {"rated_at": now} if self.run.mode == RunMode.DRAFT else {}
-        BillingRunChunk.objects.filter(pk=chunk.pk).update(
-            status=ChunkStatus.WRITTEN, invoice_count=count, total=total, written_at=now, **changes
-        )
 
     def _park(self, parked: Sequence[Parked]) -> None:
         if parked:

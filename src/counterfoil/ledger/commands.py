@@ -208,17 +208,18 @@ class NetEntry(NamedTuple):
     companies: dict[str, int]
 
 
-def post_nets(entries: Sequence[NetEntry], *, actor: Actor, numbers: Sequence[str], chart: Chart) -> list[int]:
-    """Write entries under numbers that were taken for them; else as :func:`post_many`.
+def post_nets(
+    entries: Sequence[NetEntry], *, actor: Actor, ids: Sequence[int], numbers: Sequence[str], chart: Chart
+) -> None:
+    """Write entries under ids and numbers that were taken for them; else as :func:`post_many`.
 
     Raises:
         DomainError: as :func:`post_many`; ``unbalanced`` when the sides of one differ.
     """
     if not entries:
-        return []
+        return
     periods = chart.periods({entry.date for entry in entries})
     account_ids = chart.accounts({account for entry in entries for account in entry.nets})
-    ids = take_ids(JournalEntry, len(entries))
     for entry in entries:
         if sum(entry.nets.values()):
             raise DomainError("unbalanced", f"The journal entry “{entry.memo}” does not balance.", field="lines")
@@ -263,7 +264,6 @@ def post_nets(entries: Sequence[NetEntry], *, actor: Actor, numbers: Sequence[st
             for pk, number, entry in rows
         ),
     )
-    return ids
 
 
 def primary_key(key: Key) -> int:

@@ -12,11 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Final
 
-from django.db import models
+from django.db import connection, models
 
-from counterfoil.platform.copying import copy_rows
 from counterfoil.platform.identity import Actor
 from counterfoil.platform.models import AuditEntry, AuditHead
 
@@ -113,14 +112,28 @@ def _notebook() -> Notebook:
     return book
 
 
+#: Writes entries by columns and moves the head on.
+_APPEND: Final = f"""
+    WITH written AS (
+        INSERT INTO platform_auditentry ({", ".join(COLUMNS)})
+        SELECT * FROM unnest(
+            %s::bigint[], %s::timestamptz[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+            %s::bigint[], %s::jsonb[], %s::text[], %s::text[]
+        )
+    )
+    UPDATE platform_audithead SET seq = %s, hash = %s WHERE id = 1
+"""  # noqa: S608 - our names
+
+
 def append(statements: list[Statement], at: datetime) -> None:
-    """Chain ``statements`` to the trail. Called once, at the end of the outermost command, in its transaction."""
+    """Chain ``statements`` (one at least) to the trail; called once, at the end of the outermost command."""
     head = AuditHead.objects.select_for_update().filter(id=1).first()
     if head is None:
         AuditHead.objects.get_or_create(id=1)
         head = AuditHead.objects.select_for_update().get(id=1)
-    copy_rows(AuditEntry, COLUMNS, _chained(head, statements, at))
-    head.save(update_fields=["seq", "hash"])
+    columns = [list(column) for column in zip(*_chained(head, statements, at), strict=True)]
+    with connection.cursor() as cursor:
+        cursor.execute(_APPEND, [*columns, head.seq, head.hash])
 
 
 def _chained(head: AuditHead, statements: Iterable[Statement], at: datetime) -> Iterator[tuple[Any, ...]]:
@@ -140,7 +153,8 @@ def _chained(head: AuditHead, statements: Iterable[Statement], at: datetime) -> 
             head.hash,
         )
         head.seq, head.hash = head.seq + 1, _hash(row)
-        yield (*row, head.hash)
+        *before, data, previous = row
+        yield (*before, _CANONICAL.encode(data), previous, head.hash)
 
 
 def entry_hash(entry: AuditEntry) -> str:

@@ -7,7 +7,7 @@ does in Python (field defaults, ``pre_save``, signals) it does not do: columns l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -108,16 +108,30 @@ def take_ids(model: type[models.Model], count: int) -> list[int]:
 
     They need not be consecutive when others insert at the same time. Keys that are not used are lost, as always.
     """
-    key = model._meta.pk
-    assert key is not None
+    return take_ids_of({model: count})[model]
+
+
+def take_ids_of(counts: Mapping[type[models.Model], int]) -> dict[type[models.Model], list[int]]:
+    """As :func:`take_ids`, of several models in one statement."""
+    taken: dict[type[models.Model], list[int]] = {model: [] for model in counts}
+    places: list[int | str] = []
+    for place, (model, count) in enumerate(counts.items()):
+        key = model._meta.pk
+        assert key is not None
+        places += [place, connection.ops.quote_name(model._meta.db_table), str(key.column), count]
+    wanted = ", ".join(["(%s, pg_get_serial_sequence(%s, %s)::regclass, %s)"] * len(counts))
     with connection.cursor() as cursor:
-        # The sequence is looked up once, not once a key.
+        # Each sequence is looked up once, not once a key.
         cursor.execute(
-            "WITH keys AS MATERIALIZED (SELECT pg_get_serial_sequence(%s, %s)::regclass AS source)"
-            " SELECT nextval(source) FROM keys, generate_series(1, %s)",
-            [connection.ops.quote_name(model._meta.db_table), key.column, count],
+            f"WITH wanted(place, source, amount) AS MATERIALIZED (VALUES {wanted})"  # noqa: S608 - placeholders
+            " SELECT place, nextval(source) FROM wanted, generate_series(1, amount)",
+            places,
         )
-        return sorted(row[0] for row in cursor.fetchall())
+        rows = cursor.fetchall()
+    every = list(counts)
+    for place, key_value in rows:
+        taken[every[place]].append(key_value)
+    return {model: sorted(keys) for model, keys in taken.items()}
 
 
 def _field(model: type[models.Model], name: str) -> models.Field[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from django.db import connection
@@ -33,11 +34,13 @@ PREFIXES: Final[dict[str, str]] = {
 }
 
 
-#: Begins a sequence or moves it on; whoever comes next waits until the transaction ends.
+#: Begins sequences or moves them on, in the order of their names; whoever comes next waits until the transaction ends.
 _TAKE: Final = """
-    INSERT INTO platform_numbersequence AS held (name, prefix, width, next_value) VALUES (%s, %s, %s, %s)
-    ON CONFLICT (name) DO UPDATE SET next_value = held.next_value + %s
-    RETURNING prefix, width, next_value
+    INSERT INTO platform_numbersequence AS held (name, prefix, width, next_value)
+    SELECT name, prefix, %s, taken + 1 FROM unnest(%s::text[], %s::text[], %s::bigint[]) wanted(name, prefix, taken)
+    ORDER BY name
+    ON CONFLICT (name) DO UPDATE SET next_value = held.next_value + excluded.next_value - 1
+    RETURNING name, prefix, width, next_value
 """
 
 
@@ -66,15 +69,28 @@ def reserve_numbers(document: str, count: int, prefix: str | None = None) -> Num
     Raises:
         DomainError: ``invalid`` when a number would be longer than accounting packages take.
     """
-    begun_with = PREFIXES[document] if prefix is None else prefix
+    return reserve_several({document: (count, PREFIXES[document] if prefix is None else prefix)})[document]
+
+
+def reserve_several(wanted: Mapping[str, tuple[int, str]]) -> dict[str, Numbers]:
+    """Take numbers of several documents at once: how many of each, and the prefix that a sequence is begun with.
+
+    Raises:
+        DomainError: as :func:`reserve_numbers`.
+    """
+    counts, prefixes = zip(*wanted.values(), strict=True)
+    width = NumberSequence._meta.get_field("width").default
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, [document, begun_with, NumberSequence._meta.get_field("width").default, count + 1, count])
-        held_prefix, width, following = cursor.fetchone()
-    first = following - count
-    last = number_text(held_prefix, width, first + count - 1)
-    if count and len(last) > 11:
-        raise DomainError("invalid", f"{last} is longer than the 11 characters that accounting packages take.")
-    return Numbers(held_prefix, width, first)
+        cursor.execute(_TAKE, [width, list(wanted), list(prefixes), list(counts)])
+        rows = cursor.fetchall()
+    taken = {}
+    for document, prefix, held_width, following in rows:
+        count = wanted[document][0]
+        taken[document] = Numbers(prefix, held_width, following - count)
+        last = taken[document].nth(count - 1)
+        if count and len(last) > 11:
+            raise DomainError("invalid", f"{last} is longer than the 11 characters that accounting packages take.")
+    return taken
 
 
 def take_numbers(document: str, count: int, prefix: str | None = None) -> list[str]:

@@ -230,19 +230,24 @@ _UNTAXED: Final = TaxRules("", "")
 def tax_table(
     *, on: date, buyer_ids: Iterable[int] | None = None, tax_code_ids: Iterable[int] | None = None
 ) -> TaxTable:
-    """What it takes to tax invoices dated ``on``, in four statements and one for the settings.
+    """What it takes to tax invoices dated ``on``, in four statements.
 
     Args:
         on: the date of the invoices: rates and certificates are those of that day.
         buyer_ids: whose certificates are looked at; ``None`` is everybody's.
         tax_code_ids: the tax codes used; ``None`` is all.
     """
-    return TaxTable(on, tax_basis(), rates_on(on, tax_code_ids), exemptions_on(on, buyer_ids))
+    basis, rules = rates_on(on, tax_code_ids)
+    return TaxTable(on, basis, rules, exemptions_on(on, buyer_ids))
 
 
-def rates_on(on: date, tax_code_ids: Iterable[int] | None = None) -> dict[int, TaxRules]:
-    """Tax codes with their levels and exemptions on a day, by id. Those not in effect have a ``problem``, no levels."""
-    codes = TaxCode.objects.order_by()
+def rates_on(on: date, tax_code_ids: Iterable[int] | None = None) -> tuple[Basis, dict[int, TaxRules]]:
+    """What is rounded, and tax codes with their levels and exemptions on a day, by id.
+
+    Those not in effect have a ``problem`` and no levels. Without any tax code there is nothing to round.
+    """
+    basis: str = TaxBasis.INVOICE.value
+    codes = TaxCode.objects.annotate(basis=TaxSettings.objects.filter(pk=1).values("basis")).order_by()
     levels = TaxLevel.objects.filter(in_effect(on)).order_by("tax_code_id", "position")
     spared = TaxExemption.objects.order_by()
     if tax_code_ids is not None:
@@ -257,6 +262,7 @@ def rates_on(on: date, tax_code_ids: Iterable[int] | None = None) -> dict[int, T
         of_code[row.tax_code_id].append(core_level(row))
     rules: dict[int, TaxRules] = {}
     for code in codes:
+        basis = code.basis or basis
         problem = _out_of_effect(code, on)
         rules[code.pk] = TaxRules(
             code.identifier, code.state, problem, NO_LEVELS if problem else TaxLevels(of_code[code.pk])
@@ -273,7 +279,7 @@ def rates_on(on: date, tax_code_ids: Iterable[int] | None = None) -> dict[int, T
         ):
             if key is not None:
                 held[key] = at
-    return rules
+    return cast(Basis, basis), rules
 
 
 def exemptions_on(on: date, buyer_ids: Iterable[int] | None = None) -> dict[int, list[tuple[int | None, str]]]:
