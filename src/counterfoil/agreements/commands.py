@@ -334,11 +334,13 @@ def create_agreement(
     copy_rates_and_items(kind, agreement)
     BillingState.objects.create(agreement=agreement, due_on=agreement.bill_start_date)
     until = f" to {format_date(end_date)}" if end_date else ", no ending date"
-    amount = f", {format_money(agreement.billing_amount)} a cycle" if agreement.billing_amount else ""
+    often = "billed once" if agreement.bill_one_time else Cycle.parse(agreement.billing_cycle).label.lower()
+    each = "" if agreement.bill_one_time else " a cycle"
+    amount = f", {format_money(agreement.billing_amount)}{each}" if agreement.billing_amount else ""
     audit.record(
         actor, "agreements.agreement.created",
         f"made agreement {agreement.number}, {agreement.name}, for {company.name}:"
-        f" {Cycle.parse(agreement.billing_cycle).label.lower()} from {format_date(agreement.bill_start_date)}{until}"
+        f" {often} from {format_date(agreement.bill_start_date)}{until}"
         f"{amount}", agreement,
     )  # fmt: skip
     add_all(actor, agreement, additions)

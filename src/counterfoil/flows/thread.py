@@ -440,6 +440,8 @@ def _stations(found: Lineage) -> Iterable[Station]:
         quote = found.start
     if found.versions:
         accepted = any(version.status == "accepted" for version in found.versions)
+        if not accepted:  # where it stands: nobody takes what comes next for what was done
+            yield words(found.versions[-1].status).capitalize(), NOTHING, Decimal(1), found.versions[-1].quote, ""
         yield "Accepted", Decimal(accepted), Decimal(1), found.versions[0].quote, ""
     elif quote is not None:
         yield "Quoted", Decimal(1), Decimal(1), quote, ""

@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from itertools import islice, zip_longest
+from itertools import islice, takewhile, zip_longest
 from typing import Final
 
 from django.db import transaction
 
 from counterfoil.agreements import billing_state
 from counterfoil.agreements.models import Agreement
+from counterfoil.agreements.queries import charges_of, period_lines
 from counterfoil.agreements.terms import head_of, terms_of
+from counterfoil.billing.columns import overages_due
 from counterfoil.billing.rated import RatedInvoice
 from counterfoil.billing.rating import Asked, rate
 from counterfoil.core.calendar import Period
@@ -24,6 +26,7 @@ from counterfoil.platform.lookup import existing
 
 #: How many invoices to come are shown.
 SHOWN: Final = 3
+_ANY_DAY: Final = date(9999, 12, 30)
 _FARTHEST: Final = 600  # periods that are looked at, should all of them be invoiced or cancelled
 
 
@@ -70,10 +73,18 @@ def next_invoices(agreement_id: int, *, count: int = SHOWN) -> Upcoming:
 
 
 def next_period(agreement: Agreement) -> Period | None:
-    """The next period of an agreement that has neither an invoice nor been cancelled; none for a child."""
+    """The next period of an agreement that has neither an invoice nor been cancelled; none for a child.
+
+    Of an agreement that is billed once, the next in which something begins, or that bills work beyond what it covers.
+    """
     if agreement.parent_id is not None:
         return None
-    return next((period for _, period in _unbilled(agreement)), None)
+    periods = (period for _, period in _unbilled(agreement))
+    if agreement.bill_one_time and not overages_due(_ANY_DAY).filter(agreement=agreement).exists():
+        latest = max((charge.effective for charge in charges_of(agreement)), default=date.min)
+        begun = takewhile(lambda period: period.start <= latest, periods)
+        periods = (period for period in begun if period_lines(agreement, period))
+    return next(periods, None)
 
 
 def _unbilled(agreement: Agreement) -> Iterator[tuple[date, Period]]:
