@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.core.test_matching import USUAL, agreed, bought, found_in, quote, thread_of
+from tests.core.test_matching import USUAL, agreed, asks, bought, found_in, invoiced, quote, thread_of
 from tests.docs.test_tables import amount, table
 
 from counterfoil.core.matching import CATALOGUE, Tolerance
@@ -43,6 +43,41 @@ def test_dollars(row: dict[str, str]) -> None:
     (found,) = found_in(thread_of(line, **{"invoices": (), leg: (make(line, **change),)}))
     assert (found.code, found.monthly, found.over_term) == (
         row["code"], amount(row["a month"]), amount(row["over the term"]),
+    )  # fmt: skip
+
+
+FOURTH = {"period_start": date(2029, 3, 1), "service_start": date(2029, 3, 1), "service_end": date(2032, 3, 1)}
+
+
+def goes_on(change: str) -> dict[str, Any]:
+    """The legs of a thread in which one thing goes on when another has ended, by the words of the page."""
+    line = quote()
+    ended = {"ends": date(2028, 2, 29), "cancelled": date(2028, 2, 29)}
+    left = line._replace(id=2, action="cancel", start=date(2028, 3, 1))
+    short = {"ends": date(2026, 3, 14), "cancelled": date(2026, 3, 14)}
+    return {
+        "billed for a fourth year without a renewal": {"invoices": (invoiced(line, **FOURTH),)},
+        "ended by the customer a year early, and bought for all three": {
+            "agreements": (agreed(line, **ended),), "asked": (asks(left),), "invoices": ()
+        },
+        "billed by the agreement's successor, and not bought anew": {
+            "agreements": (
+                agreed(line, ends=date(2029, 2, 28)), agreed(line, id=12, start=date(2029, 3, 1))
+            ),
+            "invoices": (invoiced(line, addition_id=12, **FOURTH),),
+        },
+        "ended on 14 Mar 2026, and billed by a draft for all three years": {
+            "agreements": (agreed(line, purchase_item=False, **short),),
+            "asked": (asks(left, start=date(2026, 3, 15)),), "purchases": (),
+        },
+    }[change]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", table(PAGE, "goes on"), ids=lambda row: row["goes on"])
+def test_dollars_of_what_goes_on(row: dict[str, str]) -> None:
+    (found,) = found_in(thread_of(quote(), **goes_on(row["goes on"])))
+    assert (found.code, found.actual_leg, found.monthly, found.over_term) == (
+        row["code"], row["on"], amount(row["a month"]), amount(row["over the term"]),
     )  # fmt: skip
 
 

@@ -50,7 +50,7 @@ _ADDITIONS: Final = """
     SELECT a.origin_id, a.id, g.number, g.id, a.product_id, p.identifier, a.quantity, a.less_included, a.unit_price,
         a.billing_option, a.term, coalesce(h.billing_cycle, g.billing_cycle), g.billing_timing = 'arrears',
         a.effective_date, a.cancelled_date, least(a.cancelled_date, g.end_date, g.cancelled_on), g.status = 'active',
-        a.purchase_item
+        a.purchase_item, coalesce(h.bill_one_time OR NOT h.prorate, g.bill_one_time OR NOT g.prorate)
     FROM agreements_addition a
     JOIN agreements_agreement g ON g.id = a.agreement_id
     LEFT JOIN agreements_agreement h ON h.id = g.parent_id
@@ -137,7 +137,8 @@ _INVOICES: Final = """
         l.period_start, l.service_start, l.service_end,
         NOT i.is_adjustment AND l.quantity > 0 AND l.unit_price >= 0
             AND (l.period_start IS NULL OR i.period_start IS NULL OR l.period_start = i.period_start),
-        l.service_start IS NOT NULL AND l.service_start = l.period_start AND l.service_end = l.period_end
+        l.service_start IS NOT NULL AND l.service_start = l.period_start AND l.service_end = l.period_end,
+        i.status <> 'draft'
     FROM billing_invoiceline l
     JOIN billing_invoice i ON i.id = l.invoice_id
     LEFT JOIN catalog_product p ON p.id = l.product_id

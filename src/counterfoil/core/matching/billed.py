@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 from counterfoil.core.matching import said
-from counterfoil.core.matching.dollars import in_cycle, quoted_cycle
+from counterfoil.core.matching.dollars import for_days, in_cycle, quoted_cycle
 from counterfoil.core.matching.legs import AgreementLeg, ChangeLeg, InvoiceLeg, OrderLeg, QuoteLeg, QuoteThread
 from counterfoil.core.matching.look import Look, compare_frequency, compare_price, compare_product, compare_quantity
+from counterfoil.core.money import ZERO
 
 _NOTHING: Final = Decimal(0)
+_DAY: Final = timedelta(days=1)
 
 
 class _Step(NamedTuple):
@@ -28,7 +30,7 @@ class _Step(NamedTuple):
 def match_invoices(look: Look, thread: QuoteThread) -> None:
     """Compare what has been billed, in drafts and closed invoices."""
     steps = {line.id: _steps(look.quote, line, thread.changes) for line in thread.agreements}
-    cycles = {line.id: line.billing_cycle for line in thread.agreements}
+    additions = {line.id: line for line in thread.agreements}
     orders = {line.id: line for line in thread.orders}
     # What the agreement or order has otherwise already is said there.
     if not any(found.code == "product" and found.actual_leg != "purchase" for found in look.found):
@@ -38,7 +40,9 @@ def match_invoices(look: Look, thread: QuoteThread) -> None:
     billed: dict[int, list[InvoiceLeg]] = {}
     for line in thread.invoices:
         if line.addition_id in steps:
-            _agreement_line(look, line, steps[line.addition_id], cycles[line.addition_id])
+            if not line.closed:  # billing catches up by itself on what has changed since it was closed
+                _agreement_line(look, line, steps[line.addition_id], additions[line.addition_id].billing_cycle)
+                _service_days(look, line, additions[line.addition_id])
             same = (line.addition_id, line.period_start, line.service_start, line.quantity, line.unit_price)
             seen[same] += 1
             if line.regular and seen[same] == 2:
@@ -89,6 +93,23 @@ def _agreement_line(look: Look, line: InvoiceLeg, steps: Sequence[_Step], cycle:
         compare_quantity(look, "invoice", line.label, line.id, step.quantity, line.quantity, step.leg)
     if line.billing_cycle and line.billing_cycle != cycle:
         compare_frequency(look, "invoice", line.label, line.id, line.billing_cycle, line.unit_price, line.quantity)
+
+
+def _service_days(look: Look, line: InvoiceLeg, addition: AgreementLeg) -> None:
+    """A draft older than the addition's last day, or its first, bills days on which it does not run."""
+    if not line.regular or line.service_start is None or line.service_end is None:
+        return
+    first, last = line.service_start, line.service_end - _DAY
+    since, until = max(first, addition.start), min(last, addition.ends or last)
+    if (since, until) == (first, last) or (addition.in_whole_periods and since <= until):
+        return
+    beside = (last - first).days - max((until - since).days, -1)
+    runs = f"begins on {said.day(addition.start)}" if since > first else f"ends on {said.day(addition.ends)}"
+    expected = f"{said.day(since)} to {said.day(until)}" if since <= until else "none"
+    actual = f"{said.day(first)} to {said.day(last)}"
+    text = f"{line.product} of {addition.label} {runs}; {line.label} bills it for {actual}."
+    dollars = ZERO, for_days(-line.quantity * line.unit_price, addition.billing_cycle, beside)
+    look.add("service_days", "invoice", line.label, expected, actual, text, dollars, line.id, "agreement")
 
 
 def _billed_twice(look: Look, line: InvoiceLeg) -> None:

@@ -33,9 +33,9 @@ def match_purchases(look: Look, thread: QuoteThread) -> None:
     """Compare how much was bought, and each purchase order line."""
     if not look.quote.is_usage:
         _bought(look, thread)
-    since = {change.start for change in thread.changes}
+    since = {change.start for change in thread.changes} | {line.start for line in thread.agreements[1:]}
     for line in thread.purchases:
-        # What was added since begins on its own day, and ends with what is there.
+        # What was added or renewed since begins on its own day, and ends with what is there.
         is_later = line.start in since and line.start != look.quote.start
         _bought_line(look, line, is_later)
 
@@ -198,7 +198,7 @@ def _end_of_purchase(look: Look, line: PurchaseLeg) -> None:
     """A co-termed line ends with another's term on both sides; where a side does not say so, its term does."""
     quote = look.quote
     expected = quote.align_to - _DAY if quote.align_to else _natural_end(quote.start or line.start, quote.term)
-    actual = line.end or _natural_end(line.start or quote.start, line.term)
+    actual = bought_until(quote, line)
     if expected == actual or expected is None or actual is None:
         return
     if days_match(look, expected, actual, line.vendor_id):
@@ -208,6 +208,11 @@ def _end_of_purchase(look: Look, line: PurchaseLeg) -> None:
     look.add(
         "end_date", "purchase", line.label, said.day(expected), said.day(actual), text, (ZERO, amount), line.id
     )  # fmt: skip
+
+
+def bought_until(quote: QuoteLeg, line: PurchaseLeg) -> date | None:
+    """The last day of what is bought for a term."""
+    return line.end or _natural_end(line.start or quote.start, line.term)
 
 
 def _natural_end(start: date | None, term: str) -> date | None:

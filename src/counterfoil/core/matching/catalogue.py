@@ -67,7 +67,12 @@ _CODES: Final = (
         "Set the quoted first day on {where}.",
     ),
     Code(
-        "end_date", "End date", "Ends on another day than was quoted.", "pi", "Set the quoted last day on {where}.",
+        "end_date", "End date", "Ends on another day than was quoted, or goes on when the other side has ended.", "pi",
+        "Set the agreed last day on {where}, or renew it; accept with a reason what cannot be given back.",
+    ),
+    Code(
+        "service_days", "Service days", "A draft bills days on which its addition does not run.", "i",
+        "Delete {where}, and bill the period again.",
     ),
     Code(
         "serials", "Serial numbers", "Shipped are other units than those received for this line.", "",

@@ -9,7 +9,10 @@ billed less or cheaper    quoted amount - billed amount, each billing cycle
 term of a purchase        cost of the months between the two terms: owed beyond what is sold, or still to be bought
 billing frequency         nothing a month; what is collected later (or paid earlier) than was quoted, once
 start date                the days between at the monthly amount x 12 / 365
-end date                  the same: owed longer than sold, or still to be bought
+end date                  the same: owed longer than sold or billed, or still to be bought
+billed on after the end   what it bills a month, gained; over the term up to its last day, or for twelve months
+days of a draft           the days that it bills beside those of the addition, gained
+another term              what the quoted term costs
 ========================  ======================================================================================
 """
 

@@ -56,7 +56,10 @@ class QuoteLeg(NamedTuple):
 
 
 class AgreementLeg(NamedTuple):
-    """An addition, with its agreement's billing cycle. ``ends`` is its last day."""
+    """An addition, with its agreement's billing cycle. ``ends`` is its last day.
+
+    ``in_whole_periods``: a period that it runs in is billed in full.
+    """
 
     origin_id: int
     id: int
@@ -76,6 +79,7 @@ class AgreementLeg(NamedTuple):
     ends: date | None
     active: bool
     purchase_item: bool
+    in_whole_periods: bool = False
 
 
 class ChangeLeg(NamedTuple):
@@ -171,7 +175,10 @@ class BillLeg(NamedTuple):
 
 
 class InvoiceLeg(NamedTuple):
-    """A line of an invoice that stands (neither reversed nor credited). ``whole`` bills its invoice's whole period."""
+    """A line of an invoice that stands (neither reversed nor credited). ``whole`` bills its invoice's whole period.
+
+    Service days are half-open. What is ``closed`` never changes again: what was changed since is caught up on.
+    """
 
     origin_id: int
     id: int
@@ -189,6 +196,7 @@ class InvoiceLeg(NamedTuple):
     service_end: date | None
     regular: bool
     whole: bool
+    closed: bool = False
 
 
 _LEG_OF: Final[dict[type, str]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
@@ -11,7 +12,8 @@ from counterfoil.core.matching.billed import match_invoices
 from counterfoil.core.matching.bought import match_purchases
 from counterfoil.core.matching.changed import match_change
 from counterfoil.core.matching.dollars import for_months, months_of, over_time
-from counterfoil.core.matching.legs import GOODS, Difference, Leg, QuoteThread, leg_of
+from counterfoil.core.matching.lasting import match_lasting
+from counterfoil.core.matching.legs import GOODS, AgreementLeg, Difference, Leg, QuoteThread, leg_of
 from counterfoil.core.matching.look import Look
 from counterfoil.core.matching.sold import match_agreements, match_orders
 from counterfoil.core.matching.tolerance import Tolerances
@@ -38,6 +40,8 @@ def match_quote_thread(
     """
     quote = thread.quote
     look = Look(quote, tolerances)
+    if len(thread.agreements) > 1:
+        thread = _without_what_never_ran(thread)
     if thread.agreements:
         match_agreements(look, thread)
     elif thread.changed:
@@ -48,12 +52,26 @@ def match_quote_thread(
         match_purchases(look, thread)
     if thread.invoices:
         match_invoices(look, thread)
+    match_lasting(look, thread)
     _missing(look, thread, on)
     if quote.currency != currency:
         _currency(look, thread, currency)
     if thread.shipped_serials and thread.received_serials and not thread.shipped_serials <= thread.received_serials:
         _serials(look, thread)
     return tuple(look.found)
+
+
+def _without_what_never_ran(thread: QuoteThread) -> QuoteThread:
+    """What was cancelled from its first day on says nothing beside what replaced it."""
+    ran = tuple(line for line in thread.agreements if _is_in_force(line))
+    if len(ran) in (0, len(thread.agreements)):
+        return thread
+    ids = {line.id for line in ran}
+    return replace(thread, agreements=ran, changes=tuple(each for each in thread.changes if each.addition_id in ids))
+
+
+def _is_in_force(line: AgreementLeg) -> bool:
+    return line.ends is None or line.ends >= line.start
 
 
 def _currency(look: Look, thread: QuoteThread, currency: str) -> None:
@@ -108,7 +126,7 @@ def _never_billed(look: Look, thread: QuoteThread, on: date) -> None:
     due = [
         (Cycle.parse(line.billing_cycle).after(line.start, 1) if line.in_arrears else line.start, line)
         for line in thread.agreements
-        if line.active and line.billing_option == "Billable" and line.unit_price
+        if line.active and line.billing_option == "Billable" and line.unit_price and _is_in_force(line)
     ]
     overdue = [(day, line) for day, line in due if (on - day).days > OVERDUE_DAYS]
     if not overdue:

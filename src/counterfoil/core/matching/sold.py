@@ -55,9 +55,7 @@ def match_agreements(look: Look, thread: QuoteThread) -> None:
 
 def _overlap(one: AgreementLeg, other: AgreementLeg) -> bool:
     """Whether both bill at the same time: a renewed line begins when its predecessor has ended."""
-    return (one.cancelled is None or other.start <= one.cancelled) and (
-        other.cancelled is None or one.start <= other.cancelled
-    )
+    return (one.ends is None or other.start <= one.ends) and (other.ends is None or one.start <= other.ends)
 
 
 def _as_added(quote: QuoteLeg, line: AgreementLeg, changes: Sequence[ChangeLeg]) -> tuple[Decimal, Decimal]:

@@ -1,0 +1,161 @@
+"""What goes on when the other side has ended, and drafts that are older than what they bill."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from tests.accepted import accepted, by, convert, m365
+from tests.world import FINANCE, PROCUREMENT, SALES, World
+
+from counterfoil.agreements.commands import cancel_addition, renew_agreement, uncancel_addition, update_agreement
+from counterfoil.agreements.models import Addition, Agreement
+from counterfoil.billing.agreement_invoices import invoice_agreement
+from counterfoil.billing.closing import close_invoice
+from counterfoil.billing.commands import delete_draft_invoice
+from counterfoil.billing.models import Invoice
+from counterfoil.catalog.models import CommitmentRule, Offer
+from counterfoil.core.errors import DomainError
+from counterfoil.core.money import format_money
+from counterfoil.matching.commands import match_changed, match_everything
+from counterfoil.matching.queries import exceptions
+from counterfoil.procurement.commands import PurchaseLine, create_purchase_order, send_purchase_order
+from counterfoil.procurement.models import PurchaseOrder
+from counterfoil.procurement.queries import demand
+
+pytestmark = pytest.mark.django_db
+D = Decimal
+JAN_1, NEXT_YEAR = date(2026, 1, 1), date(2027, 1, 1)
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def offer(world: World) -> Offer:
+    """A year at 23.10 a month, for a cost of 18.90, which the customer may leave at any time."""
+    offer = m365(world)["billed monthly"]
+    CommitmentRule.objects.filter(pk=offer.commitment_rule_id).update(seats_down="any_time")
+    offer.refresh_from_db()
+    return offer
+
+
+@pytest.fixture
+def running(world: World, offer: Offer) -> Addition:
+    """Ten for the year 2026, bought for that year."""
+    (agreement,) = convert(accepted(world, [by(offer, 10)]), JAN_1).agreements
+    buy(world)
+    return agreement.additions.get()
+
+
+def buy(world: World, *, on: date = JAN_1) -> PurchaseOrder:
+    """All that is to be bought, ordered and sent."""
+    lines = [PurchaseLine(addition_id=row.addition_id, origin_id=row.origin_id) for row in demand(on=on)]
+    order = create_purchase_order(actor=PROCUREMENT, vendor_id=world.ingram.pk, order_date=on, lines=lines)
+    return send_purchase_order(actor=PROCUREMENT, purchase_order_id=order.pk)
+
+
+def accept(world: World, running: Addition, action: str, quantity: int, start: date, on: date = JAN_1) -> None:
+    """The customer accepts a change quote."""
+    line = by(running.offer, quantity, action=action, addition=running, start_date=start)  # type: ignore[arg-type]
+    convert(accepted(world, [line], agreement=Agreement.objects.get(pk=running.agreement_id)), on)
+    running.refresh_from_db()
+
+
+def bill(agreement: Agreement, months: int = 1) -> Invoice:
+    """The next months, each closed; the last of them."""
+    for _ in range(months):
+        invoice = draft(agreement)
+        close_invoice(actor=FINANCE, invoice_id=invoice.pk, now=NOW)
+    return invoice
+
+
+def draft(agreement: Agreement) -> Invoice:
+    return invoice_agreement(actor=FINANCE, agreement_id=agreement.pk)
+
+
+def found() -> list[tuple[str, str, str, str, str]]:
+    """What is open: as found when it changed, and as found by looking at everything."""
+    match_changed(actor=FINANCE, now=NOW)
+    rows = [
+        (row.code, row.actual_leg, row.expected, row.actual, format_money(row.over_term))
+        for row in exceptions(status="open")
+    ]
+    assert match_everything(actor=FINANCE, now=NOW).opened == 0
+    return rows
+
+
+def test_a_draft_from_before_the_customer_left_is_held(world: World, running: Addition) -> None:
+    bill(running.agreement, 2)
+    march = draft(running.agreement)
+    accept(world, running, "cancel", 10, date(2026, 3, 11))
+    left = ("end_date", "purchase", "10 Mar 2026", "31 Dec 2026", "1,839.25")  # 296 days of 189.00 a month
+    days = ("service_days", "invoice", "1 Mar 2026 to 10 Mar 2026", "1 Mar 2026 to 31 Mar 2026", "(159.48)")
+    assert found() == [left, days]
+    with pytest.raises(DomainError, match="ends on 10 Mar 2026; draft invoice"):
+        close_invoice(actor=FINANCE, invoice_id=march.pk, now=NOW)
+    delete_draft_invoice(actor=FINANCE, invoice_id=march.pk)
+    assert bill(running.agreement).subtotal == D("74.52")  # 231.00 × 10/31
+    assert found() == [left]
+
+
+def test_what_is_told_late_is_given_back_and_no_exception(world: World, running: Addition) -> None:
+    bill(running.agreement, 3)
+    accept(world, running, "decrease", 2, date(2026, 2, 1), date(2026, 3, 20))
+    assert found() == []
+    bill(running.agreement)
+    assert found() == []
+
+
+def test_more_from_a_day_that_is_billed_is_caught_up_on(world: World, running: Addition) -> None:
+    bill(running.agreement, 2)
+    march = draft(running.agreement)
+    accept(world, running, "increase", 2, date(2026, 2, 1), date(2026, 3, 5))
+    buy(world, on=date(2026, 3, 5))
+    assert found() == [("quantity", "invoice", "12", "10", "554.40")]
+    delete_draft_invoice(actor=FINANCE, invoice_id=march.pk)
+    assert bill(running.agreement).subtotal == D("323.40")  # 2 × 23.10 for February, 12 × 23.10 for March
+    assert found() == []
+
+
+def test_a_year_that_is_billed_on_without_a_renewal_is_held(world: World, running: Addition) -> None:
+    agreement = running.agreement
+    update_agreement(actor=SALES, agreement_id=agreement.pk, end_date=None)
+    assert found() == []
+    bill(agreement, 12)
+    assert found() == []
+    thirteenth = draft(agreement)
+    with pytest.raises(DomainError, match="nothing renews it"):
+        close_invoice(actor=FINANCE, invoice_id=thirteenth.pk, now=NOW)
+    assert found() == [("end_date", "agreement", "31 Dec 2026", "open", "(2,772.00)")]
+    accept(world, running, "renew", 10, NEXT_YEAR)
+    assert close_invoice(actor=FINANCE, invoice_id=thirteenth.pk, now=NOW).subtotal == D("231.00")
+    assert found() == []
+
+
+def test_a_successor_is_a_renewal_that_is_bought_anew(world: World, running: Addition) -> None:
+    bill(running.agreement, 12)
+    successor = renew_agreement(actor=SALES, agreement_id=running.agreement_id)
+    assert found() == []
+    bill(successor)
+    assert found() == [("missing_purchase", "purchase", "another term", "31 Dec 2026", "2,268.00")]
+    buy(world, on=NEXT_YEAR)
+    assert found() == []
+
+
+def test_what_was_given_back_from_its_first_day_is_still_bought(world: World, running: Addition) -> None:
+    accept(world, running, "cancel", 10, JAN_1)
+    assert running.never_in_force
+    assert found() == [("end_date", "purchase", "31 Dec 2025", "31 Dec 2026", "2,268.00")]
+    uncancel_addition(actor=SALES, addition_id=running.pk)
+    assert [row[:4] for row in found()] == [("end_date", "agreement", "31 Dec 2025", "31 Dec 2026")]
+
+
+def test_an_addition_that_never_ran_and_its_replacement(world: World, running: Addition) -> None:
+    cancel_addition(actor=SALES, addition_id=running.pk, on=date(2025, 12, 31))
+    assert [row[:2] for row in found()] == [("end_date", "agreement")]
+    Addition.objects.create(
+        agreement=running.agreement, position=2, product=running.product, description="Again", quantity=D(10),
+        unit_price=running.unit_price, unit_cost=running.unit_cost, effective_date=JAN_1, origin=running.origin,
+        purchase_item=True, term=running.term,
+    )  # fmt: skip
+    assert found() == []
