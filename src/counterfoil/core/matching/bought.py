@@ -9,7 +9,6 @@ from fractions import Fraction
 from itertools import groupby
 from typing import Final
 
-from counterfoil.core.calendar import Cycle
 from counterfoil.core.matching import said
 from counterfoil.core.matching.changed import steps
 from counterfoil.core.matching.dollars import (
@@ -20,6 +19,7 @@ from counterfoil.core.matching.dollars import (
     over_time,
     quoted_cycle,
     quoted_months,
+    term_end,
 )
 from counterfoil.core.matching.legs import AskedLeg, ChangeLeg, PurchaseLeg, QuoteLeg, QuoteThread
 from counterfoil.core.matching.look import Look, days_match, in_words, same_length, term_code
@@ -216,4 +216,4 @@ def bought_until(quote: QuoteLeg, line: PurchaseLeg) -> date | None:
 
 
 def _natural_end(start: date | None, term: str) -> date | None:
-    return Cycle.parse(term).after(start, 1) - _DAY if start and term else None
+    return term_end(start, term) if start and term else None

@@ -40,6 +40,7 @@ def per_month(cycle: str) -> Fraction:
     return Cycle.parse(cycle).per_month
 
 
+@lru_cache(maxsize=1024)
 def months_of(code: str) -> Fraction:
     """The length of a term or cycle in months."""
     return 1 / per_month(code)
@@ -59,6 +60,12 @@ def quoted_months(quote: QuoteLeg) -> Fraction | None:
     return None
 
 
+@lru_cache(maxsize=4096)  # of many lines a few terms, and a few days on which they begin
+def term_end(start: date, term: str) -> date:
+    """The last day of a term."""
+    return Cycle.parse(term).after(start, 1) - _DAY
+
+
 def last_day(line: QuoteLeg | AskedLeg, start: date) -> date | None:
     """The last day that a line is quoted for: by its anniversary, its cycles or its term; none where it is open.
 
@@ -69,7 +76,7 @@ def last_day(line: QuoteLeg | AskedLeg, start: date) -> date | None:
     if line.cycles and line.billing_cycle:
         return Cycle.parse(line.billing_cycle).after(start, line.cycles) - _DAY
     if line.term and months_of(line.term) != 1:
-        return Cycle.parse(line.term).after(start, 1) - _DAY
+        return term_end(start, line.term)
     return None
 
 

@@ -5,32 +5,36 @@ Only what nothing else says already: a day or a term that differs from the quote
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
+from fractions import Fraction
 from typing import Final
 
 from counterfoil.core.matching import said
 from counterfoil.core.matching.bought import bought_until
 from counterfoil.core.matching.changed import quoted_end
-from counterfoil.core.matching.dollars import OPEN_MONTHS, for_days, for_months, months_of, over_time
+from counterfoil.core.matching.dollars import OPEN_MONTHS, for_days, for_months, over_time, per_month
 from counterfoil.core.matching.legs import AgreementLeg, PurchaseLeg, QuoteLeg, QuoteThread
 from counterfoil.core.matching.look import Look, days_match
 from counterfoil.core.money import ZERO
 
 _DAY: Final = timedelta(days=1)
+_MONTH: Final = Fraction(1)
 #: What else says that something begins, ends or lasts otherwise than quoted.
 _TIMES: Final = frozenset({"term", "start_date", "end_date"})
 
 
 def match_lasting(look: Look, thread: QuoteThread) -> None:
     """Compare the ends of what was signed, of what is bought and of what is billed; the last of all comparisons."""
-    for line in thread.agreements if thread.invoices else ():
-        if not _says(look, "agreement"):
+    for line in thread.agreements:
+        if _is_billed_after(thread, {line.id}, line.start) and not _says(look, "agreement"):
             _billed_beyond_signed(look, thread, line)
-    if thread.purchases and not _says(look, "agreement"):
-        if not _says(look, "purchase"):
-            _billed_beyond_bought(look, thread)
-        _bought_beyond_billed(look, thread)
+    if not thread.purchases or _says(look, "agreement"):
+        return
+    if thread.invoices and not _says(look, "purchase"):
+        _billed_beyond_bought(look, thread)
+    if (last := _billing_ends(thread)) is not None:
+        _bought_beyond_billed(look, thread.purchases, last)
 
 
 def _says(look: Look, leg: str, line_id: int | None = None) -> bool:
@@ -53,16 +57,14 @@ def _is_billed_after(thread: QuoteThread, additions: Collection[int], day: date,
 def _billed_beyond_signed(look: Look, thread: QuoteThread, line: AgreementLeg) -> None:
     """What was signed for a term and is billed on without a renewal. The successor of an agreement is one."""
     quote = look.quote
-    changes = [change for change in thread.changes if change.addition_id == line.id]
-    renewals = [ask for ask in thread.asked if ask.action == "renew"]
-    signed = quoted_end(quote, line, changes, renewals)
+    signed = quoted_end(quote, line, (), [ask for ask in thread.asked if ask.action == "renew"])
     if signed is None or line.start > signed or not _is_billed_after(thread, {line.id}, signed):
         return
     if line.ends is not None and (line.ends <= signed or days_match(look, signed, line.ends)):
         return
     amount = (line.quantity - line.less_included) * line.unit_price if line.billing_option == "Billable" else ZERO
     if line.ends is None:
-        monthly = for_months(-amount, line.billing_cycle, months_of("month:1"))
+        monthly = for_months(-amount, line.billing_cycle, _MONTH)
         dollars = monthly, for_months(-amount, line.billing_cycle, OPEN_MONTHS)
     else:
         dollars = ZERO, for_days(-amount, line.billing_cycle, (line.ends - signed).days)
@@ -73,9 +75,11 @@ def _billed_beyond_signed(look: Look, thread: QuoteThread, line: AgreementLeg) -
 def _billed_beyond_bought(look: Look, thread: QuoteThread) -> None:
     """A term that has to be bought anew. What a quote renews is bought with that quote."""
     quote = look.quote
+    if not quote.unit_cost or not any(line.purchase_item for line in thread.agreements):
+        return
     bought = [_bound_until(quote, line) for line in thread.purchases]
     last = None if None in bought else max(day for day in bought if day is not None)
-    if last is None or not quote.unit_cost or not any(line.purchase_item for line in thread.agreements):
+    if last is None:
         return
     renewed = min((ask.start for ask in thread.asked if ask.action == "renew"), default=date.max)
     if not _is_billed_after(thread, {line.id for line in thread.agreements}, last, renewed):
@@ -88,12 +92,10 @@ def _billed_beyond_bought(look: Look, thread: QuoteThread) -> None:
     look.add("missing_purchase", "purchase", label, "another term", said.day(last), text, dollars)
 
 
-def _bought_beyond_billed(look: Look, thread: QuoteThread) -> None:
+def _bought_beyond_billed(look: Look, purchases: Sequence[PurchaseLeg], last: date) -> None:
     """What the customer has ended, as agreed, and is still owed to the vendor: a cost that nobody is billed for."""
-    quote, last = look.quote, _billing_ends(thread)
-    if last is None:
-        return
-    for line in thread.purchases:
+    quote = look.quote
+    for line in purchases:
         until = _bound_until(quote, line)
         if until is None or until <= last or _says(look, "purchase", line.id):
             continue
@@ -122,6 +124,6 @@ def _billing_ends(thread: QuoteThread) -> date | None:
 
 def _bound_until(quote: QuoteLeg, line: PurchaseLeg) -> date | None:
     """The last day that is owed to the vendor. What is bought by the month goes on, and ends, with any month."""
-    if line.term and months_of(line.term) <= 1 and line.end is None:
+    if line.term and per_month(line.term) >= 1 and line.end is None:
         return None
     return bought_until(quote, line)
