@@ -34,6 +34,7 @@ from counterfoil.platform.records import (
     check_fields,
     fetch,
     plain_number,
+    record_changes,
     refuse_negative,
 )
 
@@ -299,10 +300,13 @@ def update_addition(
     addition.save()
     moved = [day for name in _DATES if name in changes for day in changes[name] if day is not None]
     billing_state.touch(agreement, min(moved, default=addition.effective_date if fixed else None))
-    audit.record(
-        actor, "agreements.addition.corrected",
-        f"corrected {addition.description} on {agreement.number}: {changes_in_words(changes)}", agreement,
-    )  # fmt: skip
+    record_changes(
+        actor,
+        "agreements.addition.corrected",
+        f"corrected {addition.description} on {agreement.number}",
+        changes,
+        agreement,
+    )
     return addition
 
 

@@ -86,9 +86,9 @@ from counterfoil.platform.records import (
     Changes,
     Unset,
     change,
-    changes_in_words,
     check_fields,
     fetch,
+    record_changes,
     save_checked,
 )
 
@@ -226,10 +226,7 @@ def update_agreement_type(
         active=active,
     ) | set_parameters(changed, given)
     save_checked(changed)
-    audit.record(
-        actor, "agreements.type.changed", f"changed the agreement type {changed.name}: {changes_in_words(changes)}",
-        changed,
-    )  # fmt: skip
+    record_changes(actor, "agreements.type.changed", f"changed the agreement type {changed.name}", changes, changed)
     return changed
 
 
@@ -417,9 +414,7 @@ def update_agreement(
         ensure_may_end(agreement, agreement.end_date, "end_date")
     ends = [day for day in (former_end, last_day(agreement)) if day is not None]
     billing_state.touch(agreement, min(ends) if "end_date" in changes else None)
-    audit.record(
-        actor, "agreements.agreement.changed", f"changed {agreement.number}: {changes_in_words(changes)}", agreement
-    )
+    record_changes(actor, "agreements.agreement.changed", f"changed {agreement.number}", changes, agreement)
     return agreement
 
 

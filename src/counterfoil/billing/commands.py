@@ -53,7 +53,7 @@ from counterfoil.platform import audit
 from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.lookup import existing, locked, locked_all
-from counterfoil.platform.records import UNSET, Unset, check_fields, fetch
+from counterfoil.platform.records import UNSET, Unset, check_fields, fetch, values_of
 from counterfoil.platform.records import plain_number as plain
 
 __all__ = [
@@ -280,6 +280,7 @@ def update_invoice(
             before its invoice; ``tax_code_not_in_effect``.
     """
     invoice = draft_of(invoice_id)
+    former = values_of(invoice)
     terms: BillingTerms | None
     if not isinstance(terms_id, Unset):
         terms = fetch(BillingTerms, terms_id, field="terms_id") if terms_id is not None else None
@@ -309,6 +310,9 @@ def update_invoice(
         raise DomainError("invalid", "An invoice cannot be due before its date.", field="due_date")
     check_fields(invoice, relations=False)
     reckon(invoice)
+    if values_of(invoice) == former:
+        audit.record_nothing()
+        return invoice
     text = f"changed {invoice}: dated {format_date(invoice.date)}, due {format_date(invoice.due_date)}"
     audit.record(actor, "billing.invoice.changed", text, invoice)
     return invoice
@@ -356,6 +360,7 @@ def update_billing_settings(
     """
     BillingSettings.objects.get_or_create(pk=1)
     settings = BillingSettings.objects.select_for_update().get(pk=1)
+    former = values_of(settings)
     given = {"grouping": grouping, "absurd_factor": absurd_factor, "most_bills": most_bills}
     for name, value in given.items():
         if isinstance(value, Unset):
@@ -370,5 +375,8 @@ def update_billing_settings(
             fetch(BillingTerms, default_terms_id, field="default_terms_id") if default_terms_id is not None else None
         )
     settings.save()
-    audit.record(actor, "billing.settings.changed", "changed how invoices are made", settings)
+    if values_of(settings) == former:
+        audit.record_nothing()
+    else:
+        audit.record(actor, "billing.settings.changed", "changed how invoices are made", settings)
     return settings

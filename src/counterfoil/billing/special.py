@@ -37,7 +37,7 @@ from counterfoil.platform.amounts import check_price, check_quantity
 from counterfoil.platform.commands import command
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.lookup import existing
-from counterfoil.platform.records import UNSET, Unset, check_fields, fetch
+from counterfoil.platform.records import UNSET, Unset, check_fields, fetch, values_of
 from counterfoil.platform.records import plain_number as plain
 from counterfoil.tax.models import TaxCode
 
@@ -268,6 +268,9 @@ def update_invoice_line(
     """
     line = existing(InvoiceLine.objects.all(), line_id)
     invoice = draft_of(line.invoice_id)
+    former = values_of(line)
+    quantity = None if quantity == line.quantity else quantity
+    unit_price = None if unit_price == line.unit_price else unit_price
     before = f"{plain(line.unit_price)}{' taxable' if line.taxable else ''}"
     line.description = line.description if description is None else description.strip()
     if not line.description:
@@ -289,6 +292,9 @@ def update_invoice_line(
             "invalid", f"{invoice.bill_to_name} is an internal company; nothing on it is taxed.", field="taxable"
         )
     check_prices(invoice.bill_to, [line])
+    if values_of(line) == former:
+        audit.record_nothing()
+        return line
     line.save()
     reckon(invoice)
     after = f"{plain(line.unit_price)}{' taxable' if line.taxable else ''}"

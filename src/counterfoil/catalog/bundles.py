@@ -12,10 +12,17 @@ from counterfoil.catalog.offers import SELLING
 from counterfoil.core.bills import quantity_text
 from counterfoil.core.errors import DomainError
 from counterfoil.core.pricing.bundle import refuse_cycle
-from counterfoil.platform import audit
 from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.identity import Actor
-from counterfoil.platform.records import UNSET, Unset, change, changes_in_words, check_fields, fetch
+from counterfoil.platform.records import (
+    UNSET,
+    Unset,
+    change,
+    check_fields,
+    fetch,
+    record_changes,
+    values_of,
+)
 
 refuse_as("bundle_component_position_once", "conflict", "Somebody else is changing the same bundle. Try again.")
 refuse_as("bundle_is_not_in_itself", "invalid", "A bundle cannot hold itself.")
@@ -76,13 +83,17 @@ def set_bundle_components(
     _refuse_coming_round(bundle, rows)
     if changes:
         bundle.save(update_fields=list(changes))
-    bundle.components.all().delete()
-    BundleComponent.objects.bulk_create(rows)
-    said = f"set the components of {bundle.identifier}: {_in_words(rows)}"
-    if changes:
-        said += f"; {changes_in_words(changes)}"
-    audit.record(actor, "catalog.bundle.set", said, bundle)
+    said = []
+    if list(map(_written, bundle.components.order_by("position"))) != list(map(_written, rows)):
+        bundle.components.all().delete()
+        BundleComponent.objects.bulk_create(rows)
+        said.append(_in_words(rows))
+    record_changes(actor, "catalog.bundle.set", f"set the components of {bundle.identifier}", changes, bundle, *said)
     return bundle
+
+
+def _written(row: BundleComponent) -> dict[str, object]:
+    return {name: value for name, value in values_of(row).items() if name != "id"}
 
 
 def _checked(bundle: Product, components: Sequence[BundleComponentInput]) -> list[BundleComponent]:

@@ -37,8 +37,8 @@ from counterfoil.platform.records import (
     UNSET,
     Unset,
     change,
-    changes_in_words,
     fetch,
+    record_changes,
     refuse_negative,
     save_checked,
 )
@@ -250,9 +250,7 @@ def update_product(
             policies.ensure_unused(product, words, field)
     _check_product(product)
     save_checked(product)
-    audit.record(
-        actor, "catalog.product.changed", f"changed {product.identifier}: {changes_in_words(changes)}", product
-    )
+    record_changes(actor, "catalog.product.changed", f"changed {product.identifier}", changes, product)
     return product
 
 
@@ -332,9 +330,7 @@ def update_work_role(
     role = fetch(WorkRole, work_role_id, lock=True)
     changes = change(role, name=name, hourly_rate=hourly_rate, hourly_cost=hourly_cost, active=active)
     _save_work_role(role)
-    audit.record(
-        actor, "catalog.work_role.changed", f"changed the work role {role.name}: {changes_in_words(changes)}", role
-    )
+    record_changes(actor, "catalog.work_role.changed", f"changed the work role {role.name}", changes, role)
     return role
 
 
@@ -417,9 +413,7 @@ def update_work_type(
         active=active,
     )
     _save_work_type(kind)
-    audit.record(
-        actor, "catalog.work_type.changed", f"changed the work type {kind.name}: {changes_in_words(changes)}", kind
-    )
+    record_changes(actor, "catalog.work_type.changed", f"changed the work type {kind.name}", changes, kind)
     return kind
 
 
@@ -461,10 +455,7 @@ def update_expense_type(
     changes = change(kind, name=name, taxable=taxable, active=active)
     _refuse_same_name(kind)
     save_checked(kind)
-    audit.record(
-        actor, "catalog.expense_type.changed", f"changed the expense type {kind.name}: {changes_in_words(changes)}",
-        kind,
-    )  # fmt: skip
+    record_changes(actor, "catalog.expense_type.changed", f"changed the expense type {kind.name}", changes, kind)
     return kind
 
 

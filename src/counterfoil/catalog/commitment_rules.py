@@ -25,7 +25,15 @@ from counterfoil.core.pricing.uplift import UpliftRow
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.identity import Actor
-from counterfoil.platform.records import UNSET, Unset, change, changes_in_words, check_fields, fetch, save_checked
+from counterfoil.platform.records import (
+    UNSET,
+    Unset,
+    change,
+    check_fields,
+    fetch,
+    record_changes,
+    save_checked,
+)
 
 refuse_as("catalog_commitmentrule_name_key", "duplicate", "There is a commitment rule of that name already.")
 refuse_as("uplift_once", "duplicate", "There is an uplift for that term, billing and day already.")
@@ -212,14 +220,15 @@ def update_commitment_rule(
         active=active,
     )
     _save_rule(rule)
-    said = f"changed the commitment rule {rule.name}: {changes_in_words(changes)}"
+    also = []
     if uplifts is not UNSET:
         before = _uplifts_in_words(rule)
         rule.uplifts.all().delete()
         _write_uplifts(rule, uplifts)
         if (now := _uplifts_in_words(rule)) != before:
-            said += f"; uplifts from {before} to {now}"
-    audit.record(actor, "catalog.commitment_rule.changed", said, rule)
+            also.append(f"uplifts from {before} to {now}")
+    deed = f"changed the commitment rule {rule.name}"
+    record_changes(actor, "catalog.commitment_rule.changed", deed, changes, rule, *also)
     return rule
 
 

@@ -26,10 +26,10 @@ from counterfoil.platform.records import (
     UNSET,
     Unset,
     change,
-    changes_in_words,
     check_fields,
     fetch,
     plain_number,
+    record_changes,
     refuse_negative,
     save_checked,
 )
@@ -141,10 +141,11 @@ def update_offer(
     _check_offer(offer)
     _refuse_retermed(offer, changes)
     save_checked(offer)
-    audit.record(
+    record_changes(
         actor,
         "catalog.offer.changed",
-        f"changed the offer {offer_name(offer)} of {offer.product.identifier}: {changes_in_words(changes)}",
+        f"changed the offer {offer_name(offer)} of {offer.product.identifier}",
+        changes,
         offer,
     )
     return offer

@@ -36,9 +36,9 @@ from counterfoil.platform.records import (
     UNSET,
     Unset,
     change,
-    changes_in_words,
     check_fields,
     fetch,
+    record_changes,
     refuse_negative,
     save_checked,
 )
@@ -170,10 +170,11 @@ def update_price_model(
     if changes.keys() - {"name", "active"} or (tiers is not UNSET and list(tiers) != kept):
         _refuse_repriced(model)
     _save_price_model(model, kept if tiers is UNSET else tiers)
-    said = f"changed the price model {model.name}: {changes_in_words(changes)}"
+    also = []
     if tiers is not UNSET and list(tiers) != kept:
-        said += f"; tiers from {_tiers_in_words(kept)} to {_tiers_in_words(tiers)}"
-    audit.record(actor, "catalog.price_model.changed", said, model)
+        also.append(f"tiers from {_tiers_in_words(kept)} to {_tiers_in_words(tiers)}")
+    deed = f"changed the price model {model.name}"
+    record_changes(actor, "catalog.price_model.changed", deed, changes, model, *also)
     return model
 
 
@@ -291,18 +292,19 @@ def update_pricing_schedule(
         end_date=end_date,
         active=active,
     )
-    theirs = schedule.companies.values_list("company_id", flat=True)
-    _save_schedule(schedule, list(theirs) if company_ids is UNSET else company_ids)
-    said = f"changed the pricing schedule {schedule.name}: {changes_in_words(changes)}"
-    if company_ids is not UNSET:
+    theirs = list(schedule.companies.values_list("company_id", flat=True))
+    _save_schedule(schedule, theirs if company_ids is UNSET else company_ids)
+    also = []
+    if company_ids is not UNSET and set(company_ids) != set(theirs):
         _write_companies(schedule, company_ids)
-        said += f"; for {len(set(company_ids))} companies"
+        also.append(f"for {len(set(company_ids))} companies")
     if breaks is not UNSET:
         before = _breaks_in_words(schedule)
         _write_breaks(schedule, breaks)
         if (now := _breaks_in_words(schedule)) != before:
-            said += f"; prices from {before} to {now}"
-    audit.record(actor, "catalog.pricing_schedule.changed", said, schedule)
+            also.append(f"prices from {before} to {now}")
+    deed = f"changed the pricing schedule {schedule.name}"
+    record_changes(actor, "catalog.pricing_schedule.changed", deed, changes, schedule, *also)
     return schedule
 
 

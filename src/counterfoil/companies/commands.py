@@ -18,8 +18,8 @@ from counterfoil.platform.records import (
     UNSET,
     Unset,
     change,
-    changes_in_words,
     fetch,
+    record_changes,
     save_checked,
 )
 
@@ -147,9 +147,7 @@ def update_company(
     )
     _check_company(company)
     save_checked(company)
-    audit.record(
-        actor, "companies.company.changed", f"changed {company.identifier}: {changes_in_words(changes)}", company
-    )
+    record_changes(actor, "companies.company.changed", f"changed {company.identifier}", changes, company)
     return company
 
 
@@ -273,9 +271,7 @@ def update_site(
     )
     _check_site(site)
     save_checked(site)
-    audit.record(
-        actor, "companies.site.changed", f"changed the site {site.name}: {changes_in_words(changes)}", site.company
-    )
+    record_changes(actor, "companies.site.changed", f"changed the site {site.name}", changes, site.company)
     return site
 
 
@@ -356,9 +352,7 @@ def update_contact(
     )
     _check_contact(contact)
     save_checked(contact)
-    audit.record(
-        actor, "companies.contact.changed", f"changed {contact.name}: {changes_in_words(changes)}", contact.company
-    )
+    record_changes(actor, "companies.contact.changed", f"changed {contact.name}", changes, contact.company)
     return contact
 
 
@@ -395,9 +389,7 @@ def update_billing_terms(
     terms = fetch(BillingTerms, terms_id, lock=True)
     changes = change(terms, name=name, due_days=due_days)
     save_checked(terms)
-    audit.record(
-        actor, "companies.terms.changed", f"changed the terms {terms.name}: {changes_in_words(changes)}", terms
-    )
+    record_changes(actor, "companies.terms.changed", f"changed the terms {terms.name}", changes, terms)
     return terms
 
 
@@ -447,9 +439,7 @@ def update_msp_settings(
         time_zone=time_zone,
     )
     save_checked(settings)
-    audit.record(
-        actor, "companies.msp_settings.changed", f"changed the MSP's settings: {changes_in_words(changes)}", settings
-    )
+    record_changes(actor, "companies.msp_settings.changed", "changed the MSP's settings", changes, settings)
     return settings
 
 

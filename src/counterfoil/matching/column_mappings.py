@@ -24,7 +24,7 @@ from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.imports import RowError, plain_key
 from counterfoil.platform.lookup import existing, locked
-from counterfoil.platform.records import UNSET, Unset, change, changes_in_words, check_fields
+from counterfoil.platform.records import UNSET, Unset, change, check_fields, record_changes
 from counterfoil.platform.sheets import Sheet
 
 CLERKS: Final = (Role.PROCUREMENT, Role.FINANCE)
@@ -334,8 +334,8 @@ def update_column_mapping(
     )
     check_fields(mapping, relations=False)
     mapping.save()
-    said = f"changed the column mapping {mapping.name}: {changes_in_words(changes)}"
-    audit.record(actor, "matching.column_mapping.changed", said, mapping)
+    deed = f"changed the column mapping {mapping.name}"
+    record_changes(actor, "matching.column_mapping.changed", deed, changes, mapping)
     return mapping
 
 

@@ -30,10 +30,10 @@ from counterfoil.platform.records import (
     UNSET,
     Unset,
     change,
-    changes_in_words,
     check_fields,
     fetch,
     plain_number,
+    record_changes,
     refuse_negative,
     refuse_not_positive,
     save_checked,
@@ -159,7 +159,7 @@ def update_sales_order(
         ensure_active(fetch(Company, order.bill_to_id, field="bill_to_id"), "bill_to_id")
     _ensure_priced_right(order, order.lines.all())
     save_checked(order)
-    audit.record(actor, "orders.order.changed", f"changed {order.number}: {changes_in_words(changes)}", order)
+    record_changes(actor, "orders.order.changed", f"changed {order.number}", changes, order)
     return order
 
 
@@ -287,10 +287,7 @@ def update_order_line(
             )
     _ensure_priced_right(order, [*order.lines.exclude(pk=line.pk), line])
     line.save()
-    audit.record(
-        actor, "orders.line.changed",
-        f"changed {line.description} on {order.number}: {changes_in_words(changes)}", order,
-    )  # fmt: skip
+    record_changes(actor, "orders.line.changed", f"changed {line.description} on {order.number}", changes, order)
     return line
 
 

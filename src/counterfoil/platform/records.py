@@ -12,6 +12,8 @@ from django.db import models
 
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
+from counterfoil.platform import audit
+from counterfoil.platform.identity import Actor
 from counterfoil.platform.lookup import existing, locked
 
 M = TypeVar("M", bound=models.Model)
@@ -144,6 +146,30 @@ def changes_in_words(changes: Changes) -> str:
         for name, (old, new) in changes.items()
     ]
     return ", ".join(said) or "nothing"
+
+
+def values_of(record: models.Model) -> dict[str, Any]:
+    """The values of all fields, to be compared with what they become."""
+    return {field.attname: getattr(record, field.attname) for field in record._meta.concrete_fields}
+
+
+def record_changes(
+    actor: Actor, verb: str, deed: str, changes: Changes, obj: models.Model | None = None, *also: str
+) -> None:
+    """Say in the audit trail what a command changed: ``deed: name from “A” to “B”``; nothing where nothing differs.
+
+    Args:
+        actor: who did it.
+        verb: dotted name of the deed.
+        deed: what was changed (``changed PROD-1``), without the changes.
+        changes: what differs, as :func:`change` returns it.
+        obj: the record whose trail it belongs to.
+        also: what else differs, each in words.
+    """
+    if said := [*([changes_in_words(changes)] if changes else []), *also]:
+        audit.record(actor, verb, f"{deed}: {'; '.join(said)}", obj)
+    else:
+        audit.record_nothing()
 
 
 def _spoken(value: object) -> str:

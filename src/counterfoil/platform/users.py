@@ -101,6 +101,7 @@ def change_user(
         raise DomainError("not_found", "There is no such person.")
     _refuse_customer_role(roles or ())
     user = users[user_id]
+    former = (user.name, user.roles, user.is_active)
     user.name = user.name if name is None else name.strip()
     user.roles = user.roles if roles is None else sorted(role.value for role in set(roles))
     user.is_active = user.is_active if active is None else active
@@ -110,6 +111,9 @@ def change_user(
         )
     if not any(u.is_active and Role.OWNER.value in u.roles for u in users.values()):
         raise DomainError("conflict", "Somebody must be owner: give another person the role first.", field="roles")
+    if (user.name, user.roles, user.is_active) == former:
+        audit.record_nothing()
+        return user
     user.save(update_fields=["name", "roles", "is_active"])
     state = "" if user.is_active else "; may not sign in"
     audit.record(actor, "people.user.changed", f"set {user.name}'s roles to {', '.join(user.roles)}{state}", user)

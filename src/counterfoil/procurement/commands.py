@@ -26,7 +26,7 @@ from counterfoil.platform.holds import ensure_not_held
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.lookup import existing, locked, locked_all
 from counterfoil.platform.numbering import take_number
-from counterfoil.platform.records import UNSET, Unset, change
+from counterfoil.platform.records import UNSET, Unset, change, values_of
 from counterfoil.platform.records import plain_number as plain
 from counterfoil.procurement.demand import parts_of
 from counterfoil.procurement.lines import (
@@ -164,7 +164,7 @@ def update_purchase_order_line(
     """
     line = existing(PurchaseOrderLine.objects.select_related("product"), line_id)
     order = _draft(line.purchase_order_id)
-    before = _in_words(line)
+    before, former = _in_words(line), values_of(line)
     if quantity is not None:
         check_quantity(quantity, "quantity")
     _check_source(line, line.quantity if quantity is None else quantity)
@@ -177,6 +177,9 @@ def update_purchase_order_line(
         existing(Offer.objects.all(), offer_id, "offer_id")
     change(line, offer_id=offer_id, term=term, billing_cycle=billing_cycle, start_date=start_date, end_date=end_date)
     check_line(line, "line")
+    if values_of(line) == former:
+        audit.record_nothing()
+        return line
     line.save()
     text = f"changed {line.product} on {order.number} from {before} to {_in_words(line)}"
     audit.record(actor, "procurement.purchase_order.changed", text, order)
@@ -228,6 +231,7 @@ def update_purchase_order(
         DomainError: ``not_found``; ``wrong_state``.
     """
     order = locked(PurchaseOrder.objects.all(), purchase_order_id)
+    former = values_of(order)
     if order_date is not None or terms_id is not None:
         _check_draft(order)
     if terms_id is not None:
@@ -237,6 +241,9 @@ def update_purchase_order(
         order.vendor_order_number if vendor_order_number is None else vendor_order_number.strip()
     )
     order.notes = order.notes if notes is None else notes.strip()
+    if values_of(order) == former:
+        audit.record_nothing()
+        return order
     order.save(update_fields=["order_date", "terms", "vendor_order_number", "notes"])
     text = f"changed {order.number}, dated {format_date(order.order_date)}"
     audit.record(actor, "procurement.purchase_order.changed", text, order)

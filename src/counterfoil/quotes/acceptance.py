@@ -22,7 +22,7 @@ from counterfoil.platform import audit
 from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.copying import update_rows
 from counterfoil.platform.identity import Actor, Role
-from counterfoil.platform.records import change, changes_in_words, check_fields, fetch, save_checked
+from counterfoil.platform.records import change, check_fields, fetch, record_changes, save_checked
 from counterfoil.quotes.codes import is_confirmed
 from counterfoil.quotes.customer import CustomerTotals, view_of
 from counterfoil.quotes.editing import ensure_not_lost, hold_version, set_status
@@ -381,5 +381,5 @@ def change_quote_settings(
         settings, valid_days=valid_days, terms_and_conditions=terms_and_conditions, consent=consent, ask_code=ask_code
     )
     save_checked(settings)
-    audit.record(actor, "quotes.settings.changed", f"set {changes_in_words(changes)}", settings)
+    record_changes(actor, "quotes.settings.changed", "changed what new quotes begin with", changes, settings)
     return settings

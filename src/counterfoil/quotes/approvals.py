@@ -22,7 +22,7 @@ from counterfoil.core.quoting import PricedQuote, Sums, percent_of
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.identity import STAFF, Actor, Role
-from counterfoil.platform.records import UNSET, Unset, change, changes_in_words, fetch, save_checked
+from counterfoil.platform.records import UNSET, Unset, change, fetch, record_changes, save_checked
 from counterfoil.quotes.content import content_hash
 from counterfoil.quotes.editing import hold_version, open_version, set_status
 from counterfoil.quotes.models import (
@@ -198,9 +198,7 @@ def update_approval_rule(
         active=active,
     )
     _check_rule(rule)
-    audit.record(
-        actor, "quotes.approval_rule.changed", f"changed the approval rule {rule}: {changes_in_words(changes)}", rule
-    )
+    record_changes(actor, "quotes.approval_rule.changed", f"changed the approval rule {rule}", changes, rule)
     return rule
 
 

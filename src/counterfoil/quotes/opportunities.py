@@ -33,6 +33,7 @@ from counterfoil.platform.records import (
     check_fields,
     fetch,
     plain_number,
+    record_changes,
     refuse_negative,
     refuse_not_positive,
     save_checked,
@@ -151,9 +152,7 @@ def update_opportunity(
     site_of(opportunity.company, opportunity.site_id)
     contact_of(opportunity.company, opportunity.contact_id)
     save_checked(opportunity)
-    audit.record(
-        actor, "quotes.opportunity.changed", f"changed {opportunity.number}: {changes_in_words(changes)}", opportunity
-    )
+    record_changes(actor, "quotes.opportunity.changed", f"changed {opportunity.number}", changes, opportunity)
     return opportunity
 
 
@@ -307,6 +306,9 @@ def reorder_quote_lines(*, actor: Actor, opportunity_id: int, line_ids: Sequence
 
 
 def _record_line(actor: Actor, line: QuoteLine, verb: str, deed: str, changes: Changes) -> None:
+    if verb == "changed" and not changes:
+        audit.record_nothing()
+        return
     said = f"{deed}: {changes_in_words(changes)}" if verb == "changed" else deed
     audit.record(actor, f"quotes.line.{verb}", said, line.opportunity, line_id=line.pk)
 

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Any
+
+from django.db import models
 
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
@@ -22,7 +25,9 @@ from counterfoil.platform.records import (
     check_fields,
     fetch,
     plain_number,
+    record_changes,
     save_checked,
+    values_of,
 )
 from counterfoil.tax import queries
 from counterfoil.tax.models import (
@@ -162,17 +167,25 @@ def update_tax_code(
     )
     _check_dates(code)
     save_checked(code)
-    said = [changes_in_words(changes)] if changes else []
-    if exemptions is not UNSET:
-        code.exemptions.all().delete()
-        said.insert(0, _write_exemptions(code, exemptions))
+    said = []
     if levels is not UNSET:
+        before = _written(code.levels)
         _replace_levels(code, levels, levels_from)
-        when = f" from {format_date(levels_from)}" if levels_from else ""
-        said.insert(0, f"levels now {_levels_in_words(levels)}{when}")
-    audit.record(
-        actor, "tax.code.changed", f"changed the tax code {code.identifier}: {', '.join(said) or 'nothing'}", code
-    )
+        if _written(code.levels) != before:
+            when = f" from {format_date(levels_from)}" if levels_from else ""
+            said.append(f"levels now {_levels_in_words(levels)}{when}")
+    if exemptions is not UNSET:
+        before = _written(code.exemptions)
+        code.exemptions.all().delete()
+        now = _write_exemptions(code, exemptions)
+        if _written(code.exemptions) != before:
+            said.append(now)
+    if changes:
+        said.append(changes_in_words(changes))
+    if said:
+        audit.record(actor, "tax.code.changed", f"changed the tax code {code.identifier}: {', '.join(said)}", code)
+    else:
+        audit.record_nothing()
     return code
 
 
@@ -185,7 +198,7 @@ def set_tax_basis(*, actor: Actor, basis: TaxBasis) -> TaxSettings:
     settings, _ = TaxSettings.objects.select_for_update().get_or_create(pk=1)
     changes = change(settings, basis=basis.value)
     settings.save()
-    audit.record(actor, "tax.settings.changed", f"set the tax settings: {changes_in_words(changes)}")
+    record_changes(actor, "tax.settings.changed", "set the tax settings", changes)
     return settings
 
 
@@ -274,10 +287,11 @@ def update_exemption_certificate(
     )
     _check_certificate(certificate)
     save_checked(certificate)
-    audit.record(
+    record_changes(
         actor,
         "tax.certificate.changed",
-        f"changed the exemption certificate {certificate.number} of {certificate.company}: {changes_in_words(changes)}",
+        f"changed the exemption certificate {certificate.number} of {certificate.company}",
+        changes,
         certificate,
     )
     return certificate
@@ -359,6 +373,12 @@ def _is_same(row: TaxLevel, standing: TaxLevel | None, start: date) -> bool:
     if standing is None or (standing.valid_from and standing.valid_from > start):
         return False
     return all(getattr(row, name) == getattr(standing, name) for name in _SAME)
+
+
+def _written(rows: models.Manager[Any]) -> list[tuple[Any, ...]]:
+    """What rows say, whatever their ids."""
+    said = (tuple(value for name, value in values_of(row).items() if name != "id") for row in rows.all())
+    return sorted(said, key=repr)
 
 
 def _levels_in_words(levels: Sequence[TaxLevelInput]) -> str:

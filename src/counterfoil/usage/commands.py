@@ -25,10 +25,10 @@ from counterfoil.platform.records import (
     UNSET,
     Unset,
     change,
-    changes_in_words,
     check_fields,
     fetch,
     plain_number,
+    record_changes,
     save_checked,
 )
 from counterfoil.usage import allocating, policies
@@ -302,7 +302,7 @@ def update_charge(
     check_fields(charge)
     _check_and_price(charge, RateBook([charge.agreement_id]))
     save_checked(charge)
-    audit.record(actor, "usage.charge.changed", f"changed {_said(charge)}: {changes_in_words(changes)}", charge)
+    record_changes(actor, "usage.charge.changed", f"changed {_said(charge)}", changes, charge)
     if charge.agreement_id is None:
         Allocation.objects.filter(charge=charge).delete()
     return _decided(charge, {before, charge.agreement_id}, earliest)
