@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import cast
 
@@ -161,7 +161,7 @@ def reckon_credit(memo: Invoice, *, closing: bool = False) -> Invoice:
         line.pk: result.by_line[line.credited_line_id] if first[line.credited_line_id] == line.pk else ZERO
         for line in lines
     }
-    return write_tax(memo, lines, replace(result, by_line=by_line))
+    return write_tax(memo, lines, result._replace(by_line=by_line))
 
 
 def _levels_of(invoice: Invoice, lines: list[InvoiceLine]) -> dict[int, frozenset[int]]:

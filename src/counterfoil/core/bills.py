@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from counterfoil.core.calendar import Period, format_date
@@ -18,12 +19,14 @@ TEXT_LENGTH: Final = 299  #: characters an explanation may have
 # -- words -------------------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=2048)
 def quantity_text(quantity: Decimal) -> str:
     """Without idle zeros: ``2``, ``0.5``."""
     text = f"{quantity:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+@lru_cache(maxsize=10_000)
 def price_text(price: Decimal) -> str:
     """At least two decimals, and no idle zeros after them: ``22.00``, ``0.00425``."""
     whole, _, decimals = f"{price:,f}".partition(".")

@@ -135,8 +135,7 @@ class BilledItem(NamedTuple):
     is_credit: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
+class Bill(NamedTuple):
     """A bill to be made: for a period, for differences on their own, or a credit memo (amounts below zero)."""
 
     kind: BillKind

@@ -162,8 +162,7 @@ class LevelTax(NamedTuple):
     rate_type: RateType = "percent"
 
 
-@dataclass(frozen=True, slots=True)
-class TaxResult:
+class TaxResult(NamedTuple):
     """The invoice's tax. ``by_level`` and ``by_line`` both add up to ``total``; untaxed lines show 0.00."""
 
     total: Decimal

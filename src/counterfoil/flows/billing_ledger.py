@@ -16,9 +16,10 @@ from counterfoil.accounting.mapping import MappedAccounts, agreement_key, load_a
 from counterfoil.accounting.models import BatchItem, SourceType
 from counterfoil.billing.models import InvoiceLine, InvoiceType
 from counterfoil.billing.rated import RatedInvoice, RatedLine
+from counterfoil.core.bills import amount_text
 from counterfoil.core.calendar import format_date
 from counterfoil.core.errors import DomainError
-from counterfoil.core.money import ZERO, format_money, sum_money
+from counterfoil.core.money import ZERO, sum_money
 from counterfoil.core.posting import GlRole, Key
 from counterfoil.ledger.commands import Chart, NetEntry
 from counterfoil.ledger.models import AccountingPeriod, PeriodStatus
@@ -155,5 +156,5 @@ def _described(invoice: RatedInvoice) -> str:
         (released, "of deferred revenue earned"),
         (invoice.tax_total, "sales tax"),
     )
-    books = ", ".join(f"{format_money(amount)} {where}" for amount, where in parts if amount) or "nothing to book"
+    books = ", ".join(f"{amount_text(amount)} {where}" for amount, where in parts if amount) or "nothing to book"
     return f"{invoice.bill_to_name}: {books}"[:200]

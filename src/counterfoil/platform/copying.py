@@ -8,11 +8,25 @@ does in Python (field defaults, ``pre_save``, signals) it does not do: columns l
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from functools import lru_cache
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.db import connection, models
+from psycopg.adapt import Dumper
 from psycopg.copy import Copy, FileWriter
+from psycopg.types.numeric import NumericBinaryDumper
+
+_plain_dumper: Final = NumericBinaryDumper(Decimal)
+
+
+class _NumericDumper(Dumper):
+    """Numbers as COPY takes them. The same come again and again: prices, rates, and amounts from table to table."""
+
+    format = _plain_dumper.format
+    oid = _plain_dumper.oid
+    dump = staticmethod(lru_cache(maxsize=20_000)(_plain_dumper.dump))
 
 
 def copy_rows(model: type[models.Model], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
@@ -70,6 +84,7 @@ def _copy_statement(model: type[models.Model], fields: Sequence[models.Field[Any
 
 
 def _write(copy: Any, fields: Sequence[models.Field[Any, Any]], rows: Iterable[Sequence[Any]]) -> None:
+    copy.cursor.adapters.register_dumper(None, _NumericDumper)
     copy.set_types([_type_name(field) for field in fields])
     write = copy.write_row
     for row in rows:
