@@ -19,6 +19,7 @@ from counterfoil.agreements.commands import (
     cancel_agreement,
     change_addition,
     copy_agreement,
+    create_agreement,
     detach_child,
     end_agreement,
     renew_agreement,
@@ -240,6 +241,26 @@ def test_families_that_cannot_be(msp: World) -> None:
         assert (code, words in message) == ("conflict", True), message
     assert refusal(cancel_agreement, agreement_id=parent.pk, on=date(2026, 3, 31), reason="x")[0] == "conflict"
     assert refusal(update_agreement, agreement_id=child.pk, billing_cycle="yearly")[0] == "conflict"
+
+
+def test_a_child_that_is_refused_as_it_is_made_is_called_by_its_name(msp: World) -> None:
+    """Its number never comes to be: the next agreement has it."""
+    parent, child = family(msp)
+    given = {
+        "company_id": msp.acme.pk,
+        "agreement_type_id": msp.haas.pk,
+        "name": "Spare",
+        "start_date": date(2026, 1, 1),
+    }
+    assert refusal(create_agreement, parent_id=parent.pk, billing_cycle="yearly", **given) == (
+        "conflict",
+        f"“Spare” and {parent.number} differ in billing cycle; what is billed on one invoice has to agree in that.",
+    )
+    code, message = refusal(create_agreement, parent_id=child.pk, **given)
+    assert (code, message) == ("conflict", f"{child.number} is a child itself; there is one level.")
+    late = line(msp, "Late", effective_date=date(2027, 1, 1))
+    code, message = refusal(create_agreement, end_date=date(2026, 12, 31), additions=[late], **given)
+    assert "AGR" not in message
 
 
 def test_a_family_shares_what_its_parent_has(msp: World) -> None:

@@ -88,6 +88,7 @@ from counterfoil.platform.records import (
     change,
     check_fields,
     fetch,
+    named,
     record_changes,
     save_checked,
 )
@@ -340,10 +341,11 @@ def create_agreement(
         f" {often} from {format_date(agreement.bill_start_date)}{until}"
         f"{amount}", agreement,
     )  # fmt: skip
-    add_all(actor, agreement, additions)
-    billing_state.reckon_due(agreement)
-    if parent_id is not None:
-        agreement = attach_child(actor=actor, agreement_id=agreement.pk, parent_id=parent_id)
+    with named(agreement.number, agreement.name):
+        add_all(actor, agreement, additions)
+        billing_state.reckon_due(agreement)
+        if parent_id is not None:
+            agreement = attach_child(actor=actor, agreement_id=agreement.pk, parent_id=parent_id)
     return agreement
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Final, TypeVar
@@ -146,6 +147,20 @@ def changes_in_words(changes: Changes) -> str:
         for name, (old, new) in changes.items()
     ]
     return ", ".join(said) or "nothing"
+
+
+@contextmanager
+def named(number: str, name: str) -> Iterator[None]:
+    """Let what refuses a record that is being made call it by its name: its number never comes to be.
+
+    Raises:
+        DomainError: as it is raised within, with the name in place of the number.
+    """
+    try:
+        yield
+    except DomainError as error:
+        said = [text and text.replace(number, f"“{name}”") for text in (error.message, error.hint)]
+        raise DomainError(error.code, said[0] or "", error.field, said[1], error.details) from error
 
 
 def values_of(record: models.Model) -> dict[str, Any]:
