@@ -638,16 +638,16 @@ def test_the_successor_of_an_agreement_renews_and_is_bought_anew() -> None:
     [
         ({}, "", "", ""),
         ({"ends": date(2026, 3, 31)}, "", "", ""),
-        ({"ends": date(2026, 3, 10)}, "1 Mar 2026 to 10 Mar 2026", "1 Mar 2026 to 31 Mar 2026", "-379.73"),
-        ({"ends": date(2026, 2, 28)}, "none", "1 Mar 2026 to 31 Mar 2026", "-560.55"),
-        ({"start": date(2026, 3, 10)}, "10 Mar 2026 to 31 Mar 2026", "1 Mar 2026 to 31 Mar 2026", "-162.74"),
-        ({"start": date(2026, 4, 1)}, "none", "1 Mar 2026 to 31 Mar 2026", "-560.55"),
+        ({"ends": date(2026, 3, 10)}, "1 Mar 2026 to 10 Mar 2026", "1 Mar 2026 to 31 Mar 2026", "-372.58"),
+        ({"ends": date(2026, 2, 28)}, "none", "1 Mar 2026 to 31 Mar 2026", "-550.00"),
+        ({"start": date(2026, 3, 10)}, "10 Mar 2026 to 31 Mar 2026", "1 Mar 2026 to 31 Mar 2026", "-159.68"),
+        ({"start": date(2026, 4, 1)}, "none", "1 Mar 2026 to 31 Mar 2026", "-550.00"),
         ({"ends": date(2026, 3, 10), "in_whole_periods": True}, "", "", ""),
-        ({"ends": date(2026, 2, 28), "in_whole_periods": True}, "none", "1 Mar 2026 to 31 Mar 2026", "-560.55"),
+        ({"ends": date(2026, 2, 28), "in_whole_periods": True}, "none", "1 Mar 2026 to 31 Mar 2026", "-550.00"),
     ],
 )
 def test_a_draft_older_than_what_it_bills(addition: dict[str, Any], days: str, actual: str, over_term: str) -> None:
-    """Thirty-one days are 25 x 22.00 x 12 / 365 each."""
+    """Of 550.00 for thirty-one days."""
     line = BY_THE_MONTH._replace(start=None)
     draft = billed_from(MARCH)
     thread = QuoteThread(line, agreements=(agreed(line, **addition),), invoices=(draft,))

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Final, NamedTuple
 
 from counterfoil.core.matching import said
-from counterfoil.core.matching.dollars import for_days, in_cycle, quoted_cycle
+from counterfoil.core.matching.dollars import in_cycle, quoted_cycle
 from counterfoil.core.matching.legs import AgreementLeg, ChangeLeg, InvoiceLeg, OrderLeg, QuoteLeg, QuoteThread
 from counterfoil.core.matching.look import Look, compare_frequency, compare_price, compare_product, compare_quantity
-from counterfoil.core.money import ZERO
+from counterfoil.core.money import ZERO, round_money
 
 _NOTHING: Final = Decimal(0)
 _DAY: Final = timedelta(days=1)
@@ -103,13 +104,16 @@ def _service_days(look: Look, line: InvoiceLeg, addition: AgreementLeg) -> None:
     since, until = max(first, addition.start), min(last, addition.ends or last)
     if (since, until) == (first, last) or (addition.in_whole_periods and since <= until):
         return
-    beside = (last - first).days - max((until - since).days, -1)
+    days = (line.service_end - first).days
+    beside = days - max((until - since).days + 1, 0)
     runs = f"begins on {said.day(addition.start)}" if since > first else f"ends on {said.day(addition.ends)}"
     expected = f"{said.day(since)} to {said.day(until)}" if since <= until else "none"
     actual = f"{said.day(first)} to {said.day(last)}"
     text = f"{line.product} of {addition.label} {runs}; {line.label} bills it for {actual}."
-    dollars = ZERO, for_days(-line.quantity * line.unit_price, addition.billing_cycle, beside)
-    look.add("service_days", "invoice", line.label, expected, actual, text, dollars, line.id, "agreement")
+    too_much = round_money(Fraction(line.quantity * line.unit_price) * beside / days)
+    look.add(
+        "service_days", "invoice", line.label, expected, actual, text, (ZERO, -too_much), line.id, "agreement"
+    )  # fmt: skip
 
 
 def _billed_twice(look: Look, line: InvoiceLeg) -> None:

@@ -11,7 +11,7 @@ billing frequency         nothing a month; what is collected later (or paid earl
 start date                the days between at the monthly amount x 12 / 365
 end date                  the same: owed longer than sold or billed, or still to be bought
 billed on after the end   what it bills a month, gained; over the term up to its last day, or for twelve months
-days of a draft           the days that it bills beside those of the addition, gained
+days of a draft           its share for the days that it bills beside those of the addition, gained
 another term              what the quoted term costs
 ========================  ======================================================================================
 """
