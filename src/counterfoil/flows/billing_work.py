@@ -66,8 +66,10 @@ ENTRIES: Final = Series("journal_entry", "JE-")
 #: Rated invoices that a worker keeps in memory, some 4 kB each; what is beyond is rated twice.
 MOST_KEPT: Final = 30_000
 
-#: Seconds that a worker waits, once, before it writes what somebody else has rated: rating it again takes longer.
-_COURTESY: Final = 0.3  # not money
+#: A worker waits so often, and so many seconds each time, before it writes what somebody else has rated: rating it
+#: again takes longer.
+_WAITS: Final = 6
+_WAIT: Final = 0.05  # not money
 
 #: What a worker reports after each chunk: how many invoices there were on it.
 Report = Callable[[int], None]
@@ -158,7 +160,7 @@ class Worker:
         self.report = report
         self._kept: dict[int, Kept] = {}
         self._careful: set[int] = set()
-        self._has_waited = False
+        self._waits_left = _WAITS
         self.actor = Actor(self.run.started_by_id_of_user, self.run.started_by, frozenset({Role.FINANCE}), "job")
 
     @cached_property
@@ -185,8 +187,8 @@ class Worker:
             if chunk is None:
                 return self._advance()
             if is_others:
-                time.sleep(_COURTESY)
-                self._has_waited = True
+                time.sleep(_WAIT)
+                self._waits_left -= 1
                 return True
         except Stopped as stopped:
             self._stop(str(stopped))
@@ -210,9 +212,9 @@ class Worker:
         return True
 
     def _is_of_others(self, chunk: Chunk) -> bool:
-        """Whether somebody else has rated it, and may be about to write it; asked once, then all are anybody's."""
+        """Whether somebody else has rated it, and may be about to write it; after some time, all are anybody's."""
         is_writing = self.run.status == RunStatus.NUMBERED
-        return is_writing and chunk.pk not in self._kept and not self._has_waited
+        return is_writing and chunk.pk not in self._kept and self._waits_left > 0
 
     def _claim(self) -> Chunk | None:
         is_writing = self.run.status == RunStatus.NUMBERED
