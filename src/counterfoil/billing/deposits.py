@@ -104,10 +104,13 @@ def deposits_of(*, order: SalesOrder | None = None, agreement: Agreement | None 
     """The down payments for a sales order or agreement, or its deal, drafts as well, with what is left of each."""
     source = order or agreement
     assert source is not None  # one of them is given
-    mine = Q(sales_order=order) if order is not None else Q(agreement=agreement)
-    if source.opportunity_id is not None:
-        deal = source.opportunity_id
-        mine |= Q(sales_order__opportunity=deal) | Q(agreement__opportunity=deal)
+    orders = {order.pk} if order is not None else set()
+    agreements = {agreement.pk} if agreement is not None else set()
+    if source.opportunity_id is not None:  # looked up first: a condition on their deal would read all invoices
+        deal = {"opportunity": source.opportunity_id}
+        orders |= set(SalesOrder.objects.filter(**deal).values_list("pk", flat=True))
+        agreements |= set(Agreement.objects.filter(**deal).values_list("pk", flat=True))
+    mine = Q(sales_order__in=orders) | Q(agreement__in=agreements)
     rows = Invoice.objects.filter(mine, type=InvoiceType.DOWN_PAYMENT, reversed_by=None)
     return rows_of(rows.order_by("date", "id"))
 
