@@ -59,6 +59,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "counterfoil.web.middleware.PlainAddresses",
     "counterfoil.web.middleware.SignInRequired",
     "counterfoil.web.middleware.MspTimeZone",
     "counterfoil.web.middleware.RefusalPages",

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -18,6 +19,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from counterfoil.companies.models import MspSettings
 from counterfoil.core.errors import DomainError
+from counterfoil.platform.commands import refusal_of
 from counterfoil.web.actions import msp_zone, refused
 
 View = Callable[..., HttpResponseBase]
@@ -57,6 +59,23 @@ class SignInRequired(LoginRequiredMiddleware):
         return answer
 
 
+class PlainAddresses:
+    """What an address asks for is read without NUL characters: no text here holds one, and no column takes it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer the request; the API says itself what it does not take."""
+        if "%00" in request.META.get("QUERY_STRING", "") and not request.path_info.startswith("/api/"):
+            asked = request.GET.copy()
+            for name, values in request.GET.lists():
+                asked.setlist(name, [value.replace("\0", "") for value in values])
+            asked._mutable = False  # as any other
+            request.GET = asked  # type: ignore[assignment]
+        return self.get_response(request)
+
+
 class MspTimeZone:
     """Instants are shown in the MSP's time zone."""
 
@@ -88,6 +107,8 @@ class RefusalPages:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """The page for a refusal, with its status; an htmx request gets it as a message beside what is shown."""
+        if isinstance(exception, DatabaseError):
+            exception = _known(exception)
         if not isinstance(exception, DomainError) or not _is_page(request):
             return None
         if request.headers.get("HX-Request"):
@@ -97,6 +118,14 @@ class RefusalPages:
                 headers={"HX-Trigger": json.dumps({"counterfoil:toast": toast}), "HX-Reswap": "none"},
             )
         return refused(request, exception, back=_where_from(request))
+
+
+def _known(error: DatabaseError) -> Exception:
+    """What the database refuses, in words where they are known."""
+    try:
+        return refusal_of(error)
+    except DatabaseError:
+        return error
 
 
 def _where_from(request: HttpRequest) -> str:
