@@ -114,12 +114,13 @@ def _bought_beyond_billed(look: Look, purchases: Sequence[PurchaseLeg], last: da
 def _billing_ends(thread: QuoteThread) -> date | None:
     """The last day on which the line is billed; none while that is open.
 
-    More of what runs ends when that is cancelled; its agreement may go on in a successor.
+    More of what runs ends when a quote cancels that; when its agreement ends, it may go on in a successor.
     """
     if thread.agreements:
         ends = [line.ends for line in thread.agreements]
         return None if None in ends else max(day for day in ends if day is not None)
-    return thread.changed.cancelled if thread.changed else None
+    is_cancelled = any(ask.action in ("cancel", "decrease") for ask in thread.asked)
+    return thread.changed.cancelled if thread.changed and is_cancelled else None
 
 
 def _bound_until(quote: QuoteLeg, line: PurchaseLeg) -> date | None:

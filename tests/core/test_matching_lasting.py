@@ -1,0 +1,181 @@
+"""What goes on when the other side has ended, and drafts that are older than what they bill."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from tests.core.test_matching import (
+    APRIL,
+    BEGAN,
+    MARCH,
+    MONTHLY,
+    TWO_MORE,
+    agreed,
+    asks,
+    bought,
+    changed,
+    codes,
+    found_in,
+    invoiced,
+    of_change,
+    thread_of,
+)
+
+from counterfoil.core.calendar import Cycle
+from counterfoil.core.matching import InvoiceLeg, QuoteLeg, QuoteThread
+
+D = Decimal
+YEAR_END, SECOND_YEAR = date(2027, 2, 28), date(2027, 3, 1)
+RENEWED = TWO_MORE._replace(action="renew", quantity=D(25), start=SECOND_YEAR)
+LEFT = TWO_MORE._replace(action="cancel", quantity=D(25), start=date(2026, 9, 1))
+BY_THE_MONTH = MONTHLY._replace(term="", cycles=None)
+
+
+def billed_from(day: date, **changes: Any) -> InvoiceLeg:
+    """The invoice of a month."""
+    end = Cycle.parse("month:1").after(day, 1)
+    return invoiced(MONTHLY, period_start=day, service_start=day, service_end=end, **changes)
+
+
+@pytest.mark.parametrize(
+    ("line", "addition", "purchase", "asked", "billed", "found"),
+    [
+        # The year is over, and its thirteenth month is billed.
+        (MONTHLY, {}, {}, (), SECOND_YEAR, [("end_date", "agreement", "28 Feb 2027", "open", "-550.00", "-6600.00")]),
+        (MONTHLY, {"ends": date(2027, 4, 30)}, {}, (), SECOND_YEAR,
+         [("end_date", "agreement", "28 Feb 2027", "30 Apr 2027", "0.00", "-1103.01")]),  # 61 days
+        (MONTHLY, {}, {}, (), date(2027, 2, 1), []),  # its last month
+        (MONTHLY, {"ends": YEAR_END}, {}, (), date(2027, 2, 1), []),
+        # Renewed by a quote, and bought with that.
+        (MONTHLY, {}, {}, (RENEWED,), SECOND_YEAR, []),
+        (MONTHLY, {}, {}, (RENEWED,), date(2028, 3, 1),
+         [("end_date", "agreement", "29 Feb 2028", "open", "-550.00", "-6600.00")]),
+        # By the month: that it was bought for a year is said of its term.
+        (BY_THE_MONTH, {}, {}, (), SECOND_YEAR, [("term", "purchase")]),
+        (BY_THE_MONTH, {}, {"term": "month:1"}, (), SECOND_YEAR, []),
+        (BY_THE_MONTH, {}, {"term": ""}, (), SECOND_YEAR, []),
+        (BY_THE_MONTH, {"ends": date(2026, 8, 31)}, {"term": "month:1"}, (), MARCH, []),
+        # The customer leaves after half a year; the vendor gets the other half.
+        (MONTHLY, {"ends": date(2026, 8, 31)}, {}, (LEFT,), MARCH,
+         [("end_date", "purchase", "31 Aug 2026", "28 Feb 2027", "0.00", "2677.81")]),  # 181 days of 450.00 a month
+        # Given back before its first day: nothing is billed, and all of it is bought.
+        (MONTHLY, {"ends": date(2026, 2, 28)}, {}, (LEFT._replace(start=MARCH),), None,
+         [("end_date", "purchase", "28 Feb 2026", "28 Feb 2027", "0.00", "5400.00")]),
+        # Ended by hand: that alone is said.
+        (MONTHLY, {"ends": date(2026, 8, 31)}, {}, (), MARCH, [("end_date", "agreement")]),
+    ],
+)  # fmt: skip
+def test_what_goes_on_beyond_its_end(
+    line: QuoteLeg,
+    addition: dict[str, Any],
+    purchase: dict[str, Any],
+    asked: tuple[QuoteLeg, ...],
+    billed: date | None,
+    found: list[tuple[str, ...]],
+) -> None:
+    thread = QuoteThread(
+        line,
+        agreements=(agreed(line, **addition),),
+        asked=tuple(asks(each) for each in asked),
+        purchases=(bought(line, **{"term": "year:1", "billing_cycle": "month:1", **purchase}),),
+        invoices=() if billed is None else (billed_from(billed),),
+    )
+    rows = [
+        (each.code, each.actual_leg, each.expected, each.actual, str(each.monthly), str(each.over_term))
+        for each in found_in(thread)
+    ]
+    assert [row[: len(wanted)] for row, wanted in zip(rows, found, strict=True)] == found
+
+
+def test_more_of_what_runs_is_bought_no_longer_than_that_is_billed() -> None:
+    two = (bought(TWO_MORE, term="year:1", end=YEAR_END),)
+    grown = (BEGAN, changed(MONTHLY, APRIL, 27, origin=2))
+    thread = of_change(TWO_MORE, *grown, also=(LEFT,), ends=date(2026, 8, 31), cancelled=date(2026, 8, 31))
+    (found,) = found_in(replace(thread, purchases=two))
+    assert (found.code, found.actual_leg, found.expected, found.actual) == (
+        "end_date", "purchase", "31 Aug 2026", "28 Feb 2027",
+    )  # fmt: skip
+    assert found.over_term == D("214.22")  # 181 days of 36.00 a month
+    ends_with_its_agreement = of_change(TWO_MORE, *grown, ends=date(2026, 8, 31))
+    assert found_in(replace(ends_with_its_agreement, purchases=two)) == []
+
+
+def test_the_successor_of_an_agreement_renews_and_is_bought_anew() -> None:
+    first = agreed(MONTHLY, ends=YEAR_END)
+    second = agreed(MONTHLY, id=12, agreement_id=11, label="AGR-0002", start=SECOND_YEAR)
+    year = bought(MONTHLY, status="sent")
+    thread = thread_of(
+        MONTHLY,
+        agreements=(first, second),
+        purchases=(year,),
+        invoices=(billed_from(date(2027, 2, 1)), billed_from(SECOND_YEAR, id=42, addition_id=12)),
+    )
+    (found,) = found_in(thread)
+    assert (found.code, found.actual_leg, found.expected, found.actual) == (
+        "missing_purchase", "purchase", "another term", "28 Feb 2027",
+    )  # fmt: skip
+    assert (found.monthly, found.over_term) == (D("450.00"), D("5400.00"))
+    again = bought(MONTHLY, id=32, label="PO-0004", start=SECOND_YEAR)
+    assert found_in(replace(thread, purchases=(year, again))) == []
+
+
+@pytest.mark.parametrize(
+    ("addition", "days", "actual", "over_term"),
+    [
+        ({}, "", "", ""),
+        ({"ends": date(2026, 3, 31)}, "", "", ""),
+        ({"ends": date(2026, 3, 10)}, "1 Mar 2026 to 10 Mar 2026", "1 Mar 2026 to 31 Mar 2026", "-372.58"),
+        ({"ends": date(2026, 2, 28)}, "none", "1 Mar 2026 to 31 Mar 2026", "-550.00"),
+        ({"start": date(2026, 3, 10)}, "10 Mar 2026 to 31 Mar 2026", "1 Mar 2026 to 31 Mar 2026", "-159.68"),
+        ({"start": date(2026, 4, 1)}, "none", "1 Mar 2026 to 31 Mar 2026", "-550.00"),
+        ({"ends": date(2026, 3, 10), "in_whole_periods": True}, "", "", ""),
+        ({"ends": date(2026, 2, 28), "in_whole_periods": True}, "none", "1 Mar 2026 to 31 Mar 2026", "-550.00"),
+    ],
+)
+def test_a_draft_older_than_what_it_bills(addition: dict[str, Any], days: str, actual: str, over_term: str) -> None:
+    """Of 550.00 for thirty-one days."""
+    line = BY_THE_MONTH._replace(start=None)
+    draft = billed_from(MARCH)
+    thread = QuoteThread(line, agreements=(agreed(line, **addition),), invoices=(draft,))
+    found = [
+        (each.expected, each.actual, str(each.over_term)) for each in found_in(thread) if each.code == "service_days"
+    ]
+    assert found == ([(days, actual, over_term)] if days else [])
+    assert "service_days" not in [
+        each.code for each in found_in(replace(thread, invoices=(draft._replace(closed=True),)))
+    ]
+
+
+def test_a_closed_invoice_is_caught_up_on() -> None:
+    """Two more from the first of March on, accepted when March was billed: the next run bills them."""
+    march, april = billed_from(MARCH), billed_from(APRIL, id=42, quantity=D(27))
+    addition = agreed(MONTHLY, quantity=D(27))
+    history = (changed(MONTHLY, MARCH, 27, origin=2),)
+    thread = QuoteThread(
+        MONTHLY,
+        agreements=(addition,),
+        changes=(changed(MONTHLY, date(2026, 2, 1), 25), *history),
+        asked=(asks(TWO_MORE, start=MARCH),),
+        purchases=(bought(MONTHLY),),
+        invoices=(march._replace(closed=True), april),
+    )
+    assert found_in(thread) == []
+    (found,) = found_in(replace(thread, invoices=(march, april)))  # a draft is made anew
+    assert (found.code, found.expected, found.actual, found.line_id) == ("quantity", "27", "25", 41)
+
+
+def test_what_never_ran_says_nothing_beside_its_replacement() -> None:
+    wrong = agreed(MONTHLY, quantity=D(52), ends=date(2026, 2, 28), cancelled=date(2026, 2, 28))
+    right = agreed(MONTHLY, id=12, label="AGR-0001 again")
+    assert found_in(QuoteThread(MONTHLY, agreements=(wrong, right))) == []
+    later = right._replace(start=date(2026, 3, 15))  # other than quoted, and nothing else
+    assert codes(found_in(QuoteThread(MONTHLY, agreements=(wrong, later)))) == [("start_date", "agreement")]
+    before = wrong._replace(start=date(2026, 3, 15), ends=date(2026, 3, 14), cancelled=date(2026, 3, 14))
+    assert found_in(QuoteThread(MONTHLY, agreements=(before, right))) == []
+    sent = (bought(MONTHLY, status="sent"),)
+    alone = QuoteThread(MONTHLY, agreements=(wrong._replace(quantity=D(25)),), purchases=sent)
+    assert codes(found_in(alone, on=date(2026, 6, 1))) == [("end_date", "agreement")]
