@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
 
 from counterfoil.agreements.models import Agreement
 from counterfoil.billing.down_payments import DownPaymentRow, apply_to_draft, refusal, remaining_of
@@ -107,12 +107,18 @@ def deposits_of(*, order: SalesOrder | None = None, agreement: Agreement | None 
     orders = {order.pk} if order is not None else set()
     agreements = {agreement.pk} if agreement is not None else set()
     if source.opportunity_id is not None:  # looked up first: a condition on their deal would read all invoices
-        deal = {"opportunity": source.opportunity_id}
-        orders |= set(SalesOrder.objects.filter(**deal).values_list("pk", flat=True))
-        agreements |= set(Agreement.objects.filter(**deal).values_list("pk", flat=True))
+        for is_order, pk in _sold_on(source.opportunity_id):
+            (orders if is_order else agreements).add(pk)
     mine = Q(sales_order__in=orders) | Q(agreement__in=agreements)
     rows = Invoice.objects.filter(mine, type=InvoiceType.DOWN_PAYMENT, reversed_by=None)
     return rows_of(rows.order_by("date", "id"))
+
+
+def _sold_on(opportunity_id: int) -> Iterable[tuple[bool, int]]:
+    """The sales orders and the agreements of a deal: whether it is an order, and its id."""
+    orders = SalesOrder.objects.filter(opportunity=opportunity_id).order_by().annotate(is_order=Value(True))
+    agreements = Agreement.objects.filter(opportunity=opportunity_id).order_by().annotate(is_order=Value(False))
+    return orders.values_list("is_order", "pk").union(agreements.values_list("is_order", "pk"), all=True)
 
 
 @dataclass(frozen=True, slots=True)
