@@ -273,8 +273,9 @@ _COMPANIES: Final = """
         (SELECT p.name FROM companies_contact p WHERE p.company_id = c.id AND p.is_billing
             ORDER BY p.is_default DESC, p.name LIMIT 1),
         s.id, s.is_default, s.tax_code_id, s.line1, s.line2, s.city, s.state, s.postal_code
-    FROM companies_company c LEFT JOIN companies_site s ON s.company_id = c.id
-    WHERE c.id = ANY(%s)
+    FROM companies_company c
+        LEFT JOIN companies_site s ON s.company_id = c.id AND s.company_id = ANY(%(of)s) -- or all sites are read
+    WHERE c.id = ANY(%(of)s)
     ORDER BY c.id, s.is_default DESC, s.name
 """
 _OF_COMPANY: Final = len(CompanyRow._fields)
@@ -283,7 +284,7 @@ _OF_COMPANY: Final = len(CompanyRow._fields)
 def _companies(found: Loaded) -> None:
     """Whom it is for and who pays, each with its sites, the default one in front, and its contact for bills."""
     ids = {pk for row in found.agreements.values() for pk in (row.company_id, row.bill_to_id)}
-    for values in _rows(_COMPANIES, [array_text(ids)]):
+    for values in _rows(_COMPANIES, {"of": array_text(ids)}):
         contact, site, is_default, tax_code_id, *address = values[_OF_COMPANY:]
         pk = values[0]
         if pk not in found.companies:
