@@ -315,6 +315,15 @@ def test_children_ride_on_the_invoice_of_their_parent(world: World) -> None:
     assert wrong() == []
 
 
+@pytest.mark.parametrize("count", [1, 499, 500, 1000, 2500, 3999, 4000, 5000, 50_001])
+def test_chunks_hold_every_agreement_once_and_become_smaller(count: int) -> None:
+    sizes = list(flow._sizes(count))
+    assert sum(sizes) == count
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] <= flow.CHUNK
+    assert 20 * len(sizes) <= max(40, count * 0.075)  # some 20 statements a chunk, and few an invoice
+
+
 def test_a_slip_of_the_year_starts_nothing(world: World) -> None:
     lease_of(world)
     assert refusal("draft", date(2206, 3, 1)).field == "through"
