@@ -32,6 +32,7 @@ D = Decimal
 YEAR_END, SECOND_YEAR = date(2027, 2, 28), date(2027, 3, 1)
 RENEWED = TWO_MORE._replace(action="renew", quantity=D(25), start=SECOND_YEAR)
 LEFT = TWO_MORE._replace(action="cancel", quantity=D(25), start=date(2026, 9, 1))
+FEWER = TWO_MORE._replace(action="decrease", start=date(2026, 9, 1))
 BY_THE_MONTH = MONTHLY._replace(term="", cycles=None)
 
 
@@ -62,6 +63,12 @@ def billed_from(day: date, **changes: Any) -> InvoiceLeg:
         # The customer leaves after half a year; the vendor gets the other half.
         (MONTHLY, {"ends": date(2026, 8, 31)}, {}, (LEFT,), MARCH,
          [("end_date", "purchase", "31 Aug 2026", "28 Feb 2027", "0.00", "2677.81")]),  # 181 days of 450.00 a month
+        # Two of them leave: the vendor gets 181 days of 36.00 a month for nobody.
+        (MONTHLY, {"quantity": D(23)}, {}, (FEWER,), MARCH,
+         [("quantity", "purchase", "23", "25", "0.00", "214.22")]),
+        (MONTHLY, {"quantity": D(23)}, {"quantity": D(23)}, (FEWER,), MARCH, []),
+        (MONTHLY, {"quantity": D(23)}, {"term": "month:1"}, (FEWER,), MARCH, [("term", "purchase")]),
+        (MONTHLY, {"quantity": D(23)}, {}, (FEWER._replace(start=SECOND_YEAR),), MARCH, []),  # the year is over
         # Given back before its first day: nothing is billed, and all of it is bought.
         (MONTHLY, {"ends": date(2026, 2, 28)}, {}, (LEFT._replace(start=MARCH),), None,
          [("end_date", "purchase", "28 Feb 2026", "28 Feb 2027", "0.00", "5400.00")]),
@@ -77,9 +84,12 @@ def test_what_goes_on_beyond_its_end(
     billed: date | None,
     found: list[tuple[str, ...]],
 ) -> None:
+    now = addition.get("quantity", D(25))
+    history = [changed(line, each.start or MARCH, int(now), each.id) for each in asked if each.action == "decrease"]
     thread = QuoteThread(
         line,
         agreements=(agreed(line, **addition),),
+        changes=(BEGAN, *history) if history else (),
         asked=tuple(asks(each) for each in asked),
         purchases=(bought(line, **{"term": "year:1", "billing_cycle": "month:1", **purchase}),),
         invoices=() if billed is None else (billed_from(billed),),

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.core.test_matching import USUAL, agreed, asks, bought, found_in, invoiced, quote, thread_of
+from tests.core.test_matching import USUAL, agreed, asks, bought, changed, found_in, invoiced, quote, thread_of
 from tests.docs.test_tables import amount, table
 
 from counterfoil.core.matching import CATALOGUE, Tolerance
@@ -59,6 +59,14 @@ def goes_on(change: str) -> dict[str, Any]:
         "billed for a fourth year without a renewal": {"invoices": (invoiced(line, **FOURTH),)},
         "ended by the customer a year early, and bought for all three": {
             "agreements": (agreed(line, **ended),), "asked": (asks(left),), "invoices": ()
+        },
+        "20 of 25 left by a change quote a year early, and all bought": {
+            "agreements": (agreed(line, quantity=D(20)),),
+            "changes": (
+                changed(line, date(2026, 3, 1), 25, price="792"),
+                changed(line, date(2028, 3, 1), 20, 2, price="792"),
+            ),
+            "asked": (asks(left, action="decrease", quantity=D(5)),),
         },
         "billed by the agreement's successor, and not bought anew": {
             "agreements": (

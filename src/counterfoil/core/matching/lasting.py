@@ -1,5 +1,7 @@
 """How long it goes on: billed after what was signed or bought has ended, bought after what is billed has.
 
+What is bought for a term is owed for it, also when the customer gives it up or has fewer of it.
+
 Only what nothing else says already: a day or a term that differs from the quote has an exception of its own.
 """
 
@@ -35,6 +37,8 @@ def match_lasting(look: Look, thread: QuoteThread) -> None:
         _billed_beyond_bought(look, thread)
     if (last := _billing_ends(thread)) is not None:
         _bought_beyond_billed(look, thread.purchases, last)
+    if thread.asked and len(thread.agreements) == 1 and not _says(look, "purchase"):
+        _bought_for_more(look, thread, thread.agreements[0])
 
 
 def _says(look: Look, leg: str, line_id: int | None = None) -> bool:
@@ -109,6 +113,27 @@ def _bought_beyond_billed(look: Look, purchases: Sequence[PurchaseLeg], last: da
         )
         expected, actual = said.day(last), said.day(until)
         look.add("end_date", "purchase", line.label, expected, actual, text, (ZERO, cost), line.id, "agreement")
+
+
+def _bought_for_more(look: Look, thread: QuoteThread, addition: AgreementLeg) -> None:
+    """Some that the customer has given up, as agreed, and that are still owed to the vendor."""
+    fewer = [ask.start for ask in thread.asked if ask.action == "decrease" and ask.addition_id == addition.id]
+    if not fewer or any((found.code, found.actual_leg) == ("quantity", "purchase") for found in look.found):
+        return
+    since = max(fewer)
+    owed = [(line, until) for line in thread.purchases if (until := _bound_until(look.quote, line)) and until >= since]
+    bought, billed = sum((line.quantity for line, _ in owed), ZERO), addition.quantity
+    if not owed or bought <= billed or look.tolerance("quantity", owed[-1][0].vendor_id).covers(billed, bought):
+        return
+    line, until = owed[-1]
+    days = (until - max(since, line.start or since)).days + 1
+    cost = for_days((bought - billed) * line.unit_cost, line.billing_cycle or line.term, days)
+    expected, actual = said.number(billed), said.number(bought)
+    text = (
+        f"{look.quote.product} of {look.quote.label} is billed for {expected} from {said.day(since)} on;"
+        f" {line.label} buys {actual} until {said.day(until)}."
+    )
+    look.add("quantity", "purchase", line.label, expected, actual, text, (ZERO, cost), line.id, "agreement")
 
 
 def _billing_ends(thread: QuoteThread) -> date | None:
