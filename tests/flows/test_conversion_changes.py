@@ -11,7 +11,13 @@ from tests.accepted import TODAY, accepted, by, convert, m365
 from tests.agreements.records import bill, due, fresh, month
 from tests.world import SALES, World
 
-from counterfoil.agreements.commands import AdditionInput, add_addition, cancel_addition, change_addition
+from counterfoil.agreements.commands import (
+    AdditionInput,
+    add_addition,
+    cancel_addition,
+    change_addition,
+    remove_addition_change,
+)
 from counterfoil.agreements.commitments import term_through
 from counterfoil.agreements.models import Addition, Agreement
 from counterfoil.catalog.models import CommitmentRule, Offer, PriceModel, PriceTier
@@ -195,6 +201,8 @@ def test_more_on_the_day_of_a_renewal_leaves_it_a_renewal(world: World, running:
         change(world, running, "increase", 3, new_year)
     assert running.changes.get(origin__version=renewal).quantity == 15
     assert term_through(running, new_year) == date(2027, 12, 31)
+    with pytest.raises(DomainError, match="is renewed from 1 Jan 2027 on"):
+        remove_addition_change(actor=SALES, addition_id=running.pk, on=new_year)
     with pytest.raises(DomainError, match="committed until 31 Dec 2027"):
         change_addition(actor=SALES, addition_id=running.pk, on=date(2027, 1, 9), quantity=D(14))
     change_addition(actor=SALES, addition_id=running.pk, on=date(2027, 1, 8), quantity=D(4))  # not of the 20 before

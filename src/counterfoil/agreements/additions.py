@@ -466,18 +466,23 @@ def remove_addition_change(*, actor: Actor, addition_id: int, on: date) -> Addit
     """Take a change back that begins on ``on``; what held before it holds on, until the next change.
 
     Raises:
-        DomainError: ``not_found`` when nothing changes on that day; ``invalid`` for the first day; ``conflict`` while a
-            run bills it.
+        DomainError: ``not_found`` when nothing changes on that day; ``invalid`` for the first day, and that of a
+            renewal; ``conflict`` while a run bills it.
     """
     addition = lock_addition(addition_id)
     agreement = addition.agreement
-    rows = list(addition.changes.order_by("effective_date"))
+    rows = list(addition.changes.select_related("origin").order_by("effective_date"))
     row = next((row for row in rows if row.effective_date == on), None)
     if row is None:
         raise DomainError("not_found", f"{addition.description} does not change on {format_date(on)}.", field="on")
     if row is rows[0]:
         raise DomainError(
             "invalid", f"{addition.description} starts with what it is on {format_date(on)}.",
+            field="on", hint="Change it from that day instead, or cancel the addition.",
+        )  # fmt: skip
+    if is_renewal(row):
+        raise DomainError(
+            "invalid", f"{addition.description} is renewed from {format_date(on)} on; its term begins with that day.",
             field="on", hint="Change it from that day instead, or cancel the addition.",
         )  # fmt: skip
     row.delete()
