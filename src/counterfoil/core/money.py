@@ -110,9 +110,9 @@ def units_of(amount: Decimal, places: int) -> int:
     Raises:
         DomainError: ``invalid`` when it has more decimals than that.
     """
-    scaled = amount.scaleb(places, _EXACT)
-    units = int(scaled)
-    if units != scaled:
+    numerator, denominator = amount.as_integer_ratio()
+    units, rest = divmod(numerator * 10**places, denominator)
+    if rest:
         raise DomainError("invalid", f"{amount} has more than {places} decimals.")
     return units
 
