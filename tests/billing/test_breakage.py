@@ -20,7 +20,7 @@ from counterfoil.accounting.invoice_checks import deferred_revenue_is_not_overdr
 from counterfoil.accounting.verification import verify
 from counterfoil.agreements.commands import cancel_agreement, create_agreement, create_agreement_type
 from counterfoil.agreements.models import Agreement
-from counterfoil.billing.breakage import Prepaid, earn_lapsed, prepaid
+from counterfoil.billing.breakage import Prepaid, agreements_giving_back, earn_lapsed, prepaid
 from counterfoil.billing.commands import (
     bill_charges,
     close_invoice,
@@ -350,6 +350,33 @@ def test_a_credit_of_one_month_leaves_the_other_deferred(world: World) -> None:
     assert figures(agreement, FEB_1) == (0, 0, 900, 0)
     earn(MAR_1)
     assert figures(agreement, MAR_1) == (0, 900, 0, 0)
+
+
+def test_an_agreement_that_is_cancelled_within_what_was_earned_is_worth_what_is_left_of_it(world: World) -> None:
+    """900.00 were billed for a quarter and two months had lapsed when it ends after half a month: 150.00 stay."""
+    agreement = block(world, billing_cycle="month:3")
+    bill(agreement)
+    earn(MAR_1)
+    assert figures(agreement, MAR_1) == (0, 590, 310, 0)
+    assert agreements_giving_back([agreement.pk]) == []
+    cancel_agreement(actor=SALES, agreement_id=agreement.pk, on=date(2026, 1, 15), reason="sold")
+    assert agreements_giving_back([agreement.pk]) == [agreement.pk]
+    run(MAR_1, MAR_1)
+    memo = Invoice.objects.get(type="credit_memo")
+    close_invoice(actor=FINANCE, invoice_id=memo.pk, now=NOW)
+    assert [(line.amount, line.released_amount) for line in memo.lines.order_by("position")] == [(-750, 0), (0, -440)]
+    assert figures(agreement, MAR_1) == (0, 150, 0, 0)
+    is_within(agreement)
+
+
+def test_what_was_billed_for_days_after_the_end_lapses_with_the_last_period(world: World) -> None:
+    """Nothing is given back: all that was billed is earned in the end."""
+    agreement = block(world, credits="none")
+    bill(agreement, 3)
+    cancel_agreement(actor=SALES, agreement_id=agreement.pk, on=date(2026, 2, 15), reason="sold")
+    assert stands(agreement, MAR_1).amount == 2700
+    earn(MAR_1)
+    assert figures(agreement, MAR_1) == (0, 2700, 0, 0)
 
 
 DEEDS = st.lists(

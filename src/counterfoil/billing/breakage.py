@@ -18,7 +18,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from counterfoil.agreements.models import Agreement
 from counterfoil.billing.closing import close
@@ -99,6 +99,21 @@ def prepaid(*, on: date, agreement_ids: Iterable[int] | None = None) -> list[Pre
     return [_prepaid(agreement, outcomes[agreement.pk].terms, sums[agreement.pk], on) for agreement in known]
 
 
+def agreements_giving_back(agreement_ids: Sequence[int]) -> list[int]:
+    """Those of the agreements whose next invoice may give back what is earned already, in order; two statements.
+
+    What is given back of it is taken back from revenue as the invoice is closed by itself (see :mod:`~.earned`).
+    """
+    changed = Q(billing_state__changed_from__isnull=False) | Q(parent__billing_state__changed_from__isnull=False)
+    members = Agreement.objects.filter(changed, prepayment=True).values_list("pk", "parent")
+    heads = {pk: parent or pk for pk, parent in members}
+    if not heads:
+        return []
+    earning = InvoiceLine.objects.filter(agreement__in=heads).exclude(released_amount=0).order_by()
+    found = {heads[pk] for pk in earning.values_list("agreement", flat=True).distinct() if pk is not None}
+    return sorted(found & set(agreement_ids))
+
+
 def _sums(agreement_ids: Sequence[int]) -> dict[int, tuple[Decimal, Decimal]]:
     """Billed ahead, and earned of it in all, of closed invoices, by agreement."""
     lines = InvoiceLine.objects.filter(CLOSED, agreement__in=agreement_ids).order_by()
@@ -111,7 +126,7 @@ def _sums(agreement_ids: Sequence[int]) -> dict[int, tuple[Decimal, Decimal]]:
 def _prepaid(agreement: Agreement, terms: CoverageTerms, sums: tuple[Decimal, Decimal], on: date) -> Prepaid:
     billed, earned = sums
     values = values_of(agreement.pk, terms, on, CLOSED)
-    lost = lapsed_of(agreement.pk, values)
+    lost = lapsed_of(agreement.pk, values, terms)
     given_up = round_money(sum(lost.values(), Fraction(0)))
     found: list[Lapsed] = []
     rest = sum_money([billed, -earned])

@@ -71,7 +71,7 @@ def _earned_under(
     released = _released(so_far)
     starts = [*used, *(date.fromisoformat(lot) for row in rows for lot, _, _ in row.draws)]
     values = values_of(agreement_id, terms, max(starts, default=terms.start), counted)
-    given_up = lapsed_of(agreement_id, values)
+    given_up = lapsed_of(agreement_id, values, terms)
     earned = {}
     for row in rows:
         _draw(used, row.draws)
@@ -89,17 +89,19 @@ def drawn_of(allocations: QuerySet[Allocation]) -> dict[date, Fraction]:
     return used
 
 
-def lapsed_of(agreement_id: int, values: Mapping[date, Fraction]) -> dict[date, Fraction]:
+def lapsed_of(agreement_id: int, values: Mapping[date, Fraction], terms: CoverageTerms) -> dict[date, Fraction]:
     """What of each application period's value was earned as breakage and still is, by the period's first day.
 
-    Where a part of the value has been credited since, it is not more than the rest.
+    Where a part of the value has been credited since, it is not more than the rest; none where the agreement has ended
+    before the period.
     """
     rows = InvoiceLine.objects.filter(agreement=agreement_id, charge=None, service_start__isnull=False)
     sums = (
         rows.exclude(released_amount=0).order_by().values_list("service_start").annotate(total=Sum("released_amount"))
     )
     lost = {start: Fraction(total) for start, total in sums if start is not None}
-    return {start: min(total, values.get(start, total)) for start, total in lost.items()}
+    is_on = {start: terms.end is None or start < terms.end for start in lost}
+    return {start: min(total, values.get(start, total)) for start, total in lost.items() if is_on[start]}
 
 
 def _due(
@@ -144,7 +146,11 @@ def earned_of(
 
 
 def values_of(agreement_id: int, terms: CoverageTerms, through: date, counted: Q) -> dict[date, Fraction]:
-    """What was billed ahead for each application period, by its first day: by days where billing cycles differ."""
+    """What was billed ahead for each application period, by its first day: by days where billing cycles differ.
+
+    What was billed for days after the agreement has ended is a part of what its own days cost, or, where all of them
+    are, of what its last period did: together they are worth all that was billed.
+    """
     billed = InvoiceLine.objects.filter(
         counted, agreement=agreement_id, deferred=True, down_payment=None, period_start__isnull=False
     ).order_by()
@@ -154,14 +160,18 @@ def values_of(agreement_id: int, terms: CoverageTerms, through: date, counted: Q
         return {period.start: Fraction(sum_money(total for _, _, total in lines)) for period in periods}
     values: dict[date, Fraction] = {}
     for period in periods:
-        parts = (Fraction(total) * _share(Period(start, end), period) for start, end, total in lines)
+        parts = (Fraction(total) * _share(Period(start, end), period, terms.end or end) for start, end, total in lines)
         values[period.start] = sum(parts, Fraction(0))
     return values
 
 
-def _share(billed: Period, granted: Period) -> Fraction:
-    days = (min(billed.end, granted.end) - max(billed.start, granted.start)).days
-    return Fraction(max(days, 0), (billed.end - billed.start).days)
+def _share(billed: Period, granted: Period, end: date) -> Fraction:
+    """What of a billed period falls into one that grants an allocation, of an agreement that ended before ``end``."""
+    last = min(billed.end, end)
+    if last <= billed.start:
+        return Fraction(granted.end == end)
+    days = (min(last, granted.end) - max(billed.start, granted.start)).days
+    return Fraction(max(days, 0), (last - billed.start).days)
 
 
 def settle_earned(invoice: Invoice, lines: Sequence[InvoiceLine]) -> None:
@@ -228,14 +238,14 @@ def _too_much_earned(invoice: Invoice, agreement: Agreement, terms: CoverageTerm
     counted = CLOSED | Q(invoice=invoice)
     lines = InvoiceLine.objects.filter(counted, agreement=agreement)
     earned = sum_money([_released(lines), -taken])
-    if terms.allocation_on(terms.start):
+    ahead = lines.filter(deferred=True, down_payment=None).aggregate(total=Sum("amount"))["total"] or ZERO
+    due = ahead
+    if terms.allocation_on(terms.start):  # else there is nothing to measure the use by any more
         work = standing().filter(counted, charge__agreement=agreement).values("charge")
         used = drawn_of(Allocation.objects.filter(agreement=agreement, charge__in=work))
         through = lines.filter(deferred=True).aggregate(last=Max("period_start"))["last"]
         values = values_of(agreement.pk, terms, max([*used, through or terms.start]), counted)
-        due = _due(used, values, terms, lapsed_of(agreement.pk, values))
-    else:  # nothing to measure the use by any more
-        due = lines.filter(deferred=True, down_payment=None).aggregate(total=Sum("amount"))["total"] or ZERO
+        due = min(ahead, _due(used, values, terms, lapsed_of(agreement.pk, values, terms)))
     return max(sum_money([earned, -due]), ZERO)
 
 
