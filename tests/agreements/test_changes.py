@@ -138,6 +138,43 @@ def test_a_price_raised_for_february_holds_after_the_change_of_march(msp: World)
     assert said(agreement).endswith("unit price from 20 to 21, carried on to the change of 1 Mar 2026")
 
 
+def test_so_many_more_are_also_more_after_later_changes(msp: World) -> None:
+    agreement = licences(msp)
+    change(agreement, date(2026, 5, 1), more=D(4))
+    change(agreement, date(2026, 3, 1), more=D(-3), reason="two left, one lost")
+    change(agreement, date(2026, 4, 1), unit_price=D(21))
+    change(agreement, date(2026, 2, 1), more=D(1))
+    assert spans(agreement) == [
+        ("01 Jan", "10.000000", "20.00", ""),
+        ("01 Feb", "11.000000", "20.00", ""),
+        ("01 Mar", "8.000000", "20.00", "two left, one lost"),
+        ("01 Apr", "8.000000", "21.00", ""),
+        ("01 May", "12.000000", "21.00", ""),
+    ]
+    assert only(agreement).quantity == 12
+    change(agreement, date(2026, 3, 15), more=D(-8))
+    change(agreement, date(2026, 2, 15), quantity=D(30))  # all units from then on, until the next change
+    assert [row[1] for row in spans(agreement)][2:4] == ["30.000000", "8.000000"]
+
+
+@pytest.mark.parametrize(
+    ("on", "values", "message"),
+    [
+        (date(2026, 2, 1), {"more": D(0)}, "Nothing would change"),
+        (date(2026, 3, 1), {"more": D(-3)}, "cannot be negative"),
+        (date(2026, 2, 1), {"more": D(-3)}, "there are 2 from 1 Mar 2026 on; 3 cannot be taken away"),
+        (date(2026, 2, 1), {"more": D(1), "quantity": D(11)}, "not both"),
+    ],
+)
+def test_so_many_more_that_make_no_sense(msp: World, on: date, values: dict[str, Decimal], message: str) -> None:
+    agreement = licences(msp)
+    change(agreement, date(2026, 3, 1), more=D(-8))
+    with pytest.raises(DomainError, match=message) as refused:
+        change(agreement, on, **values)
+    assert refused.value.code == "invalid"
+    assert only(agreement).changes.count() == 2
+
+
 def test_a_change_is_taken_back(msp: World) -> None:
     agreement = licences(msp)
     bill(agreement, month(2026, 1), month(2026, 2), month(2026, 3))

@@ -162,20 +162,45 @@ def test_a_draft_older_than_what_it_bills(addition: dict[str, Any], days: str, a
 
 def test_a_closed_invoice_is_caught_up_on() -> None:
     """Two more from the first of March on, accepted when March was billed: the next run bills them."""
+    line = MONTHLY._replace(start=date(2026, 2, 1))
     march, april = billed_from(MARCH), billed_from(APRIL, id=42, quantity=D(27))
-    addition = agreed(MONTHLY, quantity=D(27))
-    history = (changed(MONTHLY, MARCH, 27, origin=2),)
     thread = QuoteThread(
-        MONTHLY,
-        agreements=(addition,),
-        changes=(changed(MONTHLY, date(2026, 2, 1), 25), *history),
+        line,
+        agreements=(agreed(line, quantity=D(27)),),
+        changes=(changed(line, date(2026, 2, 1), 25), changed(line, MARCH, 27, origin=2)),
         asked=(asks(TWO_MORE, start=MARCH),),
-        purchases=(bought(MONTHLY),),
+        purchases=(bought(line),),
         invoices=(march._replace(closed=True), april),
     )
     assert found_in(thread) == []
     (found,) = found_in(replace(thread, invoices=(march, april)))  # a draft is made anew
     assert (found.code, found.expected, found.actual, found.line_id) == ("quantity", "27", "25", 41)
+
+
+def test_a_change_quote_for_the_first_day_changes_what_it_begins_with() -> None:
+    fewer = asks(FEWER, start=MARCH)
+    thread = QuoteThread(
+        MONTHLY,
+        agreements=(agreed(MONTHLY, quantity=D(23)),),
+        changes=(changed(MONTHLY, MARCH, 23, origin=2),),
+        asked=(fewer,),
+    )
+    assert found_in(thread) == []
+    for quantity, expected in ((23, []), (24, [("quantity", "purchase")])):
+        order = bought(MONTHLY, quantity=D(quantity))
+        assert codes(found_in(replace(thread, purchases=(order,)))) == expected
+    (found,) = found_in(replace(thread, asked=()))  # by hand
+    assert (found.code, found.expected, found.actual) == ("quantity", "25", "23")
+
+
+def test_a_renewal_that_the_customer_cancels_before_it_begins() -> None:
+    gone = {"ends": date(2026, 8, 31), "cancelled": date(2026, 8, 31)}
+    asked = (asks(RENEWED), asks(LEFT._replace(id=5)))
+    assert found_in(QuoteThread(MONTHLY, agreements=(agreed(MONTHLY, **gone),), asked=asked)) == []
+    thread = QuoteThread(RENEWED._replace(converted="agreement"), changed=agreed(MONTHLY, **gone), asked=asked)
+    assert found_in(thread) == []
+    (found,) = found_in(replace(thread, asked=asked[:1]))  # by hand, and so not to go on
+    assert found.code == "missing_agreement"
 
 
 def test_what_never_ran_says_nothing_beside_its_replacement() -> None:

@@ -208,6 +208,19 @@ def test_more_on_the_day_of_a_renewal_leaves_it_a_renewal(world: World, running:
     change_addition(actor=SALES, addition_id=running.pk, on=date(2027, 1, 8), quantity=D(4))  # not of the 20 before
 
 
+def test_quotes_that_are_accepted_in_another_order_than_they_take_effect(world: World, running: Addition) -> None:
+    change(world, running, "increase", 4, date(2026, 5, 1))
+    change(world, running, "renew", 12, date(2027, 1, 1))
+    change(world, running, "increase", 3, date(2026, 3, 17))
+    assert [(row.effective_date, row.quantity) for row in running.changes.order_by("effective_date")] == [
+        (JAN_1, 10),
+        (date(2026, 3, 17), 13),
+        (date(2026, 5, 1), 17),
+        (date(2027, 1, 1), 12),  # as it was signed
+    ]
+    assert running.quantity == 12
+
+
 def test_a_renewal_from_the_day_of_an_increase_begins_a_term(world: World, running: Addition) -> None:
     new_year = date(2027, 1, 1)
     Addition.objects.filter(pk=running.pk).update(cancelled_date=None)

@@ -12,6 +12,7 @@ from django.db.models import Max
 
 from counterfoil.agreements import billing_state
 from counterfoil.agreements.commitments import ensure_may_shrink, is_renewal
+from counterfoil.agreements.history import VALUES, carry_on, rows_of, take_latest
 from counterfoil.agreements.models import Addition, AdditionChange, Agreement, AgreementStatus, BillingOption
 from counterfoil.agreements.terms import Values, billing_amounts, history_of, last_day, values_on
 from counterfoil.catalog.models import Product, ProductClass, SeatsDown
@@ -40,8 +41,6 @@ from counterfoil.platform.records import (
 
 OFFICE: Final = (Role.SALES, Role.FINANCE)
 
-#: What an addition is worth, and what therefore has a history.
-VALUES: Final = ("quantity", "less_included", "unit_price", "unit_cost")
 _DATES: Final = ("effective_date", "cancelled_date")
 _DAY: Final = timedelta(days=1)
 
@@ -348,6 +347,7 @@ def change_addition(
     addition_id: int,
     on: date,
     quantity: Decimal | Unset = UNSET,
+    more: Decimal | Unset = UNSET,
     less_included: Decimal | Unset = UNSET,
     unit_price: Decimal | Unset = UNSET,
     unit_cost: Decimal | Unset = UNSET,
@@ -359,14 +359,16 @@ def change_addition(
     A second change for the same day replaces the first; that of a renewal stays the beginning of its term. What is not
     given stays as it is on that day. A day that is billed already is caught up on, or given back as the agreement says
     (WE-2, WE-8). Later changes of something else take the new value over: a price raised from February also holds after
-    a change of quantity in March. Another quantity of an addition with a price model is priced by it, unless a price is
-    given.
+    a change of quantity in March. So many more or fewer also hold after later changes of the quantity. A renewal that
+    follows stays as it was signed. Another quantity of an addition with a price model is priced by it, unless a price
+    is given.
 
     Args:
         actor: who changes it.
         addition_id: which.
         on: first day it holds.
         quantity: all units from then on, not the difference.
+        more: or so many more than there are on that day; below zero so many fewer.
         less_included: of which so many are included.
         unit_price: per unit and cycle.
         unit_cost: likewise.
@@ -375,8 +377,8 @@ def change_addition(
 
     Raises:
         DomainError: ``required`` when nothing is given; ``invalid`` when nothing would differ, before the effective
-            date or after the last day; ``committed`` for fewer than are owed until the term ends; ``conflict`` while a
-            run bills it; ``price_on_internal_company``.
+            date or after the last day, for fewer than none, and for a quantity beside a difference; ``committed`` for
+            fewer than are owed until the term ends; ``conflict`` while a run bills it; ``price_on_internal_company``.
     """
     addition = lock_addition(addition_id)
     agreement = addition.agreement
@@ -385,10 +387,14 @@ def change_addition(
         for name, value in zip(VALUES, (quantity, less_included, unit_price, unit_cost), strict=True)
         if isinstance(value, Decimal)
     }
-    if not given:
+    if not given and isinstance(more, Unset):
         raise DomainError("required", "Say what changes: quantity, included units, price or cost.", field="quantity")
     _refuse_outside(addition, on, "on")
     before = values_on(addition, on)
+    if isinstance(more, Decimal):
+        if "quantity" in given:
+            raise DomainError("invalid", "Say how many there are, or how many more; not both.", field="more")
+        given["quantity"] = before.quantity + more
     if addition.price_model is not None and "quantity" in given and "unit_price" not in given:
         given["unit_price"] = price_of(tier_model(addition.price_model), given["quantity"]).unit_price
     changed = {name: value for name, value in given.items() if getattr(before, name) != value}
@@ -408,7 +414,7 @@ def change_addition(
     row.reason = reason.strip()
     if not is_renewal(row):  # a term begins with its day, whatever else changes on it
         row.origin_id = origin_id
-    followers = carry_on(rows, row, before, changed)
+    followers = carry_on(rows, row, before, changed, more if isinstance(more, Decimal) else None)
     for each in (row, *followers):
         check_values(each)
         check_fields(each, relations=False)
@@ -424,41 +430,6 @@ def change_addition(
         + (f" ({row.reason})" if row.reason else ""), agreement,
     )  # fmt: skip
     return addition
-
-
-def rows_of(addition: Addition) -> list[AdditionChange]:
-    """The whole history as rows; that of an addition never changed before is what it has been from the first."""
-    rows = list(addition.changes.select_related("origin").order_by("effective_date"))
-    if not rows:
-        first = {name: getattr(addition, name) for name in VALUES}
-        rows = [AdditionChange.objects.create(addition=addition, effective_date=addition.effective_date, **first)]
-    return rows
-
-
-def carry_on(
-    rows: Iterable[AdditionChange], row: AdditionChange, before: Values, changed: dict[str, Decimal]
-) -> list[AdditionChange]:
-    """The later rows that had taken a value over, with the new one."""
-    touched: dict[date, AdditionChange] = {}
-    later = sorted(
-        (each for each in rows if each.effective_date > row.effective_date), key=lambda each: each.effective_date
-    )
-    for name, value in changed.items():
-        for each in later:
-            if getattr(each, name) != getattr(before, name):
-                break
-            setattr(each, name, value)
-            touched[each.effective_date] = each
-    return [touched[day] for day in sorted(touched)]
-
-
-def take_latest(addition: Addition) -> None:
-    """Keep what holds last on the addition itself."""
-    latest = addition.changes.order_by("effective_date").last()
-    if latest is not None:
-        for name in VALUES:
-            setattr(addition, name, getattr(latest, name))
-        addition.save(update_fields=list(VALUES))
 
 
 @command(roles=OFFICE)

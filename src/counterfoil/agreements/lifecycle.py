@@ -9,9 +9,10 @@ from fractions import Fraction
 from typing import Any, Final
 
 from counterfoil.agreements import billing_state
-from counterfoil.agreements.additions import OFFICE, VALUES, active_agreement, ensure_priced_right
+from counterfoil.agreements.additions import OFFICE, active_agreement, ensure_priced_right
 from counterfoil.agreements.commitments import ensure_may_end, goes_on_monthly, term_through
 from counterfoil.agreements.coverage import copy_rates_and_items
+from counterfoil.agreements.history import VALUES
 from counterfoil.agreements.models import Addition, Agreement, AgreementStatus, BillingState
 from counterfoil.agreements.parameters import values_of
 from counterfoil.agreements.terms import billing_amount_on, values_on

@@ -9,15 +9,12 @@ from typing import Final
 from counterfoil.agreements import billing_state
 from counterfoil.agreements.additions import (
     OFFICE,
-    VALUES,
-    carry_on,
     check_values,
     ensure_priced_right,
     lock_addition,
-    rows_of,
-    take_latest,
 )
 from counterfoil.agreements.commitments import ensure_may_shrink
+from counterfoil.agreements.history import VALUES, carry_on, rows_of, take_latest
 from counterfoil.agreements.models import Addition, AdditionChange, Agreement, AgreementStatus
 from counterfoil.agreements.terms import last_day, values_on
 from counterfoil.catalog.models import SeatsDown
@@ -141,7 +138,7 @@ def _keep_values(
         setattr(row, name, value)
     row.reason, row.origin_id = "Renewed", origin_id
     changed = {name: value for name, value in values.items() if getattr(before, name) != value}
-    for each in (row, *carry_on(rows, row, before, changed)):
+    for each in (row, *carry_on(rows, row, before, changed, quantity - before.quantity)):
         check_values(each)
         check_fields(each, relations=False)
         each.save()

@@ -69,7 +69,7 @@ def _increase(actor: Actor, line: QuoteLine, addition: Addition, start: date) ->
             actor=actor,
             addition_id=addition.pk,
             on=start,
-            quantity=there.quantity + line.quantity,
+            more=line.quantity,
             reason=f"Quote {line.version.quote if line.version else ''}"[:200],
             origin_id=line.pk,
         )
@@ -106,7 +106,7 @@ def _take_away(actor: Actor, line: QuoteLine, addition: Addition, start: date) -
             actor=actor,
             addition_id=addition.pk,
             on=start,
-            quantity=there - line.quantity,
+            more=-line.quantity,
             reason=reason,
             origin_id=line.pk,
         )

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Final
 
 from counterfoil.core.matching import said
-from counterfoil.core.matching.changed import steps
+from counterfoil.core.matching.changed import begins_with, steps
 from counterfoil.core.matching.dollars import (
     for_days,
     for_months,
@@ -47,6 +47,8 @@ def _bought(look: Look, thread: QuoteThread) -> None:
     if total == quote.quantity and len(thread.changes) < 2:
         return
     low, high = _wanted(quote, thread.changes, thread.asked)
+    if thread.asked and thread.agreements:
+        low -= max(quote.quantity - begins_with(quote, thread.agreements[0], thread.asked), _NOTHING)
     if low <= total <= high:
         return
     if len(lines) > 1 and _bought_again(lines, low, high):

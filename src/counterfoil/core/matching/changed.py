@@ -68,6 +68,11 @@ def _after(asks: Iterable[AskedLeg], before: Decimal) -> Decimal:
     return max(before, _NOTHING)
 
 
+def begins_with(quote: QuoteLeg, line: AgreementLeg, asked: Sequence[AskedLeg]) -> Decimal:
+    """How many an addition is to begin with: as quoted, and as asked for its first day. None left is a cancellation."""
+    return _after(_on(asked, line.id, line.start), quote.quantity) or quote.quantity
+
+
 def _before(line: AgreementLeg, changes: Sequence[ChangeLeg], day: date) -> Decimal | None:
     """How many there were until a day; not known where the addition began with a change of that day."""
     if not changes:
@@ -101,11 +106,12 @@ def quoted_end(
 ) -> date | None:
     """The last day of an addition by what was accepted: as quoted, as renewed, as cancelled; none where it is open.
 
-    More of what runs already ends with it, which the quote need not say.
+    What was accepted last counts: a cancellation also takes back a renewal that would have followed. More of what runs
+    already ends with it, which the quote need not say.
     """
     asked = [ask for ask in asked if ask.addition_id == line.id]
     last = last_day(quote, quote.start or line.start) if quote.action != "increase" or quote.align_to else None
-    for ask in sorted(asked, key=lambda ask: ask.start):
+    for ask in asked:
         if ask.action == "renew":
             last = ask.start - _DAY if ask.apart else last_day(ask, ask.start)
         elif _leaves_none(line, changes, asked, ask):
@@ -161,6 +167,8 @@ def _compare_change(
     look: Look, line: AgreementLeg, asks: Sequence[AskedLeg], before: Decimal, more: Decimal | None
 ) -> None:
     quote, left = look.quote, _after(asks, before)
+    if not left and more is None:
+        return  # it has none any more
     if not left:
         last, ends = max(asks[-1].start, line.start) - _DAY, line.ends
         text = f"{quote.label} ends {quote.product} on {said.day(last)}; {line.label} bills it until {said.day(ends)}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 from counterfoil.core.calendar import Cycle
@@ -21,6 +21,7 @@ from counterfoil.core.matching.tolerance import Tolerances
 #: A period is missing on invoices when it has been due for so many days.
 OVERDUE_DAYS: Final = 35
 _MOST_PERIODS: Final = 600
+_DAY: Final = timedelta(days=1)
 
 
 def match_quote_thread(
@@ -102,9 +103,18 @@ def _missing(look: Look, thread: QuoteThread, on: date) -> None:
 
 
 def _is_over(thread: QuoteThread) -> bool:
-    """Whether what a line renews has ended, so that it goes on as another addition or not at all."""
-    ends = thread.changed.ends if thread.changed else None
-    return any(ask.id == thread.quote.id and ends is not None and ends < ask.start for ask in thread.asked)
+    """Whether what a line renews has ended, so that it goes on as another addition or not at all.
+
+    What a quote has cancelled that was accepted afterwards is not to go on.
+    """
+    line = thread.changed
+    own = next((n for n, ask in enumerate(thread.asked) if ask.id == thread.quote.id), None)
+    if line is None or line.ends is None or own is None or line.ends >= thread.asked[own].start:
+        return False
+    since = line.ends + _DAY
+    return not any(
+        ask.action in ("cancel", "decrease") and max(ask.start, line.start) == since for ask in thread.asked[own:]
+    )
 
 
 def _never_bought(look: Look, thread: QuoteThread) -> None:

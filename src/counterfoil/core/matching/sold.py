@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from counterfoil.core.matching import said
-from counterfoil.core.matching.changed import changed_by_hand, quoted_end
+from counterfoil.core.matching.changed import begins_with, changed_by_hand, quoted_end
 from counterfoil.core.matching.dollars import for_days
 from counterfoil.core.matching.legs import AgreementLeg, ChangeLeg, OrderLeg, QuoteLeg, QuoteThread
 from counterfoil.core.matching.look import (
@@ -39,7 +39,7 @@ def match_agreements(look: Look, thread: QuoteThread) -> None:
     compare_product(look, "agreement", line)
     quantity, unit_price = _as_added(quote, line, changes)
     if not quote.is_usage:
-        compare_quantity(look, "agreement", line.label, line.id, quote.quantity, quantity)
+        compare_quantity(look, "agreement", line.label, line.id, begins_with(quote, line, thread.asked), quantity)
     if unit_price != quote.unit_price:
         compare_price(
             look, "agreement", line.label, line.id, quantity, quote.unit_price, unit_price, line.billing_cycle
