@@ -10,6 +10,7 @@ import pytest
 from tests.trade import order_of
 from tests.world import FINANCE, SALES, World
 
+from counterfoil.accounting.invoice_checks import deferred_revenue_is_not_overdrawn
 from counterfoil.agreements.commands import AdditionInput, create_agreement
 from counterfoil.agreements.models import Agreement
 from counterfoil.billing.commands import (
@@ -22,6 +23,7 @@ from counterfoil.billing.commands import (
     record_payment,
     remove_invoice_line,
 )
+from counterfoil.billing.credits import CreditLine, credit_invoice, reissue_invoice, reverse_invoice
 from counterfoil.billing.deposits import agreements_with_deposits, deposits_of, used_on
 from counterfoil.billing.down_payments import down_payments
 from counterfoil.billing.models import Invoice, InvoiceType
@@ -29,6 +31,7 @@ from counterfoil.billing.payments import InvoicePayment
 from counterfoil.billing.special import NewLine
 from counterfoil.catalog.models import Product
 from counterfoil.companies.models import Company
+from counterfoil.core.errors import DomainError
 from counterfoil.flows.billing_run import start_billing_run
 from counterfoil.flows.billing_work import work
 from counterfoil.orders.models import SalesOrder
@@ -172,3 +175,40 @@ def test_a_billing_run_leaves_a_draft_with_the_deposit_taken_off(deal: Deal, wor
     assert (theirs.status, theirs.subtotal) == ("draft" if mode == "draft" else "closed", 10)
     assert used_on(deposit).remaining == 0
     assert agreements_with_deposits([deal.agreement.pk]) == []
+
+
+def test_what_was_taken_off_is_not_given_back_as_well(world: World) -> None:
+    """700.00 of 1,000.00 stand on the order's invoice: 300.00 can be credited."""
+    deal = Deal(world)
+    deposit = deal.deposit()
+    draft = invoice_sales_order(actor=FINANCE, order_id=deal.order.pk, on=JAN_1)
+    line = CreditLine(deposit.lines.get().pk, amount=D(400))
+    with pytest.raises(DomainError, match=r"^300.00 of “Deposit” is left to credit; 400.00 cannot be.$"):
+        credit_invoice(actor=FINANCE, invoice_id=deposit.pk, on=JAN_1, reason="Too much", lines=[line])
+    memo = credit_invoice(actor=FINANCE, invoice_id=deposit.pk, on=JAN_1, reason="Too much")
+    assert memo.subtotal == -300
+    with pytest.raises(DomainError, match=f"^Nothing is left of down payment {deposit}: it was taken off {draft}.$"):
+        credit_invoice(actor=FINANCE, invoice_id=deposit.pk, on=JAN_1, reason="Too much")
+    close_invoice(actor=FINANCE, invoice_id=memo.pk, now=NOW)
+    close_invoice(actor=FINANCE, invoice_id=draft.pk, now=NOW)
+    assert not deferred_revenue_is_not_overdrawn().details
+
+
+@pytest.mark.parametrize(("months", "again"), [(0, "700"), (1, "450"), (3, None)])
+def test_a_reissue_takes_off_what_is_left_of_the_deposit(world: World, months: int, again: str | None) -> None:
+    """The order's invoice had taken 700.00 off and is reversed; months of care take 250.00 each meanwhile."""
+    deal = Deal(world)
+    deposit = deal.deposit("700")
+    invoice = invoice_sales_order(actor=FINANCE, order_id=deal.order.pk, on=JAN_1)
+    close_invoice(actor=FINANCE, invoice_id=invoice.pk, now=NOW)
+    reverse_invoice(actor=FINANCE, invoice_id=invoice.pk, on=JAN_1, reason="Wrong PO", now=NOW)
+    for _ in range(months):
+        invoice_agreement(actor=FINANCE, agreement_id=deal.agreement.pk)
+    reissued = reissue_invoice(actor=FINANCE, invoice_id=invoice.pk, on=JAN_1)
+    taken = [-line.amount for line in reissued.lines.filter(down_payment=deposit)]
+    assert taken == ([] if again is None else [D(again)])
+    (row,) = deposits_of(order=deal.order)
+    assert row.remaining == 0
+    for draft in Invoice.objects.filter(status="draft"):
+        close_invoice(actor=FINANCE, invoice_id=draft.pk, now=NOW)
+    assert not deferred_revenue_is_not_overdrawn().details

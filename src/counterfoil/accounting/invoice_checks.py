@@ -81,11 +81,10 @@ def balances_tie() -> Check:
 
 
 def deferred_revenue_is_not_overdrawn() -> Check:
-    """Of no agreement is more earned than was billed ahead, and no down payment is used beyond its amount."""
+    """Of no agreement is more earned than was billed ahead; of no down payment more used or given back than paid."""
     lines = InvoiceLine.objects.filter(invoice__status=InvoiceStatus.CLOSED).order_by()
-    ahead = dict(
-        lines.filter(deferred=True, agreement__isnull=False).values_list("agreement").annotate(s=Sum("amount"))
-    )
+    billed = lines.filter(deferred=True, agreement__isnull=False, down_payment=None, period_start__isnull=False)
+    ahead = dict(billed.values_list("agreement").annotate(s=Sum("amount")))
     earned = dict(lines.exclude(released_amount=0).values_list("agreement").annotate(s=Sum("released_amount")))
     paid = dict(
         lines.filter(deferred=True, invoice__type=InvoiceType.DOWN_PAYMENT)
@@ -93,6 +92,9 @@ def deferred_revenue_is_not_overdrawn() -> Check:
         .annotate(s=Sum("amount"))
     )
     used = dict(lines.filter(down_payment__isnull=False).values_list("down_payment").annotate(s=-Sum("amount")))
+    credited = lines.filter(down_payment=None, credited_line__invoice__type=InvoiceType.DOWN_PAYMENT)
+    for pk, amount in credited.values_list("credited_line__invoice").annotate(s=-Sum("amount")):
+        used[pk] = used.get(pk, ZERO) + amount
 
     def faults() -> Iterator[str]:
         for pk, amount in earned.items():
@@ -102,6 +104,6 @@ def deferred_revenue_is_not_overdrawn() -> Check:
                 yield f"Agreement {agreement}: {format_money(amount)} earned, {behind} billed ahead"
         for pk, amount in sorted(used.items()):
             if amount > paid.get(pk, ZERO):
-                yield f"Down payment {Invoice.objects.get(pk=pk)}: {format_money(amount)} used of it"
+                yield f"Down payment {Invoice.objects.get(pk=pk)}: {format_money(amount)} used of it or given back"
 
     return no_faults("deferred", "No more is earned than was billed ahead", len(ahead) + len(paid), faults())

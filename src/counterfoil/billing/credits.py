@@ -14,6 +14,7 @@ from django.db.models import Max, Q
 from counterfoil.agreements import billing_state
 from counterfoil.billing.charges import lines_of_charge
 from counterfoil.billing.closing import close
+from counterfoil.billing.down_payments import apply_to_draft, refusal, remaining_of
 from counterfoil.billing.drafts import amounts, due_date, set_bill_to
 from counterfoil.billing.earned import earned_by
 from counterfoil.billing.holds import free_charges, hold_charges, reopen_periods, standing
@@ -81,10 +82,9 @@ def credit_invoice(
     if not reason.strip():
         raise DomainError("required", "Say why it is credited.", field="reason")
     billed = {line.pk: line for line in invoice.lines.select_related("agreement")}
-    credited = credited_of(invoice)
-    left = {pk: sum_money([line.amount, -credited.amounts.get(pk, ZERO)]) for pk, line in billed.items()}
+    credited, left = credited_of(invoice), left_to_credit(invoice)
     if not any(left.values()):
-        raise DomainError("wrong_state", f"{invoice} is credited whole already.")
+        raise _nothing_left(invoice)
     wanted = lines or [CreditLine(pk) for pk, amount in left.items() if amount]
     made = []
     for index, each in enumerate(wanted):
@@ -100,6 +100,28 @@ def credit_invoice(
     text = f"drafted a credit memo of {invoice}: {amounts(memo)}; {reason.strip()}"
     audit.record(actor, "billing.invoice.credited", text, memo, credits=invoice.number)
     return memo
+
+
+def left_to_credit(invoice: Invoice) -> dict[int, Decimal]:
+    """What of each line can still be credited, drafts of credit memos out of it; with the sign of what was billed.
+
+    What of a down payment was taken off invoices is not given back as well.
+    """
+    if invoice.type == InvoiceType.DOWN_PAYMENT:
+        return remaining_of([invoice])[invoice.pk]
+    credited = credited_of(invoice).amounts
+    return {line.pk: sum_money([line.amount, -credited.get(line.pk, ZERO)]) for line in invoice.lines.all()}
+
+
+def _nothing_left(invoice: Invoice) -> DomainError:
+    applied = InvoiceLine.objects.filter(down_payment=invoice).order_by("-pk").select_related("invoice").first()
+    if applied is None:
+        return DomainError("wrong_state", f"{invoice} is credited whole already.")
+    return DomainError(
+        "wrong_state",
+        f"Nothing is left of down payment {invoice}: it was taken off {applied.invoice}.",
+        hint="Reverse that invoice, or take the line off the draft, first.",
+    )
 
 
 def _closed(invoice_id: int) -> Invoice:
@@ -277,7 +299,8 @@ def _check_reversible(invoice: Invoice) -> None:
 def reissue_invoice(*, actor: Actor, invoice_id: int, on: date) -> Invoice:
     """Draft the invoice that takes the place of one that was reversed: its lines, to be changed before it is closed.
 
-    Work is billed with the coverage that holds now. What has been billed elsewhere meanwhile is left out.
+    Work is billed with the coverage that holds now. What has been billed elsewhere meanwhile is left out; so is what of
+    a down payment has been taken off elsewhere.
 
     Args:
         actor: who reissues.
@@ -316,6 +339,7 @@ def reissue_invoice(*, actor: Actor, invoice_id: int, on: date) -> Invoice:
     InvoiceLine.objects.bulk_create(lines)
     hold_charges(line.charge_id for line in lines if line.charge_id is not None)
     reckon(draft)
+    _take_off_again(actor, invoice, draft)
     if draft.agreement is not None and draft.period_start is not None:
         billing_state.reckon_due(draft.agreement)
     text = f"reissued {invoice} as a draft: {amounts(draft)}"
@@ -349,12 +373,15 @@ def _next_revision(invoice: Invoice) -> int:
 _COPIED = (
     "kind", "product_id", "description", "quantity", "unit_price", "amount", "cost", "relieves_stock", "taxable",
     "explanation", "deferred", "agreement_id", "addition_id", "period_start", "period_end", "service_start",
-    "service_end", "order_line_id", "down_payment_id", "origin_id",
+    "service_end", "order_line_id", "origin_id",
 )  # fmt: skip
 
 
 def _lines_again(invoice: Invoice) -> list[InvoiceLine]:
-    """The lines once more; work with the coverage that holds now, and only what stands on no other invoice."""
+    """The lines once more; work with the coverage that holds now, and only what stands on no other invoice.
+
+    Without what was earned of a block, and without down payments: what is left of those is taken off anew.
+    """
     lines = list(invoice.lines.order_by("position"))
     ids = [line.charge_id for line in lines if line.charge_id is not None]
     charges = {
@@ -376,9 +403,23 @@ def _lines_again(invoice: Invoice) -> list[InvoiceLine]:
                 for each in again if charge.part == OpenPart.OVERRUN else ():
                     each.period_start, each.period_end = line.period_start, line.period_end
                 made += again
-        elif line.order_line_id not in taken and not line.released_amount:  # what was earned of a block is not billed
+        elif line.order_line_id not in taken and not line.released_amount and line.down_payment_id is None:
             made.append(InvoiceLine(**{name: getattr(line, name) for name in _COPIED}))
     return made
+
+
+def _take_off_again(actor: Actor, invoice: Invoice, draft: Invoice) -> None:
+    """Down payments that the reversed invoice took off, as far as they are left."""
+    taken: dict[int, Decimal] = {}
+    for line in invoice.lines.filter(down_payment__isnull=False).order_by("position"):
+        pk = cast(int, line.down_payment_id)
+        taken[pk] = sum_money([taken.get(pk, ZERO), -line.amount])
+    found = Invoice.objects.select_related("agreement", "sales_order").in_bulk(taken)
+    for pk, amount in taken.items():
+        left = sum_money(remaining_of([found[pk]])[pk].values())
+        again = min(amount, left, draft.subtotal)
+        if again > 0 and not refusal(found[pk], draft):
+            apply_to_draft(actor, draft, found[pk], again)
 
 
 def _has_open(charge: Charge, lines: Sequence[InvoiceLine]) -> bool:

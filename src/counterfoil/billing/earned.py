@@ -202,7 +202,7 @@ def taken_back(invoice: Invoice, lines: Sequence[InvoiceLine]) -> list[InvoiceLi
     The customer has that back, so it is no revenue any more. What was taken back is earned again as far as it is billed
     again, or as what had earned it is itself reversed.
     """
-    moving = [line for line in lines if line.agreement and line.down_payment_id is None and _moves(line)]
+    moving = [line for line in lines if line.agreement and _moves(line)]
     agreements = {line.agreement_id: line.agreement for line in moving if line.agreement}
     before = _taken_back_before(pk for pk in agreements if pk is not None)
     falling = {line.agreement_id for line in moving if line.amount < 0 or line.released_amount < 0}
@@ -218,8 +218,9 @@ def taken_back(invoice: Invoice, lines: Sequence[InvoiceLine]) -> list[InvoiceLi
 
 
 def _moves(line: InvoiceLine) -> bool:
-    """Whether it changes what is billed ahead, or what of it is earned."""
-    return line.deferred or bool(line.released_amount)
+    """Whether it changes what is billed ahead for work, or what of it is earned."""
+    is_ahead = line.deferred and line.period_start is not None and line.down_payment_id is None
+    return is_ahead or bool(line.released_amount)
 
 
 #: Lines that take back what was earned, or earn it again: of no work and no application period.
@@ -238,12 +239,13 @@ def _too_much_earned(invoice: Invoice, agreement: Agreement, terms: CoverageTerm
     counted = CLOSED | Q(invoice=invoice)
     lines = InvoiceLine.objects.filter(counted, agreement=agreement)
     earned = sum_money([_released(lines), -taken])
-    ahead = lines.filter(deferred=True, down_payment=None).aggregate(total=Sum("amount"))["total"] or ZERO
+    billed = lines.filter(deferred=True, down_payment=None, period_start__isnull=False)
+    ahead = billed.aggregate(total=Sum("amount"))["total"] or ZERO
     due = ahead
     if terms.allocation_on(terms.start):  # else there is nothing to measure the use by any more
         work = standing().filter(counted, charge__agreement=agreement).values("charge")
         used = drawn_of(Allocation.objects.filter(agreement=agreement, charge__in=work))
-        through = lines.filter(deferred=True).aggregate(last=Max("period_start"))["last"]
+        through = billed.aggregate(last=Max("period_start"))["last"]
         values = values_of(agreement.pk, terms, max([*used, through or terms.start]), counted)
         due = min(ahead, _due(used, values, terms, lapsed_of(agreement.pk, values, terms)))
     return max(sum_money([earned, -due]), ZERO)

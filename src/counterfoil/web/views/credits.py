@@ -10,11 +10,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 
 from counterfoil.billing import commands, queries
-from counterfoil.billing.credits import CreditLine
+from counterfoil.billing.credits import CreditLine, left_to_credit
 from counterfoil.billing.models import InvoiceStatus, InvoiceType
-from counterfoil.billing.taxing import credited_of
 from counterfoil.core.errors import DomainError
-from counterfoil.core.money import format_money, sum_money
+from counterfoil.core.money import format_money
 from counterfoil.web.actions import actor_of, now, today
 from counterfoil.web.forms import ChoiceOf, DayField, Deed, MoneyField, PageForm, QuantityField, form_page, posted
 from counterfoil.web.views.invoice_edit import deed_of
@@ -81,12 +80,9 @@ def _closed(pk: int) -> Any:
 def credit(request: HttpRequest, pk: int) -> HttpResponse:
     """Draft a credit memo of a part of an invoice, or of all that is left of it."""
     found = _closed(pk)
-    credited = credited_of(found)
-    left = [
-        (line, sum_money([line.amount, -credited.amounts.get(line.pk, Decimal(0))]))
-        for line in queries.lines_of_invoice(pk)
-    ]
-    form = CreditForm(posted(request), [row for row in left if row[1]], initial={"on": max(today(), found.date)})
+    left = left_to_credit(found)
+    rows = [(line, left[line.pk]) for line in queries.lines_of_invoice(pk) if left[line.pk]]
+    form = CreditForm(posted(request), rows, initial={"on": max(today(), found.date)})
 
     def run() -> Any:
         given = form.cleaned_data
