@@ -12,9 +12,12 @@ from tests.agreements.records import make
 from tests.trade import JAN_15, bought, cable, order_of
 from tests.world import FINANCE, OWNER, PROCUREMENT, SALES, World
 
+from counterfoil.accounting.commands import set_mapping
 from counterfoil.agreements.commands import (
     AdditionInput,
+    WorkRoleRateInput,
     add_addition,
+    set_work_role_rates,
     update_addition,
     update_agreement,
     update_agreement_type,
@@ -24,14 +27,17 @@ from counterfoil.billing.models import Invoice, InvoiceType
 from counterfoil.billing.special import NewLine, create_invoice, update_invoice_line
 from counterfoil.catalog.bundles import BundleComponentInput, set_bundle_components
 from counterfoil.catalog.commands import update_product
-from counterfoil.catalog.models import Product
+from counterfoil.catalog.models import Product, WorkRole
 from counterfoil.companies.commands import update_billing_terms, update_company, update_msp_settings, update_site
+from counterfoil.ledger.models import Account
+from counterfoil.matching.commands import set_tolerance
 from counterfoil.orders.commands import update_order_line, update_sales_order
 from counterfoil.platform.identity import Role
 from counterfoil.platform.models import AuditEntry
 from counterfoil.platform.users import change_user, create_first_owner, create_user
 from counterfoil.procurement.commands import PurchaseLine, update_purchase_order, update_purchase_order_line
 from counterfoil.quotes.opportunities import create_opportunity, update_opportunity
+from counterfoil.quotes.routing import ConversionRuleInput, set_conversion_rules
 from counterfoil.tax.commands import TaxLevelInput, set_tax_basis, update_tax_code
 from counterfoil.tax.models import TaxBasis
 
@@ -169,12 +175,39 @@ def person(world: World) -> Prepared:
     return change_user, {"actor": OWNER, **as_is}, {"roles": [Role.FINANCE]}
 
 
+def rates(world: World) -> Prepared:
+    made, role = make(world), WorkRole.objects.create(name="Architect", hourly_rate=Decimal(150))
+    rate = WorkRoleRateInput(role.pk, Decimal("120.00"))
+    set_work_role_rates(actor=SALES, agreement_id=made.pk, rates=[rate])
+    as_is = {"agreement_id": made.pk, "rates": [rate]}
+    return set_work_role_rates, {"actor": SALES, **as_is}, {"rates": []}
+
+
+def conversion_rules(world: World) -> Prepared:
+    rule = ConversionRuleInput("sales_order", recurring=False)
+    set_conversion_rules(actor=SALES, rules=[rule])
+    return set_conversion_rules, {"actor": SALES, "rules": [rule]}, {"rules": []}
+
+
+def tolerance(world: World) -> Prepared:
+    set_tolerance(actor=OWNER, measure="quantity", amount=Decimal(1), vendor_id=world.dell.pk)
+    as_is = {"measure": "quantity", "amount": Decimal("1.00"), "vendor_id": world.dell.pk}
+    return set_tolerance, {"actor": OWNER, **as_is}, {"amount": Decimal(2)}
+
+
+def mapping(world: World) -> Prepared:
+    first, second, *_ = Account.objects.filter(type="income").order_by("code").values_list("pk", flat=True)
+    as_is = {"role": "product_revenue", "account_id": first, "product_id": world.server_inventory.pk}
+    set_mapping(actor=FINANCE, **as_is)  # type: ignore[arg-type]
+    return set_mapping, {"actor": FINANCE, **as_is}, {"account_id": second}
+
+
 @pytest.mark.parametrize(
     "prepare",
     [
         company, site, terms, msp_settings, product, bundle, tax_code, tax_settings, agreement, agreement_type,
         addition, sales_order, order_line, purchase_order, purchase_line, invoice, invoice_line, billing_settings,
-        opportunity, person,
+        opportunity, person, rates, conversion_rules, tolerance, mapping,
     ],
 )  # fmt: skip
 def test_saved_as_it_is_the_trail_tells_nothing(world: World, prepare: Callable[[World], Prepared]) -> None:

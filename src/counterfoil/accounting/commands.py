@@ -92,6 +92,10 @@ def set_mapping(
         "category_id": category_id,
         "agreement_type_id": agreement_type_id,
     }
+    standing = GLMapping.objects.filter(role=role, **key).first()
+    if standing is not None and standing.account_id == account.pk:
+        audit.record_nothing()
+        return standing
     mapping, _ = GLMapping.objects.update_or_create(role=role, **key, defaults={"account": account})
     audit.record(
         actor,

@@ -30,7 +30,7 @@ from counterfoil.core.money import format_money
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command
 from counterfoil.platform.identity import Actor
-from counterfoil.platform.records import check_fields, fetch, plain_number, refuse_negative
+from counterfoil.platform.records import check_fields, contents_of, fetch, plain_number, refuse_negative
 
 _OWNERS: Final = ("id", "agreement_id", "agreement_type_id")
 
@@ -170,8 +170,8 @@ def set_work_role_rates(*, actor: Actor, agreement_id: int, rates: Sequence[Work
         DomainError: ``invalid`` for a negative rate or two rates of a role on one day; ``not_found``.
     """
     agreement = fetch(Agreement, agreement_id, lock=True)
-    _replace(agreement, "agreement", WorkRoleRate, rates, _check_role_rates)
-    _say(actor, agreement, "work_role_rates", f"set {_counted(len(rates), 'work role rate')} of {agreement.number}")
+    if _replace(agreement, "agreement", WorkRoleRate, rates, _check_role_rates):
+        _say(actor, agreement, "work_role_rates", f"set {_counted(len(rates), 'work role rate')} of {agreement.number}")
     return agreement
 
 
@@ -184,8 +184,8 @@ def set_work_type_rates(*, actor: Actor, agreement_id: int, rates: Sequence[Work
             ``not_found``.
     """
     agreement = fetch(Agreement, agreement_id, lock=True)
-    _replace(agreement, "agreement", WorkTypeRate, rates, _check_type_rates)
-    _say(actor, agreement, "work_type_rates", f"set {_counted(len(rates), 'work type rate')} of {agreement.number}")
+    if _replace(agreement, "agreement", WorkTypeRate, rates, _check_type_rates):
+        _say(actor, agreement, "work_type_rates", f"set {_counted(len(rates), 'work type rate')} of {agreement.number}")
     return agreement
 
 
@@ -197,9 +197,9 @@ def set_coverage_items(*, actor: Actor, agreement_id: int, items: Sequence[Cover
         DomainError: ``invalid`` unless each names one thing; ``duplicate`` for one named twice; ``not_found``.
     """
     agreement = fetch(Agreement, agreement_id, lock=True)
-    _replace(agreement, "agreement", CoverageItem, items, _check_items)
     verb = "alone lets in" if agreement.selection == "only" else "leaves out"
-    _say(actor, agreement, "coverage_items", f"{agreement.number} {verb} {_counted(len(items), 'thing')}")
+    if _replace(agreement, "agreement", CoverageItem, items, _check_items):
+        _say(actor, agreement, "coverage_items", f"{agreement.number} {verb} {_counted(len(items), 'thing')}")
     return agreement
 
 
@@ -213,8 +213,8 @@ def set_type_work_role_rates(
         DomainError: as :func:`set_work_role_rates`.
     """
     kind = fetch(AgreementType, agreement_type_id, lock=True)
-    _replace(kind, "agreement_type", WorkRoleRate, rates, _check_role_rates)
-    _say(actor, kind, "work_role_rates", f"set {_counted(len(rates), 'work role rate')} of the type {kind.name}")
+    if _replace(kind, "agreement_type", WorkRoleRate, rates, _check_role_rates):
+        _say(actor, kind, "work_role_rates", f"set {_counted(len(rates), 'work role rate')} of the type {kind.name}")
     return kind
 
 
@@ -228,8 +228,8 @@ def set_type_work_type_rates(
         DomainError: as :func:`set_work_type_rates`.
     """
     kind = fetch(AgreementType, agreement_type_id, lock=True)
-    _replace(kind, "agreement_type", WorkTypeRate, rates, _check_type_rates)
-    _say(actor, kind, "work_type_rates", f"set {_counted(len(rates), 'work type rate')} of the type {kind.name}")
+    if _replace(kind, "agreement_type", WorkTypeRate, rates, _check_type_rates):
+        _say(actor, kind, "work_type_rates", f"set {_counted(len(rates), 'work type rate')} of the type {kind.name}")
     return kind
 
 
@@ -243,8 +243,8 @@ def set_type_coverage_items(
         DomainError: as :func:`set_coverage_items`.
     """
     kind = fetch(AgreementType, agreement_type_id, lock=True)
-    _replace(kind, "agreement_type", CoverageItem, items, _check_items)
-    _say(actor, kind, "coverage_items", f"set {_counted(len(items), 'thing')} the type {kind.name} lists")
+    if _replace(kind, "agreement_type", CoverageItem, items, _check_items):
+        _say(actor, kind, "coverage_items", f"set {_counted(len(items), 'thing')} the type {kind.name} lists")
     return kind
 
 
@@ -264,14 +264,20 @@ def _replace(
     model: type[RowT],
     inputs: Sequence[Any],
     check: Callable[[list[Any]], None],
-) -> None:
+) -> bool:
+    """Write a list in place of the one before; whether it is another."""
     rows = [model(**{role: owner}, **asdict(given)) for given in inputs]
     check(rows)
     listed = "items" if model is CoverageItem else "rates"
     for index, row in enumerate(rows):
         check_fields(row, prefix=f"{listed}[{index}].")
-    model._default_manager.filter(**{role: owner}).delete()
+    standing = model._default_manager.filter(**{role: owner})
+    if contents_of(standing.order_by("pk")) == contents_of(rows):
+        audit.record_nothing()
+        return False
+    standing.delete()
     model._default_manager.bulk_create(rows)
+    return True
 
 
 def _check_role_rates(rows: list[WorkRoleRate]) -> None:

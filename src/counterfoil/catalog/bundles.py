@@ -19,9 +19,9 @@ from counterfoil.platform.records import (
     Unset,
     change,
     check_fields,
+    contents_of,
     fetch,
     record_changes,
-    values_of,
 )
 
 refuse_as("bundle_component_position_once", "conflict", "Somebody else is changing the same bundle. Try again.")
@@ -84,16 +84,12 @@ def set_bundle_components(
     if changes:
         bundle.save(update_fields=list(changes))
     said = []
-    if list(map(_written, bundle.components.order_by("position"))) != list(map(_written, rows)):
+    if contents_of(bundle.components.order_by("position")) != contents_of(rows):
         bundle.components.all().delete()
         BundleComponent.objects.bulk_create(rows)
         said.append(_in_words(rows))
     record_changes(actor, "catalog.bundle.set", f"set the components of {bundle.identifier}", changes, bundle, *said)
     return bundle
-
-
-def _written(row: BundleComponent) -> dict[str, object]:
-    return {name: value for name, value in values_of(row).items() if name != "id"}
 
 
 def _checked(bundle: Product, components: Sequence[BundleComponentInput]) -> list[BundleComponent]:

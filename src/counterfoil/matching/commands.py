@@ -35,7 +35,7 @@ from counterfoil.platform import audit
 from counterfoil.platform.commands import check_role, command
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.lookup import existing, locked
-from counterfoil.platform.records import plain_number, refuse_negative, save_checked
+from counterfoil.platform.records import plain_number, refuse_negative, save_checked, values_of
 from counterfoil.procurement.models import PurchaseOrder
 
 MATCHERS: Final = (Role.SALES, Role.PROCUREMENT, Role.FINANCE)
@@ -256,7 +256,11 @@ def set_tolerance(
     particular = {"vendor_id": vendor_id, "category_id": category_id, "company_id": company_id}
     row = MatchTolerance.objects.filter(measure=measure, **particular).first()
     row = row or MatchTolerance(measure=measure, **particular)
+    former = values_of(row)
     row.percent, row.amount, row.bounds = percent, amount, bounds
+    if row.pk is not None and values_of(row) == former:
+        audit.record_nothing()
+        return row
     save_checked(row)
     audit.record(actor, "matching.tolerance.set", f"set the tolerance of {_measured(row)}", row)
     return row

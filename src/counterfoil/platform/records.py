@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from enum import Enum
@@ -166,6 +166,11 @@ def named(number: str, name: str) -> Iterator[None]:
 def values_of(record: models.Model) -> dict[str, Any]:
     """The values of all fields, to be compared with what they become."""
     return {field.attname: getattr(record, field.attname) for field in record._meta.concrete_fields}
+
+
+def contents_of(rows: Iterable[models.Model]) -> list[dict[str, Any]]:
+    """What rows say, whatever their ids, in their order."""
+    return [{name: value for name, value in values_of(row).items() if name != "id"} for row in rows]
 
 
 def record_changes(

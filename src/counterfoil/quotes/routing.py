@@ -13,7 +13,7 @@ from counterfoil.core.errors import DomainError
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command
 from counterfoil.platform.identity import Actor, Role
-from counterfoil.platform.records import check_fields
+from counterfoil.platform.records import check_fields, contents_of
 from counterfoil.quotes.models import ConversionRule, QuoteLine
 
 AGREEMENT: Final = "agreement"
@@ -51,6 +51,9 @@ def set_conversion_rules(*, actor: Actor, rules: Sequence[ConversionRuleInput]) 
             for one-time lines that were to become an agreement; ``not_found``.
     """
     made = [_rule(position, given) for position, given in enumerate(rules, start=1)]
+    if contents_of(ConversionRule.objects.order_by("position")) == contents_of(made):
+        audit.record_nothing()
+        return list(ConversionRule.objects.order_by("position"))
     ConversionRule.objects.all().delete()
     ConversionRule.objects.bulk_create(made)
     said = "; ".join(map(words, made)) or "none: everything is kept for later"

@@ -23,11 +23,11 @@ from counterfoil.platform.records import (
     change,
     changes_in_words,
     check_fields,
+    contents_of,
     fetch,
     plain_number,
     record_changes,
     save_checked,
-    values_of,
 )
 from counterfoil.tax import queries
 from counterfoil.tax.models import (
@@ -375,10 +375,9 @@ def _is_same(row: TaxLevel, standing: TaxLevel | None, start: date) -> bool:
     return all(getattr(row, name) == getattr(standing, name) for name in _SAME)
 
 
-def _written(rows: models.Manager[Any]) -> list[tuple[Any, ...]]:
+def _written(rows: models.Manager[Any]) -> list[dict[str, Any]]:
     """What rows say, whatever their ids."""
-    said = (tuple(value for name, value in values_of(row).items() if name != "id") for row in rows.all())
-    return sorted(said, key=repr)
+    return sorted(contents_of(rows.all()), key=repr)
 
 
 def _levels_in_words(levels: Sequence[TaxLevelInput]) -> str:
