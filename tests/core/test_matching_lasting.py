@@ -133,6 +133,34 @@ def test_the_successor_of_an_agreement_renews_and_is_bought_anew() -> None:
     assert found_in(replace(thread, purchases=(year, again))) == []
 
 
+def test_a_successor_has_what_there_was_and_all_of_it_is_bought_anew() -> None:
+    """Ten, and two more by a change quote: the successor has twelve, and twelve are bought for it."""
+    first, second = (
+        agreed(MONTHLY, quantity=D(27), ends=YEAR_END),
+        agreed(MONTHLY, id=12, label="AGR-0002", quantity=D(27), start=SECOND_YEAR),
+    )
+    again = bought(MONTHLY, id=32, label="PO-0004", start=SECOND_YEAR, quantity=D(27))
+    thread = QuoteThread(
+        MONTHLY,
+        agreements=(first, second),
+        changes=(BEGAN, changed(MONTHLY, APRIL, 27, origin=2)),
+        asked=(asks(TWO_MORE),),
+        purchases=(bought(MONTHLY), again),
+    )
+    assert found_in(thread) == []
+    (found,) = found_in(replace(thread, purchases=(bought(MONTHLY), again._replace(quantity=D(25)))))
+    assert (found.code, found.actual_leg, found.expected, found.actual, found.monthly) == (
+        "quantity", "purchase", "27", "25", D("-36.00"),
+    )  # fmt: skip
+
+
+def test_more_for_a_month_may_have_been_bought_before() -> None:
+    line = TWO_MORE._replace(term="month:1", cycles=None)
+    thread = of_change(line, BEGAN, changed(MONTHLY, APRIL, 27, origin=2))
+    for quantity, expected in ((1, []), (2, []), (3, [("quantity", "purchase")])):
+        assert codes(found_in(replace(thread, purchases=(bought(line, quantity=D(quantity)),)))) == expected
+
+
 @pytest.mark.parametrize(
     ("addition", "days", "actual", "over_term"),
     [

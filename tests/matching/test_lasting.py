@@ -22,7 +22,7 @@ from counterfoil.matching.commands import match_changed, match_everything
 from counterfoil.matching.queries import exceptions
 from counterfoil.procurement.commands import PurchaseLine, create_purchase_order, send_purchase_order
 from counterfoil.procurement.models import PurchaseOrder
-from counterfoil.procurement.queries import demand
+from counterfoil.procurement.queries import demand, demand_count
 
 pytestmark = pytest.mark.django_db
 D = Decimal
@@ -131,6 +131,21 @@ def test_a_year_that_is_billed_on_without_a_renewal_is_held(world: World, runnin
     accept(world, running, "renew", 10, NEXT_YEAR)
     assert close_invoice(actor=FINANCE, invoice_id=thirteenth.pk, now=NOW).subtotal == D("231.00")
     assert found() == []
+
+
+def test_a_renewed_term_is_bought_anew_as_it_was_signed(world: World, running: Addition) -> None:
+    assert demand(on=JAN_1) == []
+    accept(world, running, "increase", 2, date(2026, 7, 1))
+    buy(world)
+    accept(world, running, "renew", 11, NEXT_YEAR)
+    (row,) = demand(on=JAN_1)
+    assert (row.to_buy, row.term, row.start_date, row.end_date) == (11, "year:1", NEXT_YEAR, None)
+    buy(world)
+    assert found() == []
+    accept(world, running, "increase", 3, date(2027, 7, 1))
+    accept(world, running, "decrease", 1, date(2027, 8, 1))
+    assert [(row.to_buy, row.start_date) for row in demand(on=JAN_1)] == [(2, date(2027, 7, 1))]
+    assert demand_count(on=JAN_1) == 1
 
 
 def test_a_successor_is_a_renewal_that_is_bought_anew(world: World, running: Addition) -> None:

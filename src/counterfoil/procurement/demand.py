@@ -9,9 +9,12 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypedDict
 
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
-from counterfoil.agreements.models import Addition, AgreementStatus
+from counterfoil.agreements.commitments import is_renewal
+from counterfoil.agreements.models import Addition, AdditionChange, AgreementStatus
+from counterfoil.agreements.terms import is_monthly
 from counterfoil.core.calendar import Cycle
 from counterfoil.core.pricing.terms import term_words
 from counterfoil.orders import queries as orders
@@ -19,7 +22,7 @@ from counterfoil.orders.models import SalesOrderLine
 from counterfoil.platform.aggregates import sum_of
 from counterfoil.platform.fields import quantity_field
 from counterfoil.procurement.models import PurchaseOrderLine, PurchaseOrderStatus
-from counterfoil.quotes.models import QuoteLine
+from counterfoil.quotes.models import LineAction, QuoteLine
 
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
@@ -37,7 +40,8 @@ class Covered(TypedDict):
 class DemandRow:
     """A sales order line, or a part of an addition's quantity, of which something is still to be bought.
 
-    An addition that was increased has a part for each signed line: its first quantity, and every increase. ``term``,
+    An addition that was increased has a part for each signed line: its first quantity, and every increase; one that was
+    renewed for another term has all of it to buy anew. ``term``,
     ``billing_cycle``, ``start_date`` and ``end_date`` are how it was sold, and so how it is to be bought; ``end_date``
     is the last day of a term that is shortened to end with another. ``unit_cost`` is as quoted.
     """
@@ -185,9 +189,22 @@ def additions_to_buy(
             on_purchase_orders=sum_of(Addition, "purchase_order_lines__quantity", quantity_field(), alive)
             - sum_of(Addition, "purchase_order_lines__quantity_cancelled", quantity_field(), alive)
         )
-        .filter(quantity__gt=F("on_purchase_orders"))
+        .filter(on_purchase_orders__lt=F("quantity") + Coalesce(_had_before_renewals(), NOTHING))
     )
     return rows if agreement_id is None else rows.filter(agreement=agreement_id)
+
+
+#: Terms of a month and less, and none: they go on, and so does what is bought for them.
+_GOES_ON = Q(origin__term__in=("", "month:1")) | Q(origin__term__startswith="day") | Q(origin__term__startswith="week")
+
+
+def _had_before_renewals() -> Subquery:
+    """How many an addition had when each of its terms ended, all terms together."""
+    changes = AdditionChange.objects.order_by()
+    before = changes.filter(addition=OuterRef("addition"), effective_date__lt=OuterRef("effective_date"))
+    renewals = changes.filter(addition=OuterRef("pk"), origin__action=LineAction.RENEW).exclude(_GOES_ON)
+    had = Subquery(before.order_by("-effective_date").values("quantity")[:1])
+    return Subquery(renewals.annotate(had=had).values("addition").annotate(total=Sum("had")).values("total"))
 
 
 @dataclass(slots=True)
@@ -231,14 +248,17 @@ def parts_of(additions: Collection[Addition], besides: PurchaseOrderLine | None 
 
 
 def _history(addition: Addition) -> list[Part]:
-    """What each change brought; what a decrease takes away, the youngest lose first."""
+    """What each change brought; what a decrease takes away, the youngest of its term lose first."""
     changes = list(addition.changes.all())
     if not changes:
         return [Part(addition.quantity, addition.effective_date, addition.unit_cost, addition.origin)]
     first, *later = changes
     parts = [Part(first.quantity, first.effective_date, first.unit_cost, first.origin or addition.origin)]
+    over: list[Part] = []  # of the terms before
     held = first.quantity
     for change in later:
+        if _begins_term(change):
+            over, parts, held = [*over, *parts], [], NOTHING
         more, held = change.quantity - held, change.quantity
         if more > 0:
             parts.append(Part(more, change.effective_date, change.unit_cost, change.origin or addition.origin))
@@ -248,7 +268,16 @@ def _history(addition: Addition) -> list[Part]:
             more += taken
             if not parts[-1].quantity:
                 parts.pop()
-    return parts
+    return [*over, *parts]
+
+
+def _begins_term(change: AdditionChange) -> bool:
+    return (
+        is_renewal(change)
+        and change.origin is not None
+        and bool(change.origin.term)
+        and not is_monthly(change.origin.term)
+    )
 
 
 def _covered(parts: list[Part], bought: Sequence[tuple[int | None, Decimal]]) -> list[Part]:

@@ -17,11 +17,12 @@ from counterfoil.core.matching.dollars import (
     in_cycle,
     months_of,
     over_time,
+    per_month,
     quoted_cycle,
     quoted_months,
     term_end,
 )
-from counterfoil.core.matching.legs import AskedLeg, ChangeLeg, PurchaseLeg, QuoteLeg, QuoteThread
+from counterfoil.core.matching.legs import AgreementLeg, AskedLeg, ChangeLeg, PurchaseLeg, QuoteLeg, QuoteThread
 from counterfoil.core.matching.look import Look, days_match, in_words, same_length, term_code
 from counterfoil.core.money import ZERO, round_money
 
@@ -32,7 +33,7 @@ _DAY: Final = timedelta(days=1)
 def match_purchases(look: Look, thread: QuoteThread) -> None:
     """Compare how much was bought, and each purchase order line."""
     if not look.quote.is_usage:
-        _bought(look, thread)
+        _bought_by_term(look, thread)
     since = {change.start for change in thread.changes} | {line.start for line in thread.agreements[1:]}
     for line in thread.purchases:
         # What was added or renewed since begins on its own day, and ends with what is there.
@@ -40,13 +41,45 @@ def match_purchases(look: Look, thread: QuoteThread) -> None:
         _bought_line(look, line, is_later)
 
 
-def _bought(look: Look, thread: QuoteThread) -> None:
-    """How much was bought, against what was quoted and what was changed by hand since."""
-    quote, lines = look.quote, thread.purchases
-    total = lines[0].quantity if len(lines) == 1 else sum((line.quantity for line in lines), _NOTHING)
-    if total == quote.quantity and len(thread.changes) < 2:
+def _bought_by_term(look: Look, thread: QuoteThread) -> None:
+    """How much was bought of what was quoted, and anew for the successors of its agreement."""
+    if len(thread.agreements) < 2:
+        _bought(look, thread, thread.purchases, thread.changes)
         return
-    low, high = _wanted(quote, thread.changes, thread.asked)
+    first, *others = thread.agreements
+    successors = {line.start: line for line in others if line.start > first.start}
+    ids = {line.id for line in successors.values()}
+    lines = [line for line in thread.purchases if line.start not in successors]
+    if lines:
+        _bought(look, thread, lines, [change for change in thread.changes if change.addition_id not in ids])
+    for start, addition in successors.items():
+        again = [line for line in thread.purchases if line.start == start]
+        if again:
+            _bought_anew(look, addition, [each for each in thread.changes if each.addition_id == addition.id], again)
+
+
+def _bought_anew(
+    look: Look, addition: AgreementLeg, changes: Sequence[ChangeLeg], lines: Sequence[PurchaseLeg]
+) -> None:
+    """As many as the successor has, or has had."""
+    had = [change.quantity for change in changes] or [addition.quantity]
+    total, last = sum((line.quantity for line in lines), _NOTHING), lines[-1]
+    expected = min(max(total, min(had)), max(had))
+    if look.tolerance("quantity", last.vendor_id).covers(expected, total):
+        return
+    wanted, actual = said.number(expected), said.number(total)
+    text = f"{addition.label} has {wanted} {look.quote.product}; {last.label} buys {actual}."
+    dollars = _cost_over_time(look.quote, last, (total - expected) * last.unit_cost)
+    look.add("quantity", "purchase", last.label, wanted, actual, text, dollars, last.id, "agreement")
+
+
+def _bought(look: Look, thread: QuoteThread, lines: Sequence[PurchaseLeg], changes: Sequence[ChangeLeg]) -> None:
+    """How much was bought, against what was quoted and what was changed by hand since."""
+    quote = look.quote
+    total = lines[0].quantity if len(lines) == 1 else sum((line.quantity for line in lines), _NOTHING)
+    if total == quote.quantity and len(changes) < 2:
+        return
+    low, high = _wanted(quote, changes, thread.asked)
     if thread.asked and thread.agreements:
         low -= max(quote.quantity - begins_with(quote, thread.agreements[0], thread.asked), _NOTHING)
     if low <= total <= high:
@@ -90,6 +123,8 @@ def _wanted(quote: QuoteLeg, changes: Sequence[ChangeLeg], asked: Sequence[Asked
             quantity += step.more - step.quoted
             high = max(high, quantity)
             taken -= min(step.quoted, _NOTHING)
+    if quote.action != "new" and (not quote.term or per_month(quote.term) >= 1):
+        return _NOTHING, high  # what was bought goes on from month to month, too many as well
     return quantity - taken, high
 
 

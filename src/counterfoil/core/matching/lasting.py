@@ -139,12 +139,14 @@ def _bought_for_more(look: Look, thread: QuoteThread, addition: AgreementLeg) ->
 def _billing_ends(thread: QuoteThread) -> date | None:
     """The last day on which the line is billed; none while that is open.
 
-    More of what runs ends when a quote cancels that; when its agreement ends, it may go on in a successor.
+    More of what runs ends when a quote cancels that; with its agreement it may go on in a successor.
     """
+    is_cancelled = any(ask.action in ("cancel", "decrease") for ask in thread.asked)
+    if thread.quote.action == "increase" and not is_cancelled:
+        return None
     if thread.agreements:
         ends = [line.ends for line in thread.agreements]
         return None if None in ends else max(day for day in ends if day is not None)
-    is_cancelled = any(ask.action in ("cancel", "decrease") for ask in thread.asked)
     return thread.changed.cancelled if thread.changed and is_cancelled else None
 
 
