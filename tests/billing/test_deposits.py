@@ -189,6 +189,7 @@ def test_what_was_taken_off_is_not_given_back_as_well(world: World) -> None:
     assert memo.subtotal == -300
     with pytest.raises(DomainError, match=f"^Nothing is left of down payment {deposit}: it was taken off {draft}.$"):
         credit_invoice(actor=FINANCE, invoice_id=deposit.pk, on=JAN_1, reason="Too much")
+    assert [(line.invoice, line.amount) for line in used_on(deposit).lines] == [(draft, -700), (memo, -300)]
     close_invoice(actor=FINANCE, invoice_id=memo.pk, now=NOW)
     close_invoice(actor=FINANCE, invoice_id=draft.pk, now=NOW)
     assert not deferred_revenue_is_not_overdrawn().details

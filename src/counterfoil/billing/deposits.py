@@ -123,14 +123,16 @@ def _sold_on(opportunity_id: int) -> Iterable[tuple[bool, int]]:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What a down payment was used for: the lines that took it off or gave it back, and what is left."""
+    """What a down payment was used for: the lines that took it off, or credited it, or undid that; what is left."""
 
     lines: tuple[InvoiceLine, ...]
     remaining: Decimal
 
 
 def used_on(down_payment: Invoice) -> Used:
-    """Where a down payment was taken off, the first first."""
-    lines = InvoiceLine.objects.filter(down_payment=down_payment).select_related("invoice")
+    """Where a down payment was taken off or credited, the first first."""
+    own = list(down_payment.lines.values_list("pk", flat=True))
+    used = Q(down_payment=down_payment) | Q(credited_line__in=own)
+    lines = InvoiceLine.objects.filter(used).select_related("invoice")
     (row,) = rows_of([down_payment])
     return Used(tuple(lines.order_by("invoice__date", "invoice_id", "position")), row.remaining)
