@@ -72,6 +72,7 @@ def test_a_block_that_is_billed_once_offers_no_further_period(client: Client, wo
     assert "900.00 a cycle" not in page
     bill(agreement)
     assert "Invoice next period" not in text_of(client.get(here))
+    assert "It is billed once, and all of it has been." in text_of(client.get(f"{here}upcoming/"))
     later = AdditionInput(world.lease.pk, unit_price=D(50), effective_date=date(2026, 4, 10))
     add_addition(actor=SALES, agreement_id=agreement.pk, addition=later)
     assert "Invoice 1–30 Apr 2026?" in client.get(here).content.decode()
