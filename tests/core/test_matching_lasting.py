@@ -133,6 +133,18 @@ def test_the_successor_of_an_agreement_renews_and_is_bought_anew() -> None:
     assert found_in(replace(thread, purchases=(year, again))) == []
 
 
+def test_a_term_that_was_renewed_and_not_bought_anew() -> None:
+    line = RENEWED._replace(converted="agreement")
+    thread = of_change(line, BEGAN, changed(MONTHLY, SECOND_YEAR, 25, origin=2), ends=date(2028, 2, 29))
+    assert found_in(thread, on=YEAR_END) == []
+    (found,) = found_in(thread, on=SECOND_YEAR)
+    assert (found.code, found.monthly, found.over_term) == ("missing_purchase", D("450.00"), D("5400.00"))
+    assert found_in(replace(thread, purchases=(bought(line, term="year:1"),)), on=SECOND_YEAR) == []
+    for change in ({"purchase_item": False}, {"active": False}):
+        assert thread.changed is not None
+        assert found_in(replace(thread, changed=thread.changed._replace(**change)), on=SECOND_YEAR) == []
+
+
 def test_a_successor_has_what_there_was_and_all_of_it_is_bought_anew() -> None:
     """Ten, and two more by a change quote: the successor has twelve, and twelve are bought for it."""
     first, second = (

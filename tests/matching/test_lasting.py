@@ -140,6 +140,11 @@ def test_a_renewed_term_is_bought_anew_as_it_was_signed(world: World, running: A
     accept(world, running, "renew", 11, NEXT_YEAR)
     (row,) = demand(on=JAN_1)
     assert (row.to_buy, row.term, row.start_date, row.end_date) == (11, "year:1", NEXT_YEAR, None)
+    assert found() == []
+    match_everything(actor=FINANCE, now=datetime(2027, 1, 2, 12, tzinfo=UTC))
+    assert exceptions(status="open").get(code="missing_purchase").message == (
+        "TQ-3 renews M365-BP from 1 Jan 2027 on, which was not ordered from a vendor anew."
+    )
     buy(world)
     assert found() == []
     accept(world, running, "increase", 3, date(2027, 7, 1))

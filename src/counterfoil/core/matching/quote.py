@@ -11,7 +11,7 @@ from counterfoil.core.matching import said
 from counterfoil.core.matching.billed import match_invoices
 from counterfoil.core.matching.bought import match_purchases
 from counterfoil.core.matching.changed import match_change
-from counterfoil.core.matching.dollars import for_months, months_of, over_time
+from counterfoil.core.matching.dollars import for_months, months_of, over_time, per_month
 from counterfoil.core.matching.lasting import match_lasting
 from counterfoil.core.matching.legs import GOODS, AgreementLeg, Difference, Leg, QuoteThread, leg_of
 from counterfoil.core.matching.look import Look
@@ -96,7 +96,9 @@ def _missing(look: Look, thread: QuoteThread, on: date) -> None:
     elif quote.converted == "sales_order" and not thread.orders:
         text = f"{quote.product} of {quote.label} was converted to a sales order, but stands on none."
         look.add("missing_order", "order", quote.label, "a sales order line", "none", text, worth)
-    if thread.invoices and not thread.purchases:
+    if thread.changed and not thread.purchases and quote.action == "renew" and quote.term and quote.unit_cost:
+        _not_bought_anew(look, thread, thread.changed, on)
+    elif thread.invoices and not thread.purchases:
         _never_bought(look, thread)
     elif thread.purchases and not thread.invoices:
         _never_billed(look, thread, on)
@@ -126,6 +128,21 @@ def _never_bought(look: Look, thread: QuoteThread) -> None:
     text = f"{label} bills {quote.product} of {quote.label}, which was never ordered from a vendor."
     dollars = over_time(quote.unit_cost * quote.quantity, quote)
     look.add("missing_purchase", "purchase", label, "a purchase order", "none", text, dollars)
+
+
+def _not_bought_anew(look: Look, thread: QuoteThread, line: AgreementLeg, on: date) -> None:
+    """Renewed, the new term has begun, and nobody has ordered it. From month to month what was bought goes on."""
+    quote = look.quote
+    own = next((ask for ask in thread.asked if ask.id == quote.id and not ask.apart), None)
+    if own is None or own.start > on or not (line.purchase_item and line.active) or per_month(quote.term) >= 1:
+        return
+    if line.ends is not None and line.ends < own.start:
+        return
+    text = (
+        f"{quote.label} renews {quote.product} from {said.day(own.start)} on, which was not ordered from a vendor anew."
+    )
+    dollars = over_time(quote.unit_cost * quote.quantity, quote)
+    look.add("missing_purchase", "purchase", line.label, "a purchase order", "none", text, dollars)
 
 
 def _never_billed(look: Look, thread: QuoteThread, on: date) -> None:
