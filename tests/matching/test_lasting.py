@@ -145,6 +145,7 @@ def test_a_renewed_term_is_bought_anew_as_it_was_signed(world: World, running: A
     assert exceptions(status="open").get(code="missing_purchase").message == (
         "TQ-3 renews M365-BP from 1 Jan 2027 on, which was not ordered from a vendor anew."
     )
+    match_everything(actor=FINANCE, now=NOW)
     buy(world)
     assert found() == []
     accept(world, running, "increase", 3, date(2027, 7, 1))
