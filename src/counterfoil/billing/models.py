@@ -228,6 +228,7 @@ class Invoice(models.Model):
             models.Index(fields=["-date", "-id"], name="invoices_newest_first"),
             models.Index(fields=["due_date"], name="open_invoices", condition=~Q(balance=0)),
             models.Index(fields=["status"], name="draft_invoices", condition=Q(status="draft")),
+            models.Index(fields=["bill_to"], name="down_payments", condition=Q(type="down_payment")),
         ]
         constraints = [
             models.UniqueConstraint(

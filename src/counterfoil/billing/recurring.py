@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -17,6 +18,7 @@ from counterfoil.billing.runs import due_agreements
 from counterfoil.core.calendar import Period, format_date
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import ZERO, round_money, sum_money
+from counterfoil.ledger.models import AccountingPeriod
 from counterfoil.ledger.queries import books_reach
 
 #: As many agreements are rated to say what is not billed; with more of them, it is summed up at today's prices.
@@ -146,13 +148,18 @@ def unbilled(*, through: date) -> Unbilled:
     return Unbilled(len(ids), round_money(row[0]) if row else ZERO)
 
 
-def refuse_beyond_the_books(through: date) -> None:
+def refuse_beyond_the_books(through: date, periods: Iterable[AccountingPeriod] | None = None) -> None:
     """Refuse to look for periods after the last accounting period: a slip of the year would bill decades.
+
+    Args:
+        through: the last day to bill.
+        periods: the accounting periods, where they are known.
 
     Raises:
         DomainError: ``period_missing``.
     """
-    if not books_reach(through):
+    reaches = books_reach(through) if periods is None else any(period.end > through for period in periods)
+    if not reaches:
         raise DomainError(
             "period_missing",
             f"The books do not reach {format_date(through)}: there is no accounting period so late.",

@@ -24,7 +24,7 @@ from django.db import connection
 from counterfoil.agreements.billing_state import let_go_released
 from counterfoil.agreements.models import AgreementType, BillingState
 from counterfoil.billing.agreement_invoices import invoice_agreements_through
-from counterfoil.billing.breakage import earn_lapsed
+from counterfoil.billing.breakage import agreements_giving_back, earn_lapsed
 from counterfoil.billing.deposits import agreements_with_deposits
 from counterfoil.billing.models import BillingRun, BillingSettings, ChunkStatus, RunMode, RunStatus
 from counterfoil.billing.recurring import refuse_beyond_the_books
@@ -78,7 +78,8 @@ def start_billing_run(
         now: when.
         invoice_date: of all invoices; when it is not given, each has the day on which its period falls due.
         mode: ``draft`` makes drafts, ``close`` closed invoices, ``transfer`` takes them to the books as well. Where a
-            paid deposit is taken off, it is always a draft, for somebody to look at.
+            paid deposit is taken off, or revenue that was earned is given back, it is always a draft, for somebody to
+            look at.
         agreement_type_id: only agreements of this type.
         company_id: only agreements of this customer.
 
@@ -87,16 +88,17 @@ def start_billing_run(
             ``through``; with ``transfer``, ``period_closed`` and ``period_missing`` for the invoice date;
             ``not_found``.
     """
-    refuse_beyond_the_books(through)
+    periods = list(AccountingPeriod.objects.order_by("start"))
+    refuse_beyond_the_books(through, periods)
     if mode == RunMode.TRANSFER and invoice_date is not None:
-        check_open(list(AccountingPeriod.objects.order_by("start")), invoice_date)
+        check_open(periods, invoice_date)
     kind = existing(AgreementType.objects.all(), agreement_type_id, "agreement_type_id") if agreement_type_id else None
     company = existing(Company.objects.all(), company_id, "company_id") if company_id else None
     _one_at_a_time()
     let_go_released()
     ids = due_agreements(through=through, agreement_type_id=agreement_type_id, company_id=company_id)
     aside: list[int] = []
-    if mode != RunMode.DRAFT and (aside := agreements_with_deposits(ids)):  # what is paid down is taken off a draft
+    if mode != RunMode.DRAFT and (aside := _to_be_looked_at(ids)):
         made = invoice_agreements_through(actor=actor, through=through, agreement_ids=aside, invoice_date=invoice_date)
         parked = {each.agreement_id for each in made.parked}  # the run says why
         aside = [pk for pk in aside if pk not in parked]
@@ -121,9 +123,14 @@ def start_billing_run(
         ask_for_help(run.pk, _cut(run.pk, ids))
     text = f"started {run.number} through {format_date(through)} ({RunMode(mode).label.lower()}): {len(ids)} agreements"
     if aside:
-        text += f"; {len(aside)} with a deposit to take off were drafted instead"
+        text += f"; {len(aside)} with a deposit to take off, or something earned to give back, were drafted instead"
     audit.record(actor, "billing.run.started", text, run)
     return run
+
+
+def _to_be_looked_at(ids: Sequence[int]) -> list[int]:
+    """Agreements that a run does not close: what is paid down is taken off a draft, as is what was earned already."""
+    return sorted({*agreements_with_deposits(ids), *agreements_giving_back(ids)})
 
 
 def _one_at_a_time() -> None:
