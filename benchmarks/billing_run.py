@@ -68,13 +68,9 @@ def serve() -> None:
 
     psycopg.Cursor.copy = counted_copy  # type: ignore[method-assign]
 
-    def counted(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
-        count[0] += 1
-        return execute(sql, params, many, context)
-
     loaded: list[Rows] = []
     connection.ensure_connection()
-    with connection.execute_wrapper(counted):
+    with connection.execute_wrapper(counter(count)):
         print("ready", flush=True)
         for line in sys.stdin:
             deed, argument = line.split()
@@ -89,6 +85,16 @@ def serve() -> None:
             else:
                 write_bytes(Path(argument))
             print(json.dumps({"cpu": cpu() - before, "peak_mb": peak_mb(), "statements": count[0]}), flush=True)
+
+
+def counter(count: list[int]) -> Any:
+    """A wrapper of statements that counts them."""
+
+    def counted(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
+        count[0] += 1
+        return execute(sql, params, many, context)
+
+    return counted
 
 
 def cpu() -> float:
@@ -244,14 +250,14 @@ def run_once(billers: Team, copiers: Team, count: int, kind: str) -> dict[str, f
 def bill(members: Team, count: int) -> dict[str, Any]:
     """What a billing run took, from the command to the last entry."""
     from django.db import connection
-    from django.test.utils import CaptureQueriesContext
 
     from counterfoil.billing.models import BillingRun
     from counterfoil.flows.billing_run import start_billing_run
     from counterfoil.platform.identity import SYSTEM
 
+    statements = [0]
     before, own, started = database_cpu(), cpu(), time.perf_counter()
-    with CaptureQueriesContext(connection) as statements:
+    with connection.execute_wrapper(counter(statements)):
         run = start_billing_run(
             actor=SYSTEM, through=INVOICED, invoice_date=INVOICED, mode="transfer", now=datetime.now(UTC)
         )
@@ -267,7 +273,7 @@ def bill(members: Team, count: int) -> dict[str, Any]:
         "seconds": ended - started,
         "client": own + sum(each["cpu"] for each in took),
         "database": database_cpu() - before,
-        "statements": len(statements) + sum(each["statements"] for each in took),
+        "statements": statements[0] + sum(each["statements"] for each in took),
         "peak_mb": max(each["peak_mb"] for each in took),
         "phases": {
             "plan": planned - started,

@@ -129,9 +129,11 @@ def cancelled_starts(agreement: Agreement) -> set[date]:
 
 def let_go_released() -> int:
     """Let what was parked because it was held be billed again, where nothing holds it any more; how many there are."""
+    parked = BillingState.objects.filter(parked_code="held", parked_at__isnull=False)
+    if not parked.exists():
+        return 0
     family = Agreement.objects.filter(
         Q(pk=OuterRef("object_id")) & (Q(pk=OuterRef(OuterRef("pk"))) | Q(parent=OuterRef(OuterRef("pk"))))
     )
     holds = Hold.objects.filter(Exists(family), label=HELD, released_at=None)
-    parked = BillingState.objects.filter(~Exists(holds), parked_code="held", parked_at__isnull=False)
-    return parked.update(parked_code="", parked_reason="", parked_hint="", parked_at=None)
+    return parked.filter(~Exists(holds)).update(parked_code="", parked_reason="", parked_hint="", parked_at=None)
