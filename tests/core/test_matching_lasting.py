@@ -217,6 +217,53 @@ def test_a_closed_invoice_is_caught_up_on() -> None:
     assert (found.code, found.expected, found.actual, found.line_id) == ("quantity", "27", "25", 41)
 
 
+BY_HAND, CLOSED = {"priced_by_hand": True}, {"closed": True}
+
+
+@pytest.mark.parametrize(
+    ("line", "price", "found"),
+    [
+        (BY_HAND, 20, ("50.00", "600.00")),
+        (BY_HAND, 24, ("-50.00", "-600.00")),
+        (BY_HAND, 22, None),
+        (BY_HAND | CLOSED, 20, ("50.00", "600.00")),
+        (BY_HAND | CLOSED, 24, ("-50.00", "-600.00")),
+        (BY_HAND | CLOSED, 22, None),
+        (BY_HAND | CLOSED | {"whole": False}, 20, None),  # a part of a month
+        (BY_HAND | CLOSED | {"regular": False}, 20, None),  # what was caught up on
+        ({}, 20, ("50.00", "600.00")),
+        (CLOSED, 20, None),  # the engine's: the agreement has changed since
+        (CLOSED, 24, None),
+    ],
+)
+def test_a_price_that_was_entered_by_hand(line: dict[str, Any], price: int, found: tuple[str, str] | None) -> None:
+    """Twenty-five at 22.00 for a month of twelve."""
+    invoice = billed_from(MARCH, unit_price=D(price), **line)
+    thread = QuoteThread(MONTHLY, agreements=(agreed(MONTHLY),), purchases=(bought(MONTHLY),), invoices=(invoice,))
+    expected = [("unit_price", "invoice", "22.00", f"{price}.00", *found, 41)] if found else []
+    assert [
+        (each.code, each.actual_leg, each.expected, each.actual, str(each.monthly), str(each.over_term), each.line_id)
+        for each in found_in(thread)
+    ] == expected
+
+
+def test_the_quantity_of_a_closed_line_is_caught_up_on_whoever_priced_it() -> None:
+    march = billed_from(MARCH, quantity=D(24), closed=True, priced_by_hand=True)
+    thread = QuoteThread(MONTHLY, agreements=(agreed(MONTHLY),), purchases=(bought(MONTHLY),), invoices=(march,))
+    assert found_in(thread) == []
+
+
+def test_a_price_by_hand_is_settled_when_billing_looks_at_its_period_again() -> None:
+    """Two more from the middle of March on: the next invoice bills what March comes to, less what was billed."""
+    march = billed_from(MARCH, unit_price=D(20), closed=True, priced_by_hand=True)
+    rest = billed_from(MARCH, id=42, quantity=D(1), unit_price=D("73.87"), regular=False)
+    thread = QuoteThread(MONTHLY, agreements=(agreed(MONTHLY),), purchases=(bought(MONTHLY),), invoices=(march, rest))
+    assert found_in(thread) == []
+    other = billed_from(APRIL, id=42, quantity=D(1), unit_price=D("73.87"), regular=False)
+    for lines in ((march, other), (march, rest._replace(id=40)), (march, rest._replace(addition_id=12))):
+        assert ("unit_price", "invoice") in codes(found_in(replace(thread, invoices=lines)))
+
+
 def test_a_change_quote_for_the_first_day_changes_what_it_begins_with() -> None:
     fewer = asks(FEWER, start=MARCH)
     thread = QuoteThread(

@@ -15,10 +15,12 @@ from counterfoil.billing.agreement_invoices import invoice_agreement
 from counterfoil.billing.closing import close_invoice
 from counterfoil.billing.commands import delete_draft_invoice
 from counterfoil.billing.models import Invoice
+from counterfoil.billing.special import update_invoice_line
 from counterfoil.catalog.models import CommitmentRule, Offer
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import format_money
-from counterfoil.matching.commands import match_changed, match_everything
+from counterfoil.matching.commands import match_changed, match_everything, override_exception, set_hold_rule
+from counterfoil.matching.leaks import Dollars, leaks_by
 from counterfoil.matching.queries import exceptions
 from counterfoil.procurement.commands import PurchaseLine, create_purchase_order, send_purchase_order
 from counterfoil.procurement.models import PurchaseOrder
@@ -115,6 +117,47 @@ def test_more_from_a_day_that_is_billed_is_caught_up_on(world: World, running: A
     assert found() == [("quantity", "invoice", "12", "10", "554.40")]
     delete_draft_invoice(actor=FINANCE, invoice_id=march.pk)
     assert bill(running.agreement).subtotal == D("323.40")  # 2 × 23.10 for February, 12 × 23.10 for March
+    assert found() == []
+
+
+def cheaper(agreement: Agreement, price: str) -> Invoice:
+    """The next month as a draft, with a price that somebody has entered."""
+    invoice = draft(agreement)
+    update_invoice_line(actor=FINANCE, line_id=invoice.lines.get().pk, unit_price=D(price))
+    return invoice
+
+
+@pytest.mark.parametrize("released", ["the exception is overridden", "the rule holds nothing"])
+def test_a_price_by_hand_is_still_named_when_its_invoice_is_closed(
+    world: World, running: Addition, released: str
+) -> None:
+    january = cheaper(running.agreement, "22.10")
+    leak = ("unit_price", "invoice", "23.10", "22.10", "120.00")
+    assert found() == [leak]
+    with pytest.raises(DomainError, match=r"23\.10; draft invoice \d+ bills 22\.10"):
+        close_invoice(actor=FINANCE, invoice_id=january.pk, now=NOW)
+    if is_overridden := released == "the exception is overridden":
+        pk = exceptions(status="open").get().pk
+        override_exception(actor=FINANCE, exception_id=pk, reason="Their first month is cheaper.", now=NOW)
+    else:
+        set_hold_rule(actor=FINANCE, code="unit_price", holds_invoice=False)
+    close_invoice(actor=FINANCE, invoice_id=january.pk, now=NOW)
+    assert found() == ([] if is_overridden else [leak])
+    board = {row.name: row for row in leaks_by("code")}["unit_price"]
+    assert board.found == Dollars(1, D("10.00"), D("120.00"))
+    assert board.found == (board.overridden if is_overridden else board.open)
+    bill(running.agreement)  # the next month is as agreed, and mends nothing
+    assert board in leaks_by("code")
+
+
+def test_billing_catches_up_on_a_price_by_hand_with_the_rest_of_its_period(world: World, running: Addition) -> None:
+    set_hold_rule(actor=FINANCE, code="unit_price", holds_invoice=False)
+    january = cheaper(running.agreement, "22.10")
+    close_invoice(actor=FINANCE, invoice_id=january.pk, now=NOW)
+    assert [row[0] for row in found()] == ["unit_price"]
+    accept(world, running, "increase", 2, JAN_1)
+    buy(world)
+    assert bill(running.agreement).subtotal == D("333.40")  # 277.20 for February, and for January less 221.00
     assert found() == []
 
 

@@ -7,7 +7,7 @@ never changes: triggers refuse it.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import pgtrigger
 from django.contrib.postgres.fields import ArrayField
@@ -18,6 +18,9 @@ from counterfoil.companies.models import CompanyKind
 from counterfoil.core.states import allowed
 from counterfoil.platform.fields import money_field, price_field, quantity_field
 from counterfoil.platform.history import keep_history
+
+#: What stands in the explanation of a line behind its quantity and unit price when somebody has entered them by hand.
+ENTERED_BY: Final = ", entered by "
 
 
 class InvoiceType(models.TextChoices):

@@ -23,7 +23,7 @@ from counterfoil.billing.drafts import (
     write_draft,
 )
 from counterfoil.billing.holds import free_charges
-from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceType, LineKind
+from counterfoil.billing.models import ENTERED_BY, Invoice, InvoiceLine, InvoiceType, LineKind
 from counterfoil.billing.taxing import reckon
 from counterfoil.catalog.models import Product
 from counterfoil.companies.models import BillingTerms, Company
@@ -286,7 +286,7 @@ def update_invoice_line(
         line.unit_price = unit_price
     if quantity is not None or unit_price is not None:
         line.amount = extend(line.quantity, line.unit_price)
-        line.explanation = f"{plain(line.quantity)} × {plain(line.unit_price)}, entered by {actor.name}"[:300]
+        line.explanation = f"{plain(line.quantity)} × {plain(line.unit_price)}{ENTERED_BY}{actor.name}"[:300]
     if invoice.bill_to.is_internal and line.taxable:
         raise DomainError(
             "invalid", f"{invoice.bill_to_name} is an internal company; nothing on it is taxed.", field="taxable"

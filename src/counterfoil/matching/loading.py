@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import connection
 
+from counterfoil.billing.models import ENTERED_BY
 from counterfoil.companies.models import MspSettings
 from counterfoil.core.matching import (
     AgreementLeg,
@@ -130,7 +131,8 @@ _BILLS: Final = """
     WHERE l.purchase_order_line_id = ANY(%(ids)s)
     ORDER BY l.id
 """
-#: Lines that stand: of invoices that are neither reversed nor reversals, credits, or asked for in advance.
+#: Lines that stand: of invoices that are neither reversed nor reversals, credits, or asked for in advance. A price was
+#: entered by hand when the explanation says so of the very figures of the line.
 _INVOICES: Final = """
     SELECT l.origin_id, l.id, coalesce(i.number, 'draft invoice ' || i.id), i.id, l.addition_id, l.order_line_id,
         l.product_id, coalesce(p.identifier, ''), l.quantity, l.unit_price,
@@ -138,7 +140,11 @@ _INVOICES: Final = """
         NOT i.is_adjustment AND l.quantity > 0 AND l.unit_price >= 0
             AND (l.period_start IS NULL OR i.period_start IS NULL OR l.period_start = i.period_start),
         l.service_start IS NOT NULL AND l.service_start = l.period_start AND l.service_end = l.period_end,
-        i.status <> 'draft'
+        i.status <> 'draft',
+        starts_with(
+            l.explanation,
+            trim_scale(l.quantity)::text || ' × ' || trim_scale(l.unit_price)::text || %(entered_by)s
+        )
     FROM billing_invoiceline l
     JOIN billing_invoice i ON i.id = l.invoice_id
     LEFT JOIN catalog_product p ON p.id = l.product_id
@@ -211,7 +217,7 @@ def load_threads(origin_ids: Sequence[int], rules: Rules) -> Iterator[QuoteThrea
     changes, wishes = _changes(additions, quoted, rules) if additions else ({}, {})
     orders = _grouped(OrderLeg._make, rows_of(_ORDERS, asked))
     purchases = _grouped(PurchaseLeg._make, rows_of(_PURCHASES, asked))
-    invoices = _invoices(rows_of(_INVOICES, asked), additions)
+    invoices = _invoices(rows_of(_INVOICES, asked | {"entered_by": ENTERED_BY}), additions)
     received, shipped = _serials(rows_of(_SERIALS, asked)) if orders and purchases else ({}, {})
     nobody: frozenset[str] = frozenset()
     for quote in quotes:

@@ -41,9 +41,12 @@ def match_invoices(look: Look, thread: QuoteThread) -> None:
     billed: dict[int, list[InvoiceLeg]] = {}
     for line in thread.invoices:
         if line.addition_id in steps:
+            addition = additions[line.addition_id]
             if not line.closed:  # billing catches up by itself on what has changed since it was closed
-                _agreement_line(look, line, steps[line.addition_id], additions[line.addition_id].billing_cycle)
-                _service_days(look, line, additions[line.addition_id])
+                _agreement_line(look, line, steps[line.addition_id], addition.billing_cycle)
+                _service_days(look, line, addition)
+            elif line.priced_by_hand and not _is_caught_up(line, thread.invoices):
+                _agreement_price(look, line, steps[line.addition_id], addition.billing_cycle)
             same = (line.addition_id, line.period_start, line.service_start, line.quantity, line.unit_price)
             seen[same] += 1
             if line.regular and seen[same] == 2:
@@ -76,10 +79,20 @@ def _steps(quote: QuoteLeg, line: AgreementLeg, changes: Sequence[ChangeLeg]) ->
     return steps
 
 
-def _agreement_line(look: Look, line: InvoiceLeg, steps: Sequence[_Step], cycle: str) -> None:
-    """A line of an agreement's invoice against what the agreement had at the time; parts of periods are prorated."""
+def _is_caught_up(line: InvoiceLeg, lines: Sequence[InvoiceLeg]) -> bool:
+    """Whether billing has looked at its period again: it bills what is due then less all that was billed."""
+    return any(
+        not later.regular
+        and later.id > line.id
+        and (later.addition_id, later.period_start) == (line.addition_id, line.period_start)
+        for later in lines
+    )
+
+
+def _agreement_price(look: Look, line: InvoiceLeg, steps: Sequence[_Step], cycle: str) -> _Step | None:
+    """The price of an agreement's line against what it was then; parts of periods are prorated, and say nothing."""
     if not (line.regular and line.whole):
-        return
+        return None
     step = steps[0]
     for later in steps[1:]:
         if line.service_start is not None and later.since <= line.service_start:
@@ -90,6 +103,14 @@ def _agreement_line(look: Look, line: InvoiceLeg, steps: Sequence[_Step], cycle:
             look, "invoice", line.label, line.id, line.quantity, expected, line.unit_price, line.billing_cycle or cycle,
             step.leg,
         )  # fmt: skip
+    return step
+
+
+def _agreement_line(look: Look, line: InvoiceLeg, steps: Sequence[_Step], cycle: str) -> None:
+    """A line of an agreement's invoice against what the agreement had at the time."""
+    step = _agreement_price(look, line, steps, cycle)
+    if step is None:
+        return
     if not look.quote.is_usage and line.quantity != step.quantity:
         compare_quantity(look, "invoice", line.label, line.id, step.quantity, line.quantity, step.leg)
     if line.billing_cycle and line.billing_cycle != cycle:

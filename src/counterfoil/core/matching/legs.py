@@ -177,7 +177,8 @@ class BillLeg(NamedTuple):
 class InvoiceLeg(NamedTuple):
     """A line of an invoice that stands (neither reversed nor credited). ``whole`` bills its invoice's whole period.
 
-    Service days are half-open. What is ``closed`` never changes again: what was changed since is caught up on.
+    Service days are half-open. What is ``closed`` never changes again: what was changed since is caught up on; not so a
+    price that somebody entered by hand.
     """
 
     origin_id: int
@@ -197,6 +198,7 @@ class InvoiceLeg(NamedTuple):
     regular: bool
     whole: bool
     closed: bool = False
+    priced_by_hand: bool = False
 
 
 _LEG_OF: Final[dict[type, str]] = {
