@@ -14,11 +14,13 @@ from io import BytesIO
 from typing import Any, Final, NamedTuple
 
 from django.db import connection, models
+from psycopg import adapters
 from psycopg.adapt import Dumper
 from psycopg.copy import Copy, FileWriter
+from psycopg.pq import Format
 from psycopg.types.numeric import NumericBinaryDumper
 
-_plain_dumper: Final = NumericBinaryDumper(Decimal)
+_plain_dumper: Final = adapters.get_dumper_by_oid(NumericBinaryDumper.oid, Format.BINARY)(Decimal)
 
 
 class _NumericDumper(Dumper):
