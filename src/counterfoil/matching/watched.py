@@ -1,8 +1,8 @@
 """Triggers that note which threads have changed, on the tables of their legs.
 
 They stand on proxies here, so that the contexts below need not know that anybody watches. Each is one look at all rows
-of a statement; what it notes is added to a list and never waits for anybody. The lines that a billing run writes come
-before their invoices and are passed over: its threads are noted when it is finished.
+of a statement; what it notes is added to a list and never waits for anybody. Billing writes lines before their
+invoices: the threads of a draft are noted with the invoice, those of a billing run when it is finished.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import pgtrigger
 
 from counterfoil.agreements.models import Addition, AdditionChange, Agreement
-from counterfoil.billing.models import BillingRun, InvoiceLine
+from counterfoil.billing.models import BillingRun, Invoice, InvoiceLine
 from counterfoil.inventory.models import ReceiptLine, SerialNumber
 from counterfoil.orders.models import SalesOrder, SalesOrderLine
 from counterfoil.procurement.models import PurchaseOrder, PurchaseOrderLine, VendorBillLine
@@ -72,6 +72,25 @@ _CHANGE = """
     SELECT q.id, NULL::bigint FROM n
     JOIN quotes_quoteline q ON q.addition_id = n.addition_id AND q.opportunity_id IS NOT NULL
 """
+#: What the additions of an agreement, and those of its children, are billed by; and with them the change quotes.
+_AGREEMENT = """
+    WITH touched AS (
+        SELECT a.id, a.origin_id
+        FROM (
+            SELECT id FROM n GROUP BY id HAVING count(DISTINCT (
+                parent_id, billing_cycle, billing_timing, bill_one_time, prorate, end_date, cancelled_on, status
+            )) > 1
+        ) c
+        CROSS JOIN LATERAL (
+            SELECT c.id UNION ALL SELECT d.id FROM agreements_agreement d WHERE d.parent_id = c.id
+        ) g
+        JOIN agreements_addition a ON a.agreement_id = g.id
+    )
+    SELECT origin_id, NULL::bigint FROM touched
+    UNION ALL
+    SELECT q.id, NULL::bigint
+    FROM touched t JOIN quotes_quoteline q ON q.addition_id = t.id AND q.opportunity_id IS NOT NULL
+"""
 _ORDER_LINE = """
     SELECT coalesce(n.origin_id, (
         SELECT min(s.origin_id) FROM orders_salesorderline s WHERE s.order_id = n.order_id
@@ -122,11 +141,7 @@ class WatchedAgreement(Agreement):
     class Meta:
         proxy = True
         triggers = noting(
-            """
-            SELECT a.origin_id, NULL::bigint
-            FROM (SELECT id FROM n GROUP BY id HAVING count(DISTINCT (billing_cycle, billing_timing, status)) > 1) c
-            JOIN agreements_addition a ON a.agreement_id = c.id
-            """,
+            _AGREEMENT,
             insert=False,
             delete=False,
         )
@@ -199,6 +214,22 @@ class WatchedSerialNumber(SerialNumber):
             JOIN orders_salesorderline o ON o.id = s.order_line_id
             """,
             insert=False,
+            delete=False,
+        )
+
+
+class WatchedInvoice(Invoice):
+    """An invoice that was written after its lines, by no billing run."""
+
+    class Meta:
+        proxy = True
+        triggers = noting(
+            """
+            SELECT l.origin_id, NULL::bigint
+            FROM (SELECT id FROM n WHERE run_id IS NULL) i
+            JOIN billing_invoiceline l ON l.invoice_id = i.id AND l.origin_id IS NOT NULL
+            """,
+            update=False,
             delete=False,
         )
 
