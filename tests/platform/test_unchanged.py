@@ -29,8 +29,9 @@ from counterfoil.catalog.bundles import BundleComponentInput, set_bundle_compone
 from counterfoil.catalog.commands import update_product
 from counterfoil.catalog.models import Product, WorkRole
 from counterfoil.companies.commands import update_billing_terms, update_company, update_msp_settings, update_site
-from counterfoil.ledger.models import Account
-from counterfoil.matching.commands import set_tolerance
+from counterfoil.ledger.commands import create_account, set_default_account, update_account
+from counterfoil.ledger.models import Account, DefaultAccount
+from counterfoil.matching.commands import set_hold_rule, set_tolerance
 from counterfoil.orders.commands import update_order_line, update_sales_order
 from counterfoil.platform.identity import Role
 from counterfoil.platform.models import AuditEntry
@@ -195,6 +196,25 @@ def tolerance(world: World) -> Prepared:
     return set_tolerance, {"actor": OWNER, **as_is}, {"amount": Decimal(2)}
 
 
+def hold_rule(world: World) -> Prepared:
+    as_is = {"code": "quantity", "holds_purchase_order": True, "holds_vendor_bill": False, "holds_invoice": True}
+    set_hold_rule(actor=FINANCE, **as_is)  # type: ignore[arg-type]
+    return set_hold_rule, {"actor": FINANCE, **as_is}, {"holds_invoice": False}
+
+
+def account(world: World) -> Prepared:
+    made = create_account(actor=FINANCE, code="4711", name="Cologne", type="income")
+    as_is = {"account_id": made.pk, "name": " Cologne", "description": "", "active": True}
+    return update_account, {"actor": FINANCE, **as_is}, {"active": False}
+
+
+def default_account(world: World) -> Prepared:
+    default = DefaultAccount.objects.get(role="product_revenue")
+    other = create_account(actor=FINANCE, code="4711", name="Cologne", type="income")
+    as_is = {"role": default.role, "account_id": default.account_id}
+    return set_default_account, {"actor": FINANCE, **as_is}, {"account_id": other.pk}
+
+
 def mapping(world: World) -> Prepared:
     first, second, *_ = Account.objects.filter(type="income").order_by("code").values_list("pk", flat=True)
     as_is = {"role": "product_revenue", "account_id": first, "product_id": world.server_inventory.pk}
@@ -207,7 +227,7 @@ def mapping(world: World) -> Prepared:
     [
         company, site, terms, msp_settings, product, bundle, tax_code, tax_settings, agreement, agreement_type,
         addition, sales_order, order_line, purchase_order, purchase_line, invoice, invoice_line, billing_settings,
-        opportunity, person, rates, conversion_rules, tolerance, mapping,
+        opportunity, person, rates, conversion_rules, tolerance, hold_rule, account, default_account, mapping,
     ],
 )  # fmt: skip
 def test_saved_as_it_is_the_trail_tells_nothing(world: World, prepare: Callable[[World], Prepared]) -> None:

@@ -28,6 +28,7 @@ from counterfoil.platform.commands import command, refuse_as
 from counterfoil.platform.copying import copy_rows, take_ids
 from counterfoil.platform.identity import Actor, Role
 from counterfoil.platform.numbering import take_number, take_numbers
+from counterfoil.platform.records import UNSET, change
 
 FINANCE = (Role.FINANCE,)
 
@@ -460,11 +461,17 @@ def update_account(
         roles = ", ".join(default.role.replace("_", " ") for default in account.default_for.all())
         raise DomainError("conflict", f"{account} is the default account for {roles}; choose another one first.")
     before = str(account)
-    account.name = account.name if name is None else name.strip()
-    account.description = account.description if description is None else description.strip()
-    account.active = account.active if active is None else active
+    changes = change(
+        account,
+        name=UNSET if name is None else name.strip(),
+        description=UNSET if description is None else description.strip(),
+        active=UNSET if active is None else active,
+    )
     if not account.name:
         raise DomainError("required", "An account needs a name.", field="name")
+    if not changes:
+        audit.record_nothing()
+        return account
     account.save(update_fields=["name", "description", "active"])
     audit.record(
         actor, "ledger.account.changed", f"changed account {before} to {account}", account, active=account.active
@@ -483,6 +490,9 @@ def set_default_account(*, actor: Actor, role: str, account_id: int) -> DefaultA
     if account is None:
         raise DomainError("not_found", "There is no such account.", field="account")
     check_account_plays(role, account)
+    if (default := DefaultAccount.objects.filter(role=role, account=account).first()) is not None:
+        audit.record_nothing()
+        return default
     default, _ = DefaultAccount.objects.update_or_create(role=role, defaults={"account": account})
     audit.record(
         actor, "ledger.default_account.set", f"made {account} the default for {role.replace('_', ' ')}", account

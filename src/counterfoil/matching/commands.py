@@ -312,14 +312,15 @@ def set_hold_rule(
             "invalid", "What a vendor's statement shows is about what we bill: it can hold invoices alone.",
             field="holds_purchase_order" if holds_purchase_order else "holds_vendor_bill",
         )  # fmt: skip
-    rule, _ = HoldRule.objects.update_or_create(
-        code=code,
-        defaults={
-            "holds_purchase_order": holds_purchase_order,
-            "holds_vendor_bill": holds_vendor_bill,
-            "holds_invoice": holds_invoice,
-        },
-    )
+    wanted = {
+        "holds_purchase_order": holds_purchase_order,
+        "holds_vendor_bill": holds_vendor_bill,
+        "holds_invoice": holds_invoice,
+    }
+    if (rule := HoldRule.objects.filter(code=code, **wanted).first()) is not None:
+        audit.record_nothing()
+        return rule
+    rule, _ = HoldRule.objects.update_or_create(code=code, defaults=wanted)
     refresh_holds(documents_of(MatchException.objects.filter(code=code, status=ExceptionStatus.OPEN)))
     held = {
         "purchase orders": holds_purchase_order,
