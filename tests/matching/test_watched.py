@@ -12,7 +12,7 @@ from tests.world import FINANCE, World
 
 from counterfoil.agreements.models import Addition, Agreement
 from counterfoil.billing.agreement_invoices import invoice_agreement
-from counterfoil.billing.models import Invoice
+from counterfoil.billing.models import Invoice, RunMode
 from counterfoil.catalog.models import Offer
 from counterfoil.flows.billing_run import start_billing_run
 from counterfoil.flows.billing_work import work
@@ -39,9 +39,9 @@ def running(world: World, offer: Offer) -> Addition:
 
 def noted() -> list[int]:
     """The quoted lines that are to be matched; then they are not any more."""
-    rows = list(ThreadToMatch.objects.exclude(origin_id=None).values_list("origin_id", flat=True))
+    rows = list(ThreadToMatch.objects.values_list("origin_id", flat=True))
     ThreadToMatch.objects.all().delete()
-    return rows
+    return [origin_id for origin_id in rows if origin_id is not None]
 
 
 def test_a_draft_of_an_agreement_notes_what_it_bills_once(running: Addition) -> None:
@@ -51,7 +51,7 @@ def test_a_draft_of_an_agreement_notes_what_it_bills_once(running: Addition) -> 
 
 
 def test_a_billing_run_notes_what_it_billed_when_it_is_finished(running: Addition) -> None:
-    run = start_billing_run(actor=FINANCE, through=JAN_31, mode="draft", now=NOW)
+    run = start_billing_run(actor=FINANCE, through=JAN_31, mode=RunMode.DRAFT, now=NOW)
     assert noted() == []
     work(run.pk)
     assert Invoice.objects.get(run_id=run.pk).lines.get().origin_id == running.origin_id
