@@ -52,8 +52,8 @@ CHUNK: Final = 1000
 #: A chunk is no more than this part of what is left: chunks become smaller, so that workers end together.
 _PART: Final = 6
 
-#: Agreements of a chunk at least, because statements count: of a run as long as this, and of a shorter one.
-_LONG_RUN, _FEW, _FEW_OF_SHORT = 4000, 250, 500
+#: Agreements of a chunk at least, because statements count: of a long run, and of a short one.
+_FEW, _FEW_OF_SHORT = 125, 500
 
 #: Key of the lock under which runs are started: one at a time.
 _START_LOCK: Final = 0x62696C6C
@@ -161,7 +161,7 @@ def _cut(run_id: int, ids: Sequence[int]) -> int:
 
 def _sizes(count: int) -> Iterator[int]:
     """How many agreements each chunk of a run has."""
-    fewest, left = _FEW if count >= _LONG_RUN else _FEW_OF_SHORT, count
+    fewest, left = min(max(_FEW, 1_000_000 // max(count, 1)), _FEW_OF_SHORT), count
     while left:
         size = min(CHUNK, max(fewest, left // _PART), left)
         yield size
