@@ -110,8 +110,9 @@ def units_of(amount: Decimal, places: int) -> int:
     Raises:
         DomainError: ``invalid`` when it has more decimals than that.
     """
+    scale: int = 10**places
     numerator, denominator = amount.as_integer_ratio()
-    units, rest = divmod(numerator * 10**places, denominator)
+    units, rest = divmod(numerator * scale, denominator)
     if rest:
         raise DomainError("invalid", f"{amount} has more than {places} decimals.")
     return units
