@@ -49,7 +49,7 @@ def we_2() -> list[Bill]:
 
 def we_2_in_one_line() -> list[Bill]:
     (april,) = we_2()
-    return [replace(april, items=present(april.items))]
+    return [april._replace(items=present(april.items))]
 
 
 def we_8(billed: date = MAR, through: date = date(2026, 4, 1)) -> list[Bill]:

@@ -112,6 +112,13 @@ def _notebook() -> Notebook:
     return book
 
 
+#: Takes the lock of the chain. What the end of the transaction would check is checked before: nobody waits for that.
+_LOCK: Final = """
+    SET CONSTRAINTS ALL IMMEDIATE;
+    SET CONSTRAINTS ALL DEFERRED;
+    SELECT seq, hash FROM platform_audithead WHERE id = 1 FOR UPDATE
+"""
+
 #: Writes entries by columns and moves the head on.
 _APPEND: Final = f"""
     WITH written AS (
@@ -126,14 +133,28 @@ _APPEND: Final = f"""
 
 
 def append(statements: list[Statement], at: datetime) -> None:
-    """Chain ``statements`` (one at least) to the trail; called once, at the end of the outermost command."""
-    head = AuditHead.objects.select_for_update().filter(id=1).first()
+    """Chain ``statements`` (one at least) to the trail; called once, at the end of the outermost command.
+
+    Raises:
+        IntegrityError: what the command has written does not hold together.
+    """
+    head = _locked_head()
     if head is None:
         AuditHead.objects.get_or_create(id=1)
-        head = AuditHead.objects.select_for_update().get(id=1)
+        head = _locked_head()
+    assert head is not None
     columns = [list(column) for column in zip(*_chained(head, statements, at), strict=True)]
     with connection.cursor() as cursor:
         cursor.execute(_APPEND, [*columns, head.seq, head.hash])
+
+
+def _locked_head() -> AuditHead | None:
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK)
+        while cursor.nextset():
+            pass
+        row = cursor.fetchone()
+    return None if row is None else AuditHead(1, *row)
 
 
 def _chained(head: AuditHead, statements: Iterable[Statement], at: datetime) -> Iterator[tuple[Any, ...]]:

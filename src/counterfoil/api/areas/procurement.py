@@ -67,7 +67,12 @@ def vendor_payments(*, vendor_id: int | None = None) -> QuerySet[VendorPayment]:
     return queries.vendor_payments(vendor_id=vendor_id)
 
 
-area.rows("/demand", row(queries.DemandRow, key=str, terms=str), queries.demand, key=lambda each: each.key)
+def _place(each: queries.DemandRow) -> tuple[bool, int, str]:
+    """Order lines before additions, each by id; the parts of an addition by their first day."""
+    return each.order_line_id is None, each.order_line_id or each.addition_id or 0, str(each.start_date or "")
+
+
+area.rows("/demand", row(queries.DemandRow, key=str, terms=str), queries.demand, key=_place)
 
 area.records("/purchase-orders", purchase_orders, queries.purchase_orders)
 area.post("/purchase-orders", commands.create_purchase_order, purchase_orders)
