@@ -207,13 +207,14 @@ def test_the_database_sees_the_wrong_entry_among_many(world: World) -> None:
 
 def test_the_database_refuses_a_closed_and_an_unknown_period(world: World) -> None:
     draft = Draft(world, on=date(2026, 1, 5))
-    draft.write_lines()
     stray = draft.entry()
     stray.period_id = 0
     with pytest.raises(DatabaseError, match="no accounting period with the id 0"), transaction.atomic():
+        draft.write_lines()
         JournalEntry.objects.bulk_create([stray])
 
     close_period(actor=FINANCE, period_id=AccountingPeriod.objects.get(start=date(2026, 1, 1)).pk)
+    draft.write_lines()
     with pytest.raises(DatabaseError, match="January 2026 is closed; nothing can be posted on 2026-01-05"):
         JournalEntry.objects.bulk_create([draft.entry()])
 
