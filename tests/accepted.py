@@ -47,6 +47,14 @@ def m365(world: World) -> dict[str, Offer]:
     }  # fmt: skip
 
 
+def monthly_m365(world: World) -> Offer:
+    """Billed monthly for a year, which the customer may leave at any time."""
+    offer = m365(world)["billed monthly"]
+    CommitmentRule.objects.filter(pk=offer.commitment_rule_id).update(seats_down="any_time")
+    offer.refresh_from_db()
+    return offer
+
+
 def by(offer: Offer, quantity: int | str = 1, **more: Any) -> dict[str, Any]:
     """A line of an offer."""
     return {

@@ -209,9 +209,11 @@ def test_the_database_refuses_a_closed_and_an_unknown_period(world: World) -> No
     draft = Draft(world, on=date(2026, 1, 5))
     stray = draft.entry()
     stray.period_id = 0
-    with pytest.raises(DatabaseError, match="no accounting period with the id 0"), transaction.atomic():
+    with transaction.atomic():
         draft.write_lines()
-        JournalEntry.objects.bulk_create([stray])
+        with pytest.raises(DatabaseError, match="no accounting period with the id 0"), transaction.atomic():
+            JournalEntry.objects.bulk_create([stray])
+        transaction.set_rollback(True)
 
     close_period(actor=FINANCE, period_id=AccountingPeriod.objects.get(start=date(2026, 1, 1)).pk)
     draft.write_lines()

@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.accepted import accepted, by, convert, m365
+from tests.accepted import accepted, by, convert, monthly_m365
 from tests.world import FINANCE, SALES, World
 
 from counterfoil.agreements.commands import cancel_addition, change_addition, remove_addition_change
 from counterfoil.agreements.models import Addition, Agreement
-from counterfoil.catalog.models import CommitmentRule, Offer
+from counterfoil.catalog.models import Offer
 from counterfoil.core.money import format_money
 from counterfoil.matching.commands import match_changed, match_everything
 from counterfoil.matching.queries import exceptions, thread_views
@@ -26,10 +26,7 @@ NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 @pytest.fixture
 def offer(world: World) -> Offer:
     """A year at 23.10 a month, which the customer may leave at any time."""
-    offer = m365(world)["billed monthly"]
-    CommitmentRule.objects.filter(pk=offer.commitment_rule_id).update(seats_down="any_time")
-    offer.refresh_from_db()
-    return offer
+    return monthly_m365(world)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
-from tests.accepted import accepted, by, convert, m365
+from tests.accepted import accepted, by, convert, monthly_m365
 from tests.world import FINANCE, PROCUREMENT, SALES, World
 
 from counterfoil.agreements.commands import cancel_addition, renew_agreement, uncancel_addition, update_agreement
@@ -16,7 +16,7 @@ from counterfoil.billing.closing import close_invoice
 from counterfoil.billing.commands import delete_draft_invoice
 from counterfoil.billing.models import Invoice
 from counterfoil.billing.special import update_invoice_line
-from counterfoil.catalog.models import CommitmentRule, Offer
+from counterfoil.catalog.models import Offer
 from counterfoil.core.errors import DomainError
 from counterfoil.core.money import format_money
 from counterfoil.matching.commands import match_changed, match_everything, override_exception, set_hold_rule
@@ -35,10 +35,7 @@ NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 @pytest.fixture
 def offer(world: World) -> Offer:
     """A year at 23.10 a month, for a cost of 18.90, which the customer may leave at any time."""
-    offer = m365(world)["billed monthly"]
-    CommitmentRule.objects.filter(pk=offer.commitment_rule_id).update(seats_down="any_time")
-    offer.refresh_from_db()
-    return offer
+    return monthly_m365(world)
 
 
 @pytest.fixture
