@@ -17,7 +17,7 @@ from tests.world import FINANCE, OWNER, VIEWER, World, actor_of
 
 import counterfoil
 from counterfoil.catalog.commands import create_category
-from counterfoil.catalog.models import Category
+from counterfoil.catalog.models import Category, Subcategory
 from counterfoil.companies.commands import create_billing_terms, update_company
 from counterfoil.companies.models import BillingTerms
 from counterfoil.core.errors import CODES, DomainError
@@ -161,6 +161,16 @@ def test_a_command_that_says_nothing_is_a_bug_and_changes_nothing(world: World) 
 def test_nothing_is_said_outside_a_command(world: World) -> None:
     with pytest.raises(RuntimeError, match="outside a command"):
         audit.record(FINANCE, "test.said", "made it up")
+
+
+def test_what_does_not_hold_together_is_refused_before_anybody_waits_for_the_trail(world: World) -> None:
+    before = AuditEntry.objects.count()
+    with pytest.raises(IntegrityError, match="category_id"):
+        do_several(
+            actor=FINANCE, names=["Kept"], then=lambda: Subcategory.objects.create(category_id=0, name="Of none")
+        )
+    assert not Category.objects.filter(name="Kept").exists()
+    assert AuditEntry.objects.count() == before
 
 
 def test_statements_of_nested_commands_are_chained_in_order_as_one(world: World) -> None:
