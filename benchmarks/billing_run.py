@@ -10,8 +10,9 @@ and by COPY of bytes that are ready beforehand (``of_ready_bytes``), which is th
 All of that is done several times (three, and more often where it takes little), the billing by the same workers and the
 copying by others: the first time the caches of both are cold, as those of a command just typed, then warm, as those of
 workers who live on. One line of JSON for each N: the medians, and what each run came to (a ratio is that of one run and
-its own copies). Figures a second vary with what else the machine does; milliseconds of CPU an invoice (of workers,
-planner and database together) vary less.
+its own copies). Figures a second vary with what else the machine does, unseen by its guests too: a fixed loop of Python is
+timed on all workers at once before and after each run (``loop_ms``), and what was measured at other paces of it does
+not compare. Milliseconds of CPU an invoice (of workers, planner and database together) vary with that pace alone.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
-from common import installation, report  # noqa: E402 - it lies beside this file
+from common import installation, loop_ms, report  # noqa: E402 - it lies beside this file
 
 WORKERS = 2
 START, INVOICED = date(2026, 1, 1), date(2026, 1, 31)
@@ -78,6 +79,9 @@ def serve() -> None:
             before = cpu()
             if deed == "work":
                 work(int(argument))
+            elif deed == "loop":
+                print(json.dumps(loop_ms()), flush=True)
+                continue
             elif deed == "load":
                 loaded = load_rows(Path(argument))
             elif deed == "rows":
@@ -124,7 +128,7 @@ class Team:
         for member in self.members:
             self._answer(member)
 
-    def do(self, *lines: str) -> list[dict[str, Any]]:
+    def do(self, *lines: str) -> list[Any]:
         """Give each worker its line and wait for all."""
         for member, line in zip(self.members, lines, strict=True):
             assert member.stdin
@@ -210,6 +214,7 @@ def measure(count: int) -> None:
         of_raw_copy=round(middle["of_raw_copy"], 2),
         invoices_per_second_of_each_run=[round(run["per_second"]) for run in runs],
         of_raw_copy_of_each_run=[round(run["of_raw_copy"], 2) for run in runs],
+        loop_ms_of_each_run=[round(run["loop_ms"], 1) for run in runs],
         raw_copy_per_second=round(middle["raw_per_second"]),
         of_ready_bytes=round(middle["of_ready_bytes"], 2),
         cpu_ms_per_invoice=round(middle["client_ms"] + middle["database_ms"], 3),
@@ -230,7 +235,9 @@ def run_once(billers: Team, copiers: Team, count: int, kind: str) -> dict[str, f
     empty()
     seed(count, start=START, kind=kind)
     execute("ANALYZE")
+    loops = billers.do(*["loop -"] * WORKERS)
     billed = bill(billers, count)
+    loops += billers.do(*["loop -"] * WORKERS)
     check(count)
     raw = copy_again(copiers, count)
     return {
@@ -238,6 +245,7 @@ def run_once(billers: Team, copiers: Team, count: int, kind: str) -> dict[str, f
         "of_raw_copy": raw["seconds"] / billed["seconds"],
         "raw_per_second": count / raw["seconds"],
         "of_ready_bytes": raw["bytes_seconds"] / billed["seconds"],
+        "loop_ms": sum(loops) / len(loops),
         "client_ms": 1000 * billed["client"] / count,
         "database_ms": 1000 * billed["database"] / count,
         "raw_database_ms": 1000 * raw["database"] / count,

@@ -71,6 +71,19 @@ def gone(server: Any) -> float:
     return float(times.children_user + times.children_system)
 
 
+def loop_ms() -> float:
+    """Milliseconds of a fixed loop of plain Python: how fast this core is just now.
+
+    On a machine that others share it may take half as long again from one minute to the next, and everything else with
+    it; figures of different hours compare only where this is alike.
+    """
+    started = time.perf_counter()
+    total = 0
+    for number in range(300_000):
+        total += number * number % 7
+    return 1000 * (time.perf_counter() - started)
+
+
 def report(**figures: object) -> None:
     """One line of JSON."""
     print(json.dumps(figures), flush=True)
