@@ -10,9 +10,11 @@ and by COPY of bytes that are ready beforehand (``of_ready_bytes``), which is th
 All of that is done several times (three, and more often where it takes little), the billing by the same workers and the
 copying by others: the first time the caches of both are cold, as those of a command just typed, then warm, as those of
 workers who live on. One line of JSON for each N: the medians, and what each run came to (a ratio is that of one run and
-its own copies). Figures a second vary with what else the machine does, unseen by its guests too: a fixed loop of Python is
-timed on all workers at once before and after each run (``loop_ms``), and what was measured at other paces of it does
-not compare. Milliseconds of CPU an invoice (of workers, planner and database together) vary with that pace alone.
+its own copies).
+
+Figures a second vary with what else the machine does, unseen by its guests too: a fixed loop of Python is timed on all
+workers at once before and after each run (``loop_ms``), and what was measured at other paces of it does not compare.
+Milliseconds of CPU an invoice (of workers, planner and database together) vary with that pace alone.
 """
 
 from __future__ import annotations

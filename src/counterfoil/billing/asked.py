@@ -61,12 +61,14 @@ class Reference:
         )
         rows = list(terms.values_list("pk", "name", "due_days", "absurd_factor", "most_bills", "usual", "overages"))
         self.terms = {pk: (name, days) for pk, name, days, *_ in rows}
-        if rows and rows[0][3] is not None:
+        if not rows:
+            self.settings = settings.first() or BillingSettings()
+        elif rows[0][3] is None:  # nobody has set any
+            self.settings = BillingSettings()
+        else:
             self.settings = BillingSettings(
                 absurd_factor=rows[0][3], most_bills=rows[0][4], default_terms_id=rows[0][5]
             )
-        else:
-            self.settings = settings.first() or BillingSettings()
         self._tables: dict[date, TaxTable] = {}
         self._overages: dict[date, bool] = {through: rows[0][6]} if through and rows else {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -10,15 +10,14 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from django.db import connection
-from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from counterfoil.agreements.billing_state import HELD
-from counterfoil.agreements.models import Addition, Agreement, BillingOption
+from counterfoil.agreements.models import Agreement, BillingOption
 from counterfoil.billing.earned import earned_by
 from counterfoil.core.calendar import Cycle, CycleBase, billing_period
 from counterfoil.core.charges import Booked
 from counterfoil.platform.anyof import array_text
-from counterfoil.platform.holds import open_holds
 from counterfoil.usage import allocating
 from counterfoil.usage.models import Charge, OpenPart
 from counterfoil.usage.queries import is_split
@@ -175,17 +174,28 @@ def load(agreement_ids: Sequence[int], *, through: date, with_last: bool = True,
     return found
 
 
+def _columns(fields: Sequence[str], own: str, **joined: str) -> str:
+    """What is selected for the fields of a row: ``type__terms_id`` is the column of the table joined for ``type``."""
+    parts = [(field, *field.partition("__")) for field in fields]
+    return ", ".join(f"{joined[table]}.{name}" if name else f"{own}.{field}" for field, table, _, name in parts)
+
+
 _OF_AGREEMENT: Final = len(AgreementRow._fields)
-_AGREEMENT_COLUMNS: Final = (*AgreementRow._fields, *(f"billing_state__{name}" for name in StateRow._fields), "is_held")
+_AGREEMENTS: Final = f"""
+    SELECT {_columns(AgreementRow._fields, "a", type="t")}, {_columns(StateRow._fields, "s")},
+        a.id IN (SELECT object_id FROM platform_hold WHERE label = %(held)s AND released_at IS NULL)
+    FROM agreements_agreement a
+        JOIN agreements_agreementtype t ON t.id = a.type_id
+        JOIN agreements_billingstate s ON s.agreement_id = a.id
+    WHERE a.id = ANY(%(of)s) OR a.parent_id = ANY(%(of)s)
+    ORDER BY a.id
+"""  # noqa: S608 - our names
 
 
 def _agreements(found: Loaded, agreement_ids: Sequence[int]) -> dict[int, int]:
     """The agreements and their children, with how far they are billed; answers with the parent of each."""
-    ids = list(agreement_ids)
-    rows = Agreement.objects.filter(Q(pk__any=ids) | Q(parent__any=ids), billing_state__isnull=False).order_by("pk")
-    is_held = ExpressionWrapper(Q(pk__in=open_holds(HELD).values("object_id")), BooleanField())
     parents: dict[int, int] = {}
-    for values in rows.annotate(is_held=is_held).values_list(*_AGREEMENT_COLUMNS):
+    for values in _rows(_AGREEMENTS, {"of": array_text(agreement_ids), "held": HELD}):
         row, state = AgreementRow._make(values[:_OF_AGREEMENT]), StateRow._make(values[_OF_AGREEMENT:-1])
         if values[-1]:
             found.held.add(row.id)
@@ -199,6 +209,12 @@ def _agreements(found: Loaded, agreement_ids: Sequence[int]) -> dict[int, int]:
         parents[row.id] = parent
     return parents
 
+
+_ADDITIONS: Final = f"""
+    SELECT {_columns(AdditionRow._fields, "a", product="p")}
+    FROM agreements_addition a JOIN catalog_product p ON p.id = a.product_id
+    WHERE a.agreement_id = ANY(%s) ORDER BY a.agreement_id, a.position
+"""  # noqa: S608 - our names
 
 #: What holds from days on, of additions and of billing amounts; periods that are cancelled; parents they have had.
 _DATED: Final = """
@@ -219,22 +235,22 @@ _DATED: Final = """
 
 
 def _charges(found: Loaded, family: dict[int, int]) -> None:
-    rows = Addition.objects.filter(agreement__any=family).order_by("agreement_id", "position")
+    of = array_text(family)
     additions = found.additions
-    for values in rows.values_list(*AdditionRow._fields):
+    for values in _rows(_ADDITIONS, [of]):
         addition = AdditionRow._make(values)
         if addition.agreement_id in additions:
             additions[addition.agreement_id].append(addition)
         else:
             additions[addition.agreement_id] = [addition]
-    for what, pk, day, *values in _rows(_DATED, {"of": array_text(family)}):
+    for what, pk, day, *numbers in _rows(_DATED, {"of": of}):
         if what == 1:
-            quantity, less_included, unit_price, unit_cost = values
+            quantity, less_included, unit_price, unit_cost = numbers
             found.changes.setdefault(pk, []).append((day, quantity, less_included, unit_price, unit_cost))
         elif what == 2:
-            found.amounts.setdefault(pk, []).append((day, values[0]))
+            found.amounts.setdefault(pk, []).append((day, numbers[0]))
         elif what == 4:
-            found.parents.add((pk, int(values[0])))
+            found.parents.add((pk, int(numbers[0])))
         elif pk in found.agreements:
             found.cancelled.setdefault(pk, set()).add(day)
 
@@ -374,7 +390,7 @@ def _history(found: Loaded, *, with_last: bool) -> None:
         if n != found.states[pk].next_period:
             found.first[pk] = n
         since[pk] = min([start, *(row.date for row in found.overages.get(pk, ()))])
-    wanted = [array_text(since), list(since.values()), array_text(since if with_last else ())]
+    wanted = [array_text(since), array_text(since.values()), array_text(since if with_last else ())]
     for pk, start, revision, invoice, is_other, is_reversed, is_reissued, end, subtotal in _rows(_INVOICES, wanted):
         if end is not None:
             found.last[pk] = LastInvoice(pk, start, end, subtotal)
@@ -387,7 +403,7 @@ def _history(found: Loaded, *, with_last: bool) -> None:
             history.reversed[start] = invoice
     looked = [pk for pk in since if pk in found.history]
     if looked:
-        asked = [array_text(looked), [since[pk] for pk in looked]]
+        asked = [array_text(looked), array_text(since[pk] for pk in looked)]
         for row in _rows(_BOOKED, [*asked, *asked]):
             _book(found, row)
     for row in _booked_elsewhere(found, since):
@@ -405,7 +421,8 @@ def _booked_elsewhere(found: Loaded, since: dict[int, date]) -> list[tuple[Any, 
         return []
     ids, others = zip(*sorted(billers), strict=True)
     of = [heads[pk] for pk in ids]
-    return _rows(_BOOKED_ELSEWHERE, [array_text(ids), array_text(of), array_text(others), [since[pk] for pk in of]])
+    columns: tuple[Iterable[int | date], ...] = (ids, of, others, [since[pk] for pk in of])
+    return _rows(_BOOKED_ELSEWHERE, [array_text(column) for column in columns])
 
 
 def _book(found: Loaded, row: tuple[Any, ...]) -> None:

@@ -19,17 +19,25 @@ TEXT_LENGTH: Final = 299  #: characters an explanation may have
 # -- words -------------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=2048)
 def quantity_text(quantity: Decimal) -> str:
     """Without idle zeros: ``2``, ``0.5``."""
-    text = f"{quantity:f}"
+    return _quantity_text(str(quantity))
+
+
+@lru_cache(maxsize=2048)  # by text: a number that was just read takes longer to hash
+def _quantity_text(quantity: str) -> str:
+    text = f"{Decimal(quantity):f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-@lru_cache(maxsize=10_000)
 def price_text(price: Decimal) -> str:
     """At least two decimals, and no idle zeros after them: ``22.00``, ``0.00425``."""
-    whole, _, decimals = f"{price:,f}".partition(".")
+    return _price_text(str(price))
+
+
+@lru_cache(maxsize=10_000)
+def _price_text(price: str) -> str:
+    whole, _, decimals = f"{Decimal(price):,f}".partition(".")
     return f"{whole}.{decimals.rstrip('0'):0<2}"
 
 

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from django.db import DatabaseError, OperationalError, connection, transaction
-from django.db.models import Count, Subquery
 
 from counterfoil.accounting.models import Batch, BatchStatus
 from counterfoil.agreements.models import BillingState
@@ -104,6 +104,14 @@ _WRITTEN: Final = f"""
 """  # noqa: S608 - our own
 
 
+#: How the chunks of a run stand.
+_STANDING: Final = """
+    SELECT c.id, c.status, c.invoice_count, c.total, c.numbers,
+        (SELECT count(*) FROM billing_parkedinrun p WHERE p.run_id = c.run_id)
+    FROM billing_billingrunchunk c WHERE c.run_id = %s ORDER BY c.position
+"""
+
+
 class Stopped(Exception):
     """The run cannot go on before somebody mends what is wrong; its numbers stay reserved."""
 
@@ -115,6 +123,16 @@ class Chunk:
     pk: int
     position: int
     agreement_ids: list[int]
+    numbers: dict[str, Any]
+
+
+class Standing(NamedTuple):
+    """How a chunk stands; its numbers as :attr:`BillingRunChunk.numbers`."""
+
+    pk: int
+    status: str
+    invoice_count: int
+    total: Decimal
     numbers: dict[str, Any]
 
 
@@ -225,7 +243,7 @@ class Worker:
             row = cursor.fetchone()
         if row is None:
             return None
-        return Chunk(row[0], row[1], row[2], json.loads(row[3]) if isinstance(row[3], str) else row[3])
+        return Chunk(row[0], row[1], row[2], _numbers(row[3]))
 
     def _do(self, chunk: Chunk) -> int:
         if self.run.status == RunStatus.NUMBERED:
@@ -412,17 +430,26 @@ class Worker:
                 return False
             if self.run.status != before:
                 return True
-            parked = Subquery(self.run.parked.order_by().values("run").values(count=Count("pk")))
-            chunks = list(self.run.chunks.defer("agreement_ids").annotate(parked=parked).order_by("position"))
+            chunks, parked = self._standing()
             left = {chunk.status for chunk in chunks}
             if ChunkStatus.WAITING in left or (self.run.status == RunStatus.NUMBERED and ChunkStatus.RATED in left):
                 return True  # somebody gave one back
             if self.run.status == RunStatus.RATING and ChunkStatus.RATED in left and self._number(chunks):
                 return True
-            self._finish(chunks, chunks[0].parked or 0)
+            self._finish(chunks, parked)
             return False
 
-    def _number(self, chunks: Sequence[BillingRunChunk]) -> bool:
+    def _standing(self) -> tuple[list[Standing], int]:
+        """How all chunks stand, in their order, and how many agreements are parked."""
+        with connection.cursor() as cursor:
+            cursor.execute(_STANDING, [self.run.pk])
+            rows = cursor.fetchall()
+        standing = [
+            Standing(pk, status, count, total, _numbers(numbers)) for pk, status, count, total, numbers, _ in rows
+        ]
+        return standing, rows[0][-1]
+
+    def _number(self, chunks: Sequence[Standing]) -> bool:
         """Number everything that was rated, in the order of the chunks; says whether there was anything."""
         run = self.run
         counts: dict[tuple[str, str], int] = {}
@@ -442,7 +469,7 @@ class Worker:
                 numbers = taken_now[name]
                 taken |= {"prefix": numbers.prefix, "width": numbers.width, "first": numbers.first + given[name]}
                 given[name] += taken["count"]
-        BillingRunChunk.objects.bulk_update(chunks, ["numbers"], batch_size=500)
+        update_rows(BillingRunChunk, ("numbers",), [(chunk.pk, json.dumps(chunk.numbers)) for chunk in chunks])
         if self.books:
             run.batch_id = Batch.objects.create(number=taken_now["batch"].nth(0), created_by=self.actor.name).pk
         run.status = RunStatus.NUMBERED.value
@@ -452,7 +479,7 @@ class Worker:
         self._say(f"numbered {run.invoice_count} invoices of {run.number}, {format_money(run.total)} with tax")
         return True
 
-    def _finish(self, chunks: Sequence[BillingRunChunk], parked: int) -> None:
+    def _finish(self, chunks: Sequence[Standing], parked: int) -> None:
         run, now = self.run, datetime.now(UTC)
         run.invoice_count = sum(chunk.invoice_count for chunk in chunks)
         run.total = sum_money(chunk.total for chunk in chunks)
@@ -488,6 +515,11 @@ class Worker:
             self.actor, f"billing.run.{sentence.split()[0]}", sentence, label, self.run.pk, data
         )
         audit.append([statement], at=datetime.now(UTC))
+
+
+def _numbers(value: Any) -> dict[str, Any]:
+    """What a column of JSON holds: outside of models Django leaves it as text."""
+    return json.loads(value) if isinstance(value, str) else value  # type: ignore[no-any-return]
 
 
 def _refuse_parked(rating: Rating) -> None:

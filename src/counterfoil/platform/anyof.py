@@ -6,17 +6,26 @@ than the query.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any, Final
 
 from django.db import models
 from django.db.models.fields.related import ForeignObject
 from django.db.models.lookups import Lookup
 
 
-def array_text(values: Iterable[int | None]) -> str:
-    """Whole numbers as the text of an array: ``{1,2,3}``."""
+def array_text(values: Iterable[int | date | None]) -> str:
+    """Whole numbers or days as the text of an array: ``{1,2,3}``; as a list they take far longer to send."""
     return "{" + ",".join("NULL" if value is None else str(value) for value in values) + "}"
+
+
+def array_of(values: Sequence[Any]) -> Any:
+    """Values as the parameter of an array: as its text where they can be."""
+    return array_text(values) if {type(value) for value in values} <= _PLAIN else list(values)
+
+
+_PLAIN: Final = {int, date, type(None)}
 
 
 @ForeignObject.register_lookup
@@ -30,10 +39,7 @@ class AnyOf(Lookup):
     def as_sql(self, compiler: Any, connection: Any) -> Any:
         """``column = ANY(list)``."""
         column, parameters = self.process_lhs(compiler, connection)
-        values = list(self.rhs)
-        if all(type(value) is int for value in values):  # as PostgreSQL writes it: dumping a list takes far longer
-            return f"{column} = ANY(%s)", [*parameters, array_text(values)]
-        return f"{column} = ANY(%s)", [*parameters, values]
+        return f"{column} = ANY(%s)", [*parameters, array_of(list(self.rhs))]
 
     def get_db_prep_lookup(self, value: Any, connection: Any) -> Any:
         """The list as it is."""

@@ -20,15 +20,28 @@ from psycopg.copy import Copy, FileWriter
 from psycopg.pq import Format
 from psycopg.types.numeric import NumericBinaryDumper
 
+from counterfoil.platform.anyof import array_of
+
 _plain_dumper: Final = adapters.get_dumper_by_oid(NumericBinaryDumper.oid, Format.BINARY)(Decimal)
 
 
+@lru_cache(maxsize=20_000)
+def _dumped(number: str) -> Any:
+    return _plain_dumper.dump(Decimal(number))
+
+
 class _NumericDumper(Dumper):
-    """Numbers as COPY takes them. The same come again and again: prices, rates, and amounts from table to table."""
+    """Numbers as COPY takes them. The same come again and again: prices, rates, and amounts from table to table.
+
+    They are looked up by their text: a number that was just made takes longer to hash than to write.
+    """
 
     format = _plain_dumper.format
     oid = _plain_dumper.oid
-    dump = staticmethod(lru_cache(maxsize=20_000)(_plain_dumper.dump))
+
+    def dump(self, obj: Any) -> Any:
+        """The number's bytes."""
+        return _dumped(str(obj))
 
 
 def copy_rows(model: type[models.Model], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
@@ -115,7 +128,7 @@ def update_rows(model: type[models.Model], columns: Sequence[str], rows: Sequenc
         cursor.execute(
             f"UPDATE {table} SET {changes} FROM unnest({arrays}) AS given({', '.join(names)})"  # noqa: S608 - our names
             f" WHERE {table}.{names[0]} = given.{names[0]}",
-            [list(column) for column in zip(*rows, strict=True)] or [[] for _ in fields],
+            [array_of(column) for column in zip(*rows, strict=True)] or [[] for _ in fields],
         )
         return int(cursor.rowcount)
 
