@@ -84,7 +84,7 @@ def test_holds_of_many_drafts_are_looked_up_together(world: World) -> None:
     ids = [invoice.pk for invoice in drafts(world, 4)]
     with CaptureQueriesContext(connection) as queries:
         close_invoices(actor=FINANCE, invoice_ids=ids, now=NOW)
-    assert sum('FROM "platform_hold"' in query["sql"] for query in queries) == 1
+    assert sum("platform_hold" in query["sql"] for query in queries) == 1
 
 
 def run(mode: RunMode = RunMode.CLOSE) -> BillingRun:
@@ -141,4 +141,4 @@ def test_holds_of_a_chunk_are_one_query(world: World) -> None:
     made = start_billing_run(actor=FINANCE, through=JAN_31, mode=RunMode.DRAFT, now=NOW)
     with CaptureQueriesContext(connection) as queries:
         work(made.pk)
-    assert sum('FROM "platform_hold"' in query["sql"] for query in queries) == 1
+    assert sum("platform_hold" in query["sql"] for query in queries) == 1

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from django.db import connection, models
 
-from counterfoil.platform.copying import copy_rows
+from counterfoil.platform.anyof import array_of
 from counterfoil.platform.identity import Actor
 from counterfoil.platform.models import AuditEntry, AuditHead
 
@@ -28,7 +28,6 @@ HASHED = (
     "previous_hash",
 )  # fmt: skip
 COLUMNS = (*HASHED, "hash")
-_DATA: Final = COLUMNS.index("data")
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -121,10 +120,7 @@ _LOCK: Final = """
     SELECT seq, hash FROM platform_audithead WHERE id = 1 FOR UPDATE
 """
 
-#: More entries than this are written by COPY: a statement of two is no longer quicker then.
-_FEW: Final = 50
-
-#: Writes a few entries by columns and moves the head on.
+#: Writes entries by columns and moves the head on.
 _APPEND: Final = f"""
     WITH written AS (
         INSERT INTO platform_auditentry ({", ".join(COLUMNS)})
@@ -148,12 +144,7 @@ def append(statements: list[Statement], at: datetime) -> None:
         AuditHead.objects.get_or_create(id=1)
         head = _locked_head()
     assert head is not None
-    if len(statements) > _FEW:
-        copy_rows(AuditEntry, COLUMNS, _chained(head, statements, at))
-        AuditHead.objects.filter(id=1).update(seq=head.seq, hash=head.hash)
-        return
-    columns = [list(column) for column in zip(*_chained(head, statements, at), strict=True)]
-    columns[_DATA] = [_CANONICAL.encode(data) for data in columns[_DATA]]
+    columns = [array_of(column) for column in zip(*_chained(head, statements, at), strict=True)]
     with connection.cursor() as cursor:
         cursor.execute(_APPEND, [*columns, head.seq, head.hash])
 
@@ -184,7 +175,8 @@ def _chained(head: AuditHead, statements: Iterable[Statement], at: datetime) -> 
             head.hash,
         )
         head.seq, head.hash = head.seq + 1, _hash(row)
-        yield (*row, head.hash)
+        *before, data, previous = row
+        yield (*before, _CANONICAL.encode(data), previous, head.hash)
 
 
 def entry_hash(entry: AuditEntry) -> str:
