@@ -8,40 +8,13 @@ does in Python (field defaults, ``pre_save``, signals) it does not do: columns l
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
-from functools import lru_cache
 from io import BytesIO
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection, models
-from psycopg import adapters
-from psycopg.adapt import Dumper
 from psycopg.copy import Copy, FileWriter
-from psycopg.pq import Format
-from psycopg.types.numeric import NumericBinaryDumper
 
 from counterfoil.platform.anyof import array_of
-
-_plain_dumper: Final = adapters.get_dumper_by_oid(NumericBinaryDumper.oid, Format.BINARY)(Decimal)
-
-
-@lru_cache(maxsize=20_000)
-def _dumped(number: str) -> Any:
-    return _plain_dumper.dump(Decimal(number))
-
-
-class _NumericDumper(Dumper):
-    """Numbers as COPY takes them. The same come again and again: prices, rates, and amounts from table to table.
-
-    They are looked up by their text: a number that was just made takes longer to hash than to write.
-    """
-
-    format = _plain_dumper.format
-    oid = _plain_dumper.oid
-
-    def dump(self, obj: Any) -> Any:
-        """The number's bytes."""
-        return _dumped(str(obj))
 
 
 def copy_rows(model: type[models.Model], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
@@ -99,7 +72,6 @@ def _copy_statement(model: type[models.Model], fields: Sequence[models.Field[Any
 
 
 def _write(copy: Any, fields: Sequence[models.Field[Any, Any]], rows: Iterable[Sequence[Any]]) -> None:
-    copy.cursor.adapters.register_dumper(None, _NumericDumper)
     copy.set_types([_type_name(field) for field in fields])
     write = copy.write_row
     for row in rows:
