@@ -243,7 +243,7 @@ class Worker:
             row = cursor.fetchone()
         if row is None:
             return None
-        return Chunk(row[0], row[1], row[2], _numbers(row[3]))
+        return Chunk(row[0], row[1], row[2], json.loads(row[3]))
 
     def _do(self, chunk: Chunk) -> int:
         if self.run.status == RunStatus.NUMBERED:
@@ -444,10 +444,7 @@ class Worker:
         with connection.cursor() as cursor:
             cursor.execute(_STANDING, [self.run.pk])
             rows = cursor.fetchall()
-        standing = [
-            Standing(pk, status, count, total, _numbers(numbers)) for pk, status, count, total, numbers, _ in rows
-        ]
-        return standing, rows[0][-1]
+        return [Standing._make((*row[:-2], json.loads(row[-2]))) for row in rows], rows[0][-1]
 
     def _number(self, chunks: Sequence[Standing]) -> bool:
         """Number everything that was rated, in the order of the chunks; says whether there was anything."""
@@ -515,11 +512,6 @@ class Worker:
             self.actor, f"billing.run.{sentence.split()[0]}", sentence, label, self.run.pk, data
         )
         audit.append([statement], at=datetime.now(UTC))
-
-
-def _numbers(value: Any) -> dict[str, Any]:
-    """What a column of JSON holds: outside of models Django leaves it as text."""
-    return json.loads(value) if isinstance(value, str) else value  # type: ignore[no-any-return]
 
 
 def _refuse_parked(rating: Rating) -> None:

@@ -80,14 +80,9 @@ def held(name: str, deed: str, holds: Sequence[Hold]) -> Held:
     return Held(name, deed, holds)
 
 
-def open_holds(label: str) -> models.QuerySet[Hold]:
-    """What holds records of the label and was not released."""
-    return Hold.objects.filter(label=label, released_at=None)
-
-
 def held_among(label: str, ids: Iterable[int]) -> dict[int, list[Hold]]:
     """Which of the records are held and by what, with one query; inspectors are not asked."""
-    rows = open_holds(label).filter(object_id__any=ids).order_by("id")
+    rows = Hold.objects.filter(label=label, released_at=None, object_id__any=ids).order_by("id")
     found: dict[int, list[Hold]] = defaultdict(list)
     for hold in rows:
         found[hold.object_id].append(hold)
