@@ -12,6 +12,7 @@ from tests.world import FINANCE, World
 
 from counterfoil.agreements.models import Addition, Agreement
 from counterfoil.billing.agreement_invoices import invoice_agreement
+from counterfoil.billing.closing import close_invoice
 from counterfoil.billing.models import Invoice, RunMode
 from counterfoil.catalog.models import Offer
 from counterfoil.flows.billing_run import start_billing_run
@@ -48,6 +49,18 @@ def test_a_draft_of_an_agreement_notes_what_it_bills_once(running: Addition) -> 
     draft = invoice_agreement(actor=FINANCE, agreement_id=running.agreement_id)
     assert draft.lines.get().origin_id == running.origin_id
     assert noted() == [running.origin_id]
+
+
+def test_a_draft_that_is_closed_notes_what_it_bills_again(running: Addition) -> None:
+    run = start_billing_run(actor=FINANCE, through=JAN_31, mode=RunMode.DRAFT, now=NOW)
+    work(run.pk)
+    drafts = [Invoice.objects.get(run_id=run.pk), invoice_agreement(actor=FINANCE, agreement_id=running.agreement_id)]
+    noted()
+    for draft in drafts:
+        Invoice.objects.filter(pk=draft.pk).update(customer_po="4711")
+        assert noted() == []
+        close_invoice(actor=FINANCE, invoice_id=draft.pk, now=NOW)
+        assert noted() == [running.origin_id]
 
 
 def test_a_billing_run_notes_what_it_billed_when_it_is_finished(running: Addition) -> None:

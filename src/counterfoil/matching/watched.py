@@ -218,20 +218,25 @@ class WatchedSerialNumber(SerialNumber):
         )
 
 
+_ON_INVOICES = """
+    SELECT l.origin_id, NULL::bigint
+    FROM ({}) i JOIN billing_invoiceline l ON l.invoice_id = i.id AND l.origin_id IS NOT NULL
+"""
+
+
 class WatchedInvoice(Invoice):
-    """An invoice that was written after its lines, by no billing run."""
+    """An invoice that was written after its lines, by no billing run; a draft that is closed."""
 
     class Meta:
         proxy = True
-        triggers = noting(
-            """
-            SELECT l.origin_id, NULL::bigint
-            FROM (SELECT id FROM n WHERE run_id IS NULL) i
-            JOIN billing_invoiceline l ON l.invoice_id = i.id AND l.origin_id IS NOT NULL
-            """,
-            update=False,
-            delete=False,
-        )
+        triggers = [
+            *noting(_ON_INVOICES.format("SELECT id FROM n WHERE run_id IS NULL"), update=False, delete=False),
+            *noting(
+                _ON_INVOICES.format("SELECT id FROM n GROUP BY id HAVING count(DISTINCT status) = 2"),
+                insert=False,
+                delete=False,
+            ),
+        ]
 
 
 class WatchedInvoiceLine(InvoiceLine):
