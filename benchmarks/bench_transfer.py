@@ -66,7 +66,9 @@ def closed_invoices(count: int) -> list[int]:
             )
             for draft in drafts
         )  # fmt: skip
-        Invoice.objects.filter(pk__in=[draft.pk for draft in drafts]).update(status="closed")
+        Invoice.objects.filter(pk__in=[draft.pk for draft in drafts]).update(
+            status="closed", line_count=1, tax_count=1, balance=Decimal(159)
+        )
     return [draft.pk for draft in drafts]
 
 
