@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,13 +12,17 @@ from tests.trade import cable
 from tests.web import deal as deals
 from tests.world import OWNER, SALES, World
 
+from counterfoil.accounting.commands import create_batch, transfer_batch
 from counterfoil.agreements.commands import AdditionInput, add_addition
+from counterfoil.billing.agreement_invoices import invoice_agreement
+from counterfoil.billing.closing import close_invoice
 from counterfoil.flows.renewals import propose_renewal
 from counterfoil.flows.thread import follow, steps_of, thread_of
 from counterfoil.orders.commands import OrderLineInput, add_order_line, create_sales_order
 from counterfoil.procurement import commands as procurement
 
 QUERIES = 25
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
 def kinds(obj: Any) -> list[str]:
@@ -229,3 +233,16 @@ def test_what_was_entered_by_hand_beside_a_quote_says_so(world: World) -> None:
     notes = {event.kind: event.note for event in thread_of(done.orders[0])}
     assert "1 addition entered by hand" in notes["agreement"]
     assert "1 line entered by hand" in notes["sales_order"]
+
+
+def test_invoices_that_are_not_shown_count_as_billed_and_booked(world: World) -> None:
+    """Six months, of which the last three are shown; four are in the books."""
+    (agreement,) = convert(accepted(world, [by(m365(world)["billed monthly"], 10)]), date(2026, 1, 1)).agreements
+    invoices = [invoice_agreement(actor=OWNER, agreement_id=agreement.pk) for _ in range(6)]
+    for invoice in invoices:
+        close_invoice(actor=OWNER, invoice_id=invoice.pk, now=NOW)
+    batch = create_batch(actor=OWNER, invoice_ids=[invoice.pk for invoice in invoices[:4]])
+    transfer_batch(actor=OWNER, batch_id=batch.pk, now=NOW)
+    notes = {step.label: step.note for step in steps_of(agreement)}
+    assert (notes["Billed"], notes["Booked"]) == ("6 invoices", "4 of 6 documents")
+    assert len([event for event in thread_of(agreement) if event.kind == "invoice"]) == 3

@@ -258,12 +258,13 @@ class Lineage:
     def _find_invoices(self, seeds: _Seeds, ordered: list[int]) -> None:
         """Invoices of the orders; of the agreements the latest few, and the one asked for."""
         wanted = set(seeds.invoices)
-        self.agreement_invoices = self.agreement_closed = 0
+        self.agreement_closed = 0
+        self.agreement_invoices: set[int] = set()
         if self.agreements:
             rows = Invoice.objects.filter(agreement__in=self.agreements).order_by("-period_start", "-pk")
             made = list(rows.values_list("pk", "status"))
             wanted.update(pk for pk, _ in made[:INVOICES_SHOWN])
-            self.agreement_invoices = len(made)
+            self.agreement_invoices = {pk for pk, _ in made}
             self.agreement_closed = sum(status == InvoiceStatus.CLOSED for _, status in made)
         self.invoiced = Decimal(0)
         if ordered:
@@ -292,6 +293,8 @@ class Lineage:
             return
         for entry in JournalEntry.objects.filter(about).exclude(step__startswith="depreciation").order_by("date", "pk"):
             self.entries[entry.source_type, entry.source_id].append(entry)
+        if self.agreement_invoices:  # all of them, shown or not
+            about |= Q(source_type="invoice", source_id__any=self.agreement_invoices)
         self.transferred = {
             (source_type, source_id): status == "transferred"
             for source_type, source_id, status in BatchItem.objects.filter(about).values_list(

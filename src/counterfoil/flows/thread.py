@@ -229,7 +229,7 @@ def _agreement(found: Lineage, agreement: Agreement) -> ThreadEvent:
         note=", ".join(
             [
                 "once" if agreement.bill_one_time else cycle.label.lower(),
-                *([_invoices(found.agreement_invoices)] if found.agreement_invoices else []),
+                *([_invoices(len(found.agreement_invoices))] if found.agreement_invoices else []),
                 *_by_hand(found, agreement.additions.all(), "addition"),
             ]
         ),
@@ -488,6 +488,11 @@ def _logistics(found: Lineage, goods: list[SalesOrderLine], expected: bool) -> I
         yield "Shipped", shipped, max(ordered, unknown), shipment, _part(shipped, ordered)
 
 
+def _all_invoices(found: Lineage) -> set[int]:
+    """Those of the thread, and those of its agreements that are not shown."""
+    return {invoice.pk for invoice in found.invoices} | found.agreement_invoices
+
+
 def _money(found: Lineage) -> Iterable[Station]:
     """Billed (closed invoices), booked (transferred documents), depreciated."""
     first = found.invoices[0] if found.invoices else None
@@ -497,13 +502,13 @@ def _money(found: Lineage) -> Iterable[Station]:
         drafts = sum(invoice.status == "draft" for invoice in found.invoices)
         missing_agreement = bool(found.agreements) and not found.agreement_closed
         is_done = bool(first) and invoiced >= ordered and not drafts and not missing_agreement
-        count = len([i for i in found.invoices if not i.agreement_id]) + found.agreement_invoices
+        count = len(_all_invoices(found))
         note = _invoices(count) if count else ""
         yield "Billed", Decimal(is_done), Decimal(1), first, note + (", draft" if drafts and count == 1 else "")
     documents = [
         *(("receipt", pk) for pk in {line.receipt_id for line in found.receipt_lines}),
         *(("vendor_bill", pk) for pk in {line.bill_id for line in found.bill_lines}),
-        *(("invoice", invoice.pk) for invoice in found.invoices),
+        *(("invoice", pk) for pk in _all_invoices(found)),
     ]
     booked = sum(found.transferred.get(document, False) for document in documents)
     entry = next((entries[0] for entries in found.entries.values()), None)
