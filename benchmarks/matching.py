@@ -60,13 +60,9 @@ def match() -> int:
 
 def rematch_of(line: int, runs: int = 40) -> tuple[float, float]:
     """Median seconds, and CPU seconds, of matching one line that was changed: each time it opens, or mends."""
-    from django.db import connection
-
     from counterfoil.matching.matching import match_lines
     from counterfoil.procurement.models import PurchaseOrderLine
 
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")  # as the database does by itself a minute after so much was written
     bought = PurchaseOrderLine.objects.filter(origin=line)
     times, cpu = [], []
     for run in range(runs):
