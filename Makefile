@@ -24,7 +24,7 @@ serve: $(VENV)/.runtime  ## Serve your own books on http://127.0.0.1:8000
 	$(BIN)/counterfoil serve
 
 test: $(VENV)/.development  ## Run everything: lint, types, tests
-	@tools/prepare.sh programs chromium hledger
+	@tools/prepare.sh programs chromium hledger jq openssl perl
 	@$(MAKE) --no-print-directory lint types unit
 
 lint: $(VENV)/.development  ## Style, import rules, money rules

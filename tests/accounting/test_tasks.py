@@ -7,11 +7,11 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection
+from tests.worker import do_jobs
 from tests.world import FINANCE, World
 
 from counterfoil.accounting.tasks import verify_books_nightly
 from counterfoil.ledger.commands import ManualLine, post_manual_entry
-from counterfoil.platform.jobs import work
 from counterfoil.platform.models import AuditEntry
 
 RENT = (ManualLine("6100", debit=Decimal("500")), ManualLine("1000", credit=Decimal("500")))
@@ -27,13 +27,6 @@ def test_a_worker_verifies_the_books_and_says_so(committed_world: World, planted
             cursor.execute("ALTER TABLE ledger_journalline ENABLE TRIGGER USER")
 
     verify_books_nightly.defer(timestamp=0)
-    work(concurrency=1, wait=False)
-
-    with connection.cursor() as cursor:
-        # The worker's threads end with their process; here they would keep the test database from being dropped.
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
+    do_jobs()
     entry = AuditEntry.objects.order_by("-seq")[0]
     assert (entry.verb, entry.actor_name, entry.channel) == (verb, "Counterfoil", "job")

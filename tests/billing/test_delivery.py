@@ -14,6 +14,7 @@ from pypdf import PdfReader
 from tests.racing import at_once
 from tests.smtp import Mailbox, smtp_server
 from tests.trade import NOW, D, order_of
+from tests.worker import do_jobs
 from tests.world import FINANCE, SALES, World
 
 from counterfoil.billing.commands import InvoicePayment, close_invoice, invoice_sales_order, record_payment
@@ -29,7 +30,6 @@ from counterfoil.billing.documents import invoice_copy, invoice_document, statem
 from counterfoil.billing.models import Delivery, Invoice, InvoiceDocument
 from counterfoil.companies.commands import ContactInput, add_contact, update_company, update_msp_settings
 from counterfoil.core.errors import DomainError
-from counterfoil.platform.jobs import work
 from counterfoil.platform.models import AuditEntry
 
 JAN_1, FEB_1 = date(2026, 1, 1), date(2026, 2, 1)
@@ -135,8 +135,7 @@ def test_a_mailed_invoice_arrives_with_its_pdf(committed_world: World, mailbox: 
     update_msp_settings(actor=FINANCE, reply_to="questions@northwind.example", remit_to="ACH 072000326\r\n4411223344")
     row = asked(invoice, message="Dear all,\n\nthank you.")
     assert (row.status, row.cc) == ("queued", ["cfo@acme.example"])
-    work(concurrency=1, wait=False)
-    forget_the_worker()
+    do_jobs()
 
     (got,) = mailbox.taken
     assert (got["To"], got["Cc"], got["Reply-To"]) == (
@@ -276,8 +275,7 @@ def test_a_delivery_whose_job_was_lost_gets_another(committed_world: World, mail
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE procrastinate_jobs CASCADE")
     look_after_deliveries(now=NOW + LONGEST + timedelta(seconds=1))
-    work(concurrency=1, wait=False)
-    forget_the_worker()
+    do_jobs()
     row.refresh_from_db()
     assert row.status == "sent"
     assert len(mailbox.taken) == 1
@@ -288,16 +286,6 @@ def test_a_request_that_is_rolled_back_sends_nothing(committed_world: World, mai
     with transaction.atomic():
         asked(invoice)
         transaction.set_rollback(True)
-    work(concurrency=1, wait=False)
-    forget_the_worker()
+    do_jobs()
     assert mailbox.taken == []
     assert not Delivery.objects.exists()
-
-
-def forget_the_worker() -> None:
-    """The worker's threads end with their process; here they would keep the test database from being dropped."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )

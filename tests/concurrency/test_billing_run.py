@@ -16,6 +16,7 @@ import pytest
 from django.db import connections
 from tests.fleet import seed
 from tests.racing import at_once, refusals
+from tests.worker import do_jobs
 from tests.world import FINANCE, World
 
 from counterfoil.accounting.verification import verify
@@ -26,7 +27,6 @@ from counterfoil.flows.billing_preview import preview_billing_run
 from counterfoil.flows.billing_run import start_billing_run
 from counterfoil.flows.billing_work import work
 from counterfoil.ledger.models import JournalEntry
-from counterfoil.platform.jobs import work as do_the_jobs
 
 JAN_31 = date(2026, 1, 31)
 NOW = datetime(2026, 2, 1, 8, tzinfo=UTC)
@@ -92,13 +92,7 @@ def test_a_run_and_people_at_the_same_agreements_bill_them_once(committed_world:
 def test_workers_of_the_job_queue_do_it(committed_world: World, small_chunks: None) -> None:
     seed(15)
     run = started("transfer")
-    do_the_jobs(concurrency=2, wait=False)
-    with connections["default"].cursor() as cursor:
-        # The worker's threads end with their process; here they would keep the test database from being dropped.
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
+    do_jobs(concurrency=2)
     run.refresh_from_db()
     assert (run.status, run.invoice_count) == ("finished", 15)
     assert wrong() == []

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import tarfile
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from counterfoil.platform.backup import BackupError, Manifest, back_up, read_man
 from counterfoil.platform.database import DatabaseUnavailable
 from counterfoil.platform.database import client as database_client
 from counterfoil.platform.database.client import Address, client_programs
+from counterfoil.platform.database.embedded import EmbeddedServer
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 #: The workers of a run share the server.
@@ -34,6 +36,15 @@ BOOKS = """
     INSERT INTO entry (amount, memo) VALUES (2, 'SET transaction_timeout = 0;');
     CREATE TRIGGER posted BEFORE UPDATE OR DELETE ON entry FOR EACH ROW EXECUTE FUNCTION posted();
 """
+#: A table that a vacuum has minutes to do with.
+LONG_TO_VACUUM = """
+    CREATE TABLE memo (text text) WITH (
+        autovacuum_vacuum_threshold = 0, autovacuum_vacuum_scale_factor = 0,
+        autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1
+    );
+    INSERT INTO memo SELECT repeat('x', 1000) FROM generate_series(1, 10000);
+    DELETE FROM memo;
+"""
 
 
 @pytest.fixture
@@ -41,12 +52,12 @@ def books(tmp_path: Path) -> Iterator[Address]:
     """A small database of its own on the tests' server, with a trigger, and money."""
     server = Address.of(config.current(), "postgres")
     with server.maintenance() as connection:
-        connection.execute(f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")
+        connection.execute(f"DROP DATABASE IF EXISTS {NAME}")
         connection.execute(f"CREATE DATABASE {NAME}")
     yield server.named(NAME)
     with server.maintenance() as connection:
         for left in databases(server):
-            connection.execute(f'DROP DATABASE "{left}" WITH (FORCE)')
+            connection.execute(f'DROP DATABASE "{left}"')
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +136,35 @@ def test_a_database_in_use_is_replaced_all_the_same(books: Address, tmp_path: Pa
         bring_back(tmp_path / "old")
         with pytest.raises(psycopg.OperationalError):
             somebody.execute("SELECT 1")
+    assert len(entries(books)) == 4
+
+
+@pytest.fixture
+def administrator() -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """The server's administrator, while the server looks every second for what is to be vacuumed."""
+    server = EmbeddedServer.current().ensure_running().connect_args()
+    with psycopg.connect(**server | {"user": "postgres", "dbname": "postgres"}, autocommit=True) as administrator:
+        administrator.execute("ALTER SYSTEM SET autovacuum_naptime = '1s'")
+        administrator.execute("SELECT pg_reload_conf()")
+        yield administrator
+        administrator.execute("ALTER SYSTEM RESET autovacuum_naptime")
+        administrator.execute("SELECT pg_reload_conf()")
+
+
+@pytest.mark.skipif(config.current().database_url is not None, reason="another's server is not ours to set up")
+def test_a_database_that_is_being_vacuumed_is_replaced_all_the_same(
+    books: Address, administrator: psycopg.Connection[tuple[object, ...]], tmp_path: Path
+) -> None:
+    fill(books)
+    back_up(config.current(), tmp_path / "old", now=NOW)
+    fill(books, LONG_TO_VACUUM)
+    vacuums = "SELECT FROM pg_stat_activity WHERE datname = %s AND backend_type = 'autovacuum worker'"
+    give_up = time.monotonic() + 60
+    while administrator.execute(vacuums, [NAME]).fetchone() is None:
+        assert time.monotonic() < give_up, "no vacuum came"
+        time.sleep(0.05)
+    bring_back(tmp_path / "old")
+    assert databases(books) == {NAME}
     assert len(entries(books)) == 4
 
 

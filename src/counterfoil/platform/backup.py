@@ -166,9 +166,9 @@ def restore(
             _check_loaded(address.named(fresh), manifest)
             _swap(server, present=address.dbname, fresh=fresh, old=old)
         except BaseException:
-            server.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(fresh)))
+            _drop(server, fresh)
             raise
-        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(old)))
+        _drop(server, old)
     return manifest
 
 
@@ -274,8 +274,11 @@ def _swap(server: psycopg.Connection[tuple[Any, ...]], *, present: str, fresh: s
 
 def _shut_out(server: psycopg.Connection[tuple[Any, ...]], name: str) -> None:
     server.execute(sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
+    # A vacuum that is there gives way by itself to what follows. Only the server's administrator may end it, and
+    # whoever else tries (WITH (FORCE) does too) is refused.
     server.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE datname = %s AND pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker'",
         [name],
     )
 
@@ -286,6 +289,11 @@ def _let_in(server: psycopg.Connection[tuple[Any, ...]], name: str) -> None:
 
 def _rename(server: psycopg.Connection[tuple[Any, ...]], name: str, new: str) -> None:
     server.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(new)))
+
+
+def _drop(server: psycopg.Connection[tuple[Any, ...]], name: str) -> None:
+    _shut_out(server, name)
+    server.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
 
 def _create_database(server: psycopg.Connection[tuple[Any, ...]], name: str) -> None:
