@@ -97,7 +97,7 @@ def test_mapping_is_loaded_once_whatever_the_number_of_lines(world: World) -> No
         for product in products:
             for role in (GlRole.COGS, GlRole.INVENTORY, GlRole.GRNI, GlRole.PRODUCT_REVENUE):
                 accounts(role, product)
-    assert len(queries) == 3
+    assert len(queries) == 2
 
 
 @pytest.mark.parametrize(

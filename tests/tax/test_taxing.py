@@ -280,7 +280,7 @@ def test_a_table_takes_as_many_statements_for_one_invoice_as_for_all(
 ) -> None:
     for i in range(20):
         create_tax_code(actor=FINANCE, identifier=f"T{i}", levels=[STATE, CITY])
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(3):
         table = tax_table(on=JAN_1)
         for pk in table.rules:
             assert table.tax(pk, world.acme.pk, [TaxableLine(1, D("100.00"))]).total == D("6.00")

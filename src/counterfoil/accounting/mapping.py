@@ -10,11 +10,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from counterfoil.accounting.models import GLMapping
-from counterfoil.catalog.models import Product
+from django.db import connection
+
 from counterfoil.core.errors import DomainError
 from counterfoil.core.posting import GlRole, Key
-from counterfoil.ledger.models import DefaultAccount
+from counterfoil.platform.anyof import array_text
 
 #: Roles whose account may differ by product, subcategory or category; the others have their default account alone.
 MAPPABLE: Final = (
@@ -49,7 +49,8 @@ def agreement_key(product_id: int | None, agreement_type_id: int) -> str:
     return f"{product_id or ''}/{agreement_type_id}"
 
 
-_OF_ACCOUNT: Final = ("account_id", "account__code", "account__name", "account__active")
+#: What a mapping may be for, the most particular first.
+_RECORDS: Final = ("product", "agreement_type", "subcategory", "category")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +104,13 @@ class MappedAccounts:
 
     def _find(self, role: GlRole, product_id: int | None, agreement_type_id: int | None) -> _Account | None:
         product = self._products.get(product_id) if product_id is not None else None
-        steps = (
-            ("product", product_id),
-            ("agreement_type", agreement_type_id),
-            ("subcategory", product.subcategory_id if product else None),
-            ("category", product.category_id if product else None),
+        records = (
+            product_id,
+            agreement_type_id,
+            product.subcategory_id if product else None,
+            product.category_id if product else None,
         )
-        for kind, record_id in steps:
+        for kind, record_id in zip(_RECORDS, records, strict=True):
             if record_id is not None and (found := self._mappings.get((role.value, kind, record_id))):
                 return found
         return self._defaults.get(role.value)
@@ -137,20 +138,35 @@ def _ids(role: GlRole, key: Key) -> tuple[int | None, int | None]:
     return (int(product) if product else None), (int(agreement_type) if agreement_type else None)
 
 
+#: What plays a role for a product, subcategory, category or agreement type; for none of them: by default.
+_ACCOUNTS: Final = """
+    SELECT m.role, m.product_id, m.agreement_type_id, m.subcategory_id, m.category_id, a.id, a.code, a.name, a.active
+    FROM accounting_glmapping m JOIN ledger_account a ON a.id = m.account_id
+    UNION ALL
+    SELECT d.role, NULL, NULL, NULL, NULL, a.id, a.code, a.name, a.active
+    FROM ledger_defaultaccount d JOIN ledger_account a ON a.id = d.account_id
+"""
+_PRODUCTS: Final = """
+    SELECT p.id, p.identifier, p.subcategory_id, p.category_id, c.name
+    FROM catalog_product p JOIN catalog_category c ON c.id = p.category_id
+    WHERE %(all)s OR p.id = ANY(%(of)s)
+"""
+
+
 def load_accounts(product_ids: Collection[int] | None) -> MappedAccounts:
-    """The mapping for documents of these products (``None``: of all), in three statements."""
-    defaults = {role: _Account(*account) for role, *account in DefaultAccount.objects.values_list("role", *_OF_ACCOUNT)}
-    mappings = {}
-    records = ("product", "subcategory", "category", "agreement_type")
-    for row in GLMapping.objects.values("role", *records, *_OF_ACCOUNT):
-        kind = next(name for name in records if row[name] is not None)
-        mappings[row["role"], kind, row[kind]] = _Account(*(row[name] for name in _OF_ACCOUNT))
-    products = {
-        row["id"]: _Product(row["identifier"], row["subcategory"], row["category"], row["category__name"])
-        for row in (
-            Product.objects.all() if product_ids is None else Product.objects.filter(pk__in=product_ids)
-        ).values("id", "identifier", "subcategory", "category", "category__name")
-    }
+    """The mapping for documents of these products (``None``: of all), in two statements."""
+    defaults, mappings = {}, {}
+    with connection.cursor() as cursor:
+        cursor.execute(_ACCOUNTS)
+        for role, *records, pk, code, name, active in cursor.fetchall():
+            account = _Account(pk, code, name, active)
+            of = next(((kind, key) for kind, key in zip(_RECORDS, records, strict=True) if key is not None), None)
+            if of is None:
+                defaults[role] = account
+            else:
+                mappings[role, *of] = account
+        cursor.execute(_PRODUCTS, {"all": product_ids is None, "of": array_text(product_ids or ())})
+        products = {pk: _Product(*values) for pk, *values in cursor.fetchall()}
     return MappedAccounts(defaults, mappings, products)
 
 

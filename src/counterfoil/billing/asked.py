@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from typing import Final
 
-from django.db.models import BooleanField, Exists, Subquery, Value
+from django.db import connection
 
-from counterfoil.billing.columns import StateRow, overages_due
+from counterfoil.billing.columns import OVERAGES_DUE, StateRow, overages_due
 from counterfoil.billing.models import BillingSettings
-from counterfoil.companies.models import BillingTerms
 from counterfoil.tax.queries import TaxTable, tax_table
 
 
@@ -44,6 +44,13 @@ class Asked:
         return state.run_id in (None, self.run_id) and (self.parked or state.parked_at is None)
 
 
+#: Settings, and whether there are overruns, beside each of the terms of payment; also where there are none.
+_REFERENCE: Final = f"""
+    SELECT t.id, t.name, t.due_days, s.absurd_factor, s.most_bills, s.default_terms_id, EXISTS ({OVERAGES_DUE})
+    FROM (VALUES (1)) one(id) LEFT JOIN billing_billingsettings s USING (id) LEFT JOIN companies_billingterms t ON true
+"""  # noqa: S608 - our own
+
+
 class Reference:
     """What is the same for every agreement, loaded once: settings, terms, the sales tax of each invoice date.
 
@@ -52,25 +59,16 @@ class Reference:
     """
 
     def __init__(self, through: date | None = None) -> None:
-        settings = BillingSettings.objects.filter(pk=1)
-        terms = BillingTerms.objects.annotate(  # with the settings, in one statement
-            absurd_factor=Subquery(settings.values("absurd_factor")),
-            most_bills=Subquery(settings.values("most_bills")),
-            usual=Subquery(settings.values("default_terms")),
-            overages=Exists(overages_due(through)) if through else Value(None, BooleanField()),
-        )
-        rows = list(terms.values_list("pk", "name", "due_days", "absurd_factor", "most_bills", "usual", "overages"))
-        self.terms = {pk: (name, days) for pk, name, days, *_ in rows}
-        if not rows:
-            self.settings = settings.first() or BillingSettings()
-        elif rows[0][3] is None:  # nobody has set any
-            self.settings = BillingSettings()
-        else:
-            self.settings = BillingSettings(
-                absurd_factor=rows[0][3], most_bills=rows[0][4], default_terms_id=rows[0][5]
-            )
+        with connection.cursor() as cursor:
+            cursor.execute(_REFERENCE, [through and through + timedelta(days=1)])
+            rows = cursor.fetchall()
+        *_, absurd_factor, most_bills, usual, overages = rows[0]
+        self.terms = {pk: (name, days) for pk, name, days, *_ in rows if pk is not None}
+        self.settings = BillingSettings(default_terms_id=usual)
+        if absurd_factor is not None:  # somebody has set them
+            self.settings.absurd_factor, self.settings.most_bills = absurd_factor, most_bills
         self._tables: dict[date, TaxTable] = {}
-        self._overages: dict[date, bool] = {through: rows[0][6]} if through and rows else {}
+        self._overages: dict[date, bool] = {through: overages} if through else {}
 
     def has_overages(self, through: date) -> bool:
         """Whether there are any overruns to be billed in arrears through a day; most who bill have none."""

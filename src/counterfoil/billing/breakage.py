@@ -18,7 +18,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
-from django.db.models import Q, Sum
+from django.db import connection
+from django.db.models import Sum
 
 from counterfoil.agreements.models import Agreement
 from counterfoil.billing.closing import close
@@ -99,19 +100,25 @@ def prepaid(*, on: date, agreement_ids: Iterable[int] | None = None) -> list[Pre
     return [_prepaid(agreement, outcomes[agreement.pk].terms, sums[agreement.pk], on) for agreement in known]
 
 
+#: Agreements with a change since they were billed last (a child's is its parent's) and something earned.
+_GIVING_BACK: Final = """
+    SELECT DISTINCT coalesce(a.parent_id, a.id)
+    FROM agreements_billingstate s JOIN agreements_agreement a ON a.id = s.agreement_id OR a.parent_id = s.agreement_id
+    WHERE s.changed_from IS NOT NULL AND a.prepayment AND EXISTS (
+        SELECT 1 FROM billing_invoiceline l WHERE l.agreement_id = a.id AND l.released_amount <> 0
+    )
+"""
+
+
 def agreements_giving_back(agreement_ids: Sequence[int]) -> list[int]:
-    """Those of the agreements whose next invoice may give back what is earned already, in order; two statements.
+    """Those of the agreements whose next invoice may give back what is earned already, in order; one statement.
 
     What is given back of it is taken back from revenue as the invoice is closed by itself (see :mod:`~.earned`).
     """
-    changed = Q(billing_state__changed_from__isnull=False) | Q(parent__billing_state__changed_from__isnull=False)
-    members = Agreement.objects.filter(changed, prepayment=True).values_list("pk", "parent")
-    heads = {pk: parent or pk for pk, parent in members}
-    if not heads:
-        return []
-    earning = InvoiceLine.objects.filter(agreement__in=heads).exclude(released_amount=0).order_by()
-    found = {heads[pk] for pk in earning.values_list("agreement", flat=True).distinct() if pk is not None}
-    return sorted(found & set(agreement_ids))
+    with connection.cursor() as cursor:
+        cursor.execute(_GIVING_BACK)
+        found = {pk for (pk,) in cursor.fetchall()}
+    return sorted(found.intersection(agreement_ids))
 
 
 def _sums(agreement_ids: Sequence[int]) -> dict[int, tuple[Decimal, Decimal]]:

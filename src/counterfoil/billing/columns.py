@@ -10,10 +10,11 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
 
 from counterfoil.agreements.billing_state import HELD
-from counterfoil.agreements.models import Agreement, BillingOption
+from counterfoil.agreements.models import Agreement
 from counterfoil.billing.earned import earned_by
 from counterfoil.core.calendar import Cycle, CycleBase, billing_period
 from counterfoil.core.charges import Booked
@@ -255,18 +256,18 @@ def _charges(found: Loaded, family: dict[int, int]) -> None:
             found.cancelled.setdefault(pk, set()).add(day)
 
 
-def overages_due(through: date) -> QuerySet[Charge]:
-    """Work beyond what its agreement covers that is billed in arrears, with the agreement, when its period is over.
+#: Work beyond what its agreement covers that is billed in arrears, with the agreement, when its period is over. Of what
+#: goes beyond the overrun limit, the part within. It takes the first day after.
+OVERAGES_DUE: Final = """
+    SELECT c.id, c.agreement_id FROM usage_charge c JOIN usage_allocation l ON l.charge_id = c.id
+    WHERE (NOT c.billed OR c.open_part = 'overrun') AND c.written_off_at IS NULL AND c.agreement_id IS NOT NULL
+        AND c.billing_option = 'Billable' AND l.bill_from <= %s
+"""
 
-    Of what goes beyond the overrun limit, the part within.
-    """
-    return Charge.objects.filter(
-        Q(billed=False) | Q(open_part=OpenPart.OVERRUN),
-        written_off_at=None,
-        agreement__isnull=False,
-        billing_option=BillingOption.BILLABLE,
-        allocation__bill_from__lte=through + _DAY,
-    )
+
+def overages_due(through: date) -> QuerySet[Charge]:
+    """What :data:`OVERAGES_DUE` finds through a day."""
+    return Charge.objects.filter(pk__in=RawSQL(f"SELECT id FROM ({OVERAGES_DUE}) due", [through + _DAY]))  # noqa: S608, S611
 
 
 def _overages(found: Loaded, family: dict[int, int], through: date) -> None:

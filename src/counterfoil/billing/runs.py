@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
+from django.db import connection
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
-from counterfoil.agreements.models import BillingState
-from counterfoil.billing.columns import overages_due
+from counterfoil.billing.columns import OVERAGES_DUE
 from counterfoil.billing.models import BillingRun, BillingRunChunk, ChunkStatus, ParkedInRun, RunMode, RunStatus
 from counterfoil.core.money import ZERO
 from counterfoil.platform.lookup import existing
@@ -19,25 +20,27 @@ from counterfoil.platform.numbering import number_text
 UNFINISHED = (RunStatus.RATING.value, RunStatus.NUMBERED.value, RunStatus.PAUSED.value)
 
 
+_DUE: Final = f"""
+    SELECT s.agreement_id FROM agreements_billingstate s JOIN agreements_agreement a ON a.id = s.agreement_id
+    WHERE a.parent_id IS NULL AND s.parked_at IS NULL AND s.run_id IS NULL
+        AND (s.due_on <= %s OR s.changed_from IS NOT NULL OR s.agreement_id IN (
+            SELECT coalesce(g.parent_id, g.id)
+            FROM ({OVERAGES_DUE}) due JOIN agreements_agreement g ON g.id = due.agreement_id
+        ))
+        AND a.type_id = coalesce(%s, a.type_id) AND a.company_id = coalesce(%s, a.company_id)
+    ORDER BY s.agreement_id
+"""  # noqa: S608 - our own
+
+
 def due_agreements(*, through: date, agreement_type_id: int | None = None, company_id: int | None = None) -> list[int]:
     """Agreements that may have something to bill through a day, in the order in which they are billed.
 
     Those with a period that is due, with a change since they were billed last, or with an overrun to be billed in
     arrears; not those that are parked, being billed by a run, or billed with their parent.
     """
-    heads = BillingState.objects.filter(agreement__parent=None, parked_at=None, run_id=None).order_by()
-    if agreement_type_id is not None:
-        heads = heads.filter(agreement__type=agreement_type_id)
-    if company_id is not None:
-        heads = heads.filter(agreement__company=company_id)
-    due = heads.filter(Q(due_on__lte=through) | Q(changed_from__isnull=False))
-    found = set(due.values_list("pk", flat=True))
-    overrun = {
-        parent or pk for pk, parent in overages_due(through).order_by().values_list("agreement", "agreement__parent")
-    }
-    if overrun - found:
-        found |= set(heads.filter(pk__in=overrun - found).values_list("pk", flat=True))
-    return sorted(found)
+    with connection.cursor() as cursor:
+        cursor.execute(_DUE, [through, through + timedelta(days=1), agreement_type_id, company_id])
+        return [pk for (pk,) in cursor.fetchall()]
 
 
 def billing_runs(*, status: str = "", mode: str = "") -> QuerySet[BillingRun]:

@@ -257,13 +257,18 @@ class WatchedBillingRun(BillingRun):
 
     class Meta:
         proxy = True
-        triggers = noting(
-            """
-            SELECT l.origin_id, NULL::bigint
-            FROM (SELECT id FROM n WHERE status = 'finished' GROUP BY id HAVING count(*) = 1) f
-            JOIN billing_invoice i ON i.run_id = f.id
-            JOIN billing_invoiceline l ON l.invoice_id = i.id AND l.origin_id IS NOT NULL
-            """,
-            insert=False,
-            delete=False,
-        )
+        triggers = [
+            pgtrigger.Trigger(
+                name="thread_changed_by_finish",
+                when=pgtrigger.After,
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(new__status="finished") & ~pgtrigger.Q(old__status="finished"),
+                func="""
+                    INSERT INTO matching_threadtomatch (origin_id)
+                    SELECT DISTINCT l.origin_id
+                    FROM billing_invoice i JOIN billing_invoiceline l ON l.invoice_id = i.id
+                    WHERE i.run_id = NEW.id AND l.origin_id IS NOT NULL;
+                    RETURN NULL;
+                """,
+            )
+        ]

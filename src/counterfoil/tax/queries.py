@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
-from typing import Final, cast
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final, cast
 
+from django.db import connection
 from django.db.models import F, Prefetch, Q, QuerySet
 
 from counterfoil.core.calendar import format_date
@@ -30,6 +33,7 @@ from counterfoil.core.salestax import (
 from counterfoil.core.salestax import RateType as CoreRateType
 from counterfoil.core.salestax import TaxLevel as Level
 from counterfoil.platform.aggregates import sum_of
+from counterfoil.platform.anyof import array_text
 from counterfoil.platform.fields import price_field
 from counterfoil.tax.models import (
     ExemptionCertificate,
@@ -230,7 +234,7 @@ _UNTAXED: Final = TaxRules("", "")
 def tax_table(
     *, on: date, buyer_ids: Iterable[int] | None = None, tax_code_ids: Iterable[int] | None = None
 ) -> TaxTable:
-    """What it takes to tax invoices dated ``on``, in four statements.
+    """What it takes to tax invoices dated ``on``, in three statements.
 
     Args:
         on: the date of the invoices: rates and certificates are those of that day.
@@ -241,45 +245,57 @@ def tax_table(
     return TaxTable(on, basis, rules, exemptions_on(on, buyer_ids))
 
 
+#: Tax codes, what is rounded, and of each the levels that hold on a day (as :func:`in_effect` says).
+_OF_LEVEL: Final = tuple(each.name for each in fields(Level))
+_RATES: Final = f"""
+    SELECT c.id, c.identifier, c.state, c.effective_date, c.cancel_date, s.basis, l.{", l.".join(_OF_LEVEL)}
+    FROM tax_taxcode c
+        LEFT JOIN tax_taxsettings s ON s.id = 1
+        LEFT JOIN tax_taxlevel l ON l.tax_code_id = c.id AND daterange(l.valid_from, l.valid_to) @> %(on)s::date
+    WHERE %(all)s OR c.id = ANY(%(of)s)
+    ORDER BY c.id, l.position
+"""  # noqa: S608 - our own
+_EXEMPT: Final = """
+    SELECT tax_code_id, positions, category_id, expense_type_id, work_role_id FROM tax_taxexemption
+    WHERE %(all)s OR tax_code_id = ANY(%(of)s)
+"""
+
+
 def rates_on(on: date, tax_code_ids: Iterable[int] | None = None) -> tuple[Basis, dict[int, TaxRules]]:
     """What is rounded, and tax codes with their levels and exemptions on a day, by id.
 
     Those not in effect have a ``problem`` and no levels. Without any tax code there is nothing to round.
     """
+    asked: dict[str, Any] = {"on": on, "all": tax_code_ids is None, "of": array_text(tax_code_ids or ())}
+    with connection.cursor() as cursor:
+        cursor.execute(_RATES, asked)
+        rows = cursor.fetchall()
+        cursor.execute(_EXEMPT, asked)
+        spared = cursor.fetchall()
     basis: str = TaxBasis.INVOICE.value
-    codes = TaxCode.objects.annotate(basis=TaxSettings.objects.filter(pk=1).values("basis")).order_by()
-    levels = TaxLevel.objects.filter(in_effect(on)).order_by("tax_code_id", "position")
-    spared = TaxExemption.objects.order_by()
-    if tax_code_ids is not None:
-        ids = list(tax_code_ids)
-        codes, levels, spared = (
-            codes.filter(pk__in=ids),
-            levels.filter(tax_code_id__in=ids),
-            spared.filter(tax_code_id__in=ids),
-        )
-    of_code: dict[int, list[Level]] = defaultdict(list)
-    for row in levels:
-        of_code[row.tax_code_id].append(core_level(row))
     rules: dict[int, TaxRules] = {}
-    for code in codes:
-        basis = code.basis or basis
-        problem = _out_of_effect(code, on)
-        rules[code.pk] = TaxRules(
-            code.identifier, code.state, problem, NO_LEVELS if problem else TaxLevels(of_code[code.pk])
-        )
-    for exemption in spared:
-        of = rules.get(exemption.tax_code_id)
-        if of is None:
+    for (pk, identifier, state, begins, ends, rounded), of_code in groupby(rows, itemgetter(slice(6))):
+        basis = rounded or basis
+        levels = [_level(values[6:]) for values in of_code if values[6] is not None]
+        problem = _out_of_effect(identifier, begins, ends, on)
+        rules[pk] = TaxRules(identifier, state, problem, NO_LEVELS if problem else TaxLevels(levels))
+    for tax_code_id, positions, category_id, expense_type_id, work_role_id in spared:
+        at, of = frozenset(positions) or EVERYWHERE, rules.get(tax_code_id)
+        if of is None:  # its code has come since
             continue
-        at = frozenset(exemption.positions) or EVERYWHERE
         for held, key in (
-            (of.categories, exemption.category_id),
-            (of.expense_types, exemption.expense_type_id),
-            (of.work_roles, exemption.work_role_id),
+            (of.categories, category_id),
+            (of.expense_types, expense_type_id),
+            (of.work_roles, work_role_id),
         ):
             if key is not None:
                 held[key] = at
     return cast(Basis, basis), rules
+
+
+def _level(values: Sequence[Any]) -> Level:
+    given = dict(zip(_OF_LEVEL, values, strict=True))
+    return Level(**given | {"compound_on": tuple(given["compound_on"])})
 
 
 def exemptions_on(on: date, buyer_ids: Iterable[int] | None = None) -> dict[int, list[tuple[int | None, str]]]:
@@ -311,9 +327,9 @@ def core_level(row: TaxLevel) -> Level:
     )
 
 
-def _out_of_effect(code: TaxCode, on: date) -> str:
-    if code.effective_date and on < code.effective_date:
-        return f"The tax code {code.identifier} is not in effect before {format_date(code.effective_date)}."
-    if code.cancel_date and on >= code.cancel_date:
-        return f"The tax code {code.identifier} is cancelled as of {format_date(code.cancel_date)}."
+def _out_of_effect(identifier: str, begins: date | None, ends: date | None, on: date) -> str:
+    if begins and on < begins:
+        return f"The tax code {identifier} is not in effect before {format_date(begins)}."
+    if ends and on >= ends:
+        return f"The tax code {identifier} is cancelled as of {format_date(ends)}."
     return ""
