@@ -210,7 +210,15 @@ def match_all(*, now: datetime, span: Span | None = None, chunk: int = CHUNK) ->
         total.include(match_lines(origin_ids=ids, now=now, rules=rules))
     for ids in purchase_order_chunks(chunk, span):
         total.include(match_lines(purchase_order_ids=ids, now=now, rules=rules))
+    if total.opened > _MANY:
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE matching_matchexception")
     return total
+
+
+#: So many exceptions opened at once are told to the planner, which would find out a minute later: until then it takes
+#: all that are open for one, and looks at each of them for every thread that is matched.
+_MANY: Final = 100
 
 
 def drain(*, now: datetime) -> Matched:
