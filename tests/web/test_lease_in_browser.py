@@ -259,13 +259,13 @@ def read_the_reports(
     desk: Desk, *, profit: str, cogs: str | None = None, depreciation: str | None = None, book_value: str | None = None
 ) -> None:
     """What the month of January says of the option."""
-    desk.go("/reports/profit-and-loss/?first=2026-01-01&last=2026-01-31")
+    desk.go("/reports/profit-and-loss/?from=2026-01-01&to=2026-01-31")
     desk.row("HaaS Revenue", "150.00")
     desk.row("Net profit", profit)
     for account, figure in (("COGS - Hardware", cogs), ("Depreciation - HaaS", depreciation)):
         if figure:
             desk.row(account, figure)
-    desk.go("/reports/balance-sheet/?first=2026-01-01&last=2026-01-31")
+    desk.go("/reports/balance-sheet/?from=2026-01-01&to=2026-01-31")
     desk.row("Accounts Payable", "3,600.00")
     desk.row("Sales Tax Payable", "9.00")
     if book_value:

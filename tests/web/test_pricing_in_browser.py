@@ -7,7 +7,7 @@ from decimal import Decimal as D
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from tests.world import SALES, World, build_world
 
 from counterfoil.catalog.commands import (
@@ -113,3 +113,22 @@ def test_the_pages_fit_a_narrow_screen(page: Page, world: World) -> None:
         page.goto(address)
         expect(page.locator("main h1")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), address
+
+
+@pytest.mark.parametrize(("before", "after"), [("", "3500"), ("35", "00")], ids=["not begun", "half typed"])
+def test_what_one_types_stands_however_late_the_catalog_answers(page: Page, before: str, after: str) -> None:
+    """A line's product says what it costs, 3,600.00; whoever is in that cell by then has the last word."""
+    page.goto("/opportunities/new/")
+    late: list[Route] = []
+    page.route("**/pick/products/**", lambda route: late.append(route))
+    page.fill("[name=lines-0-product_id]", "SRV-NI")
+    cost, description = page.locator("[name=lines-0-unit_cost]"), page.locator("[name=lines-0-description]")
+    cost.click()
+    page.keyboard.type(before)
+    page.wait_for_timeout(300)  # as long as it waits for more letters, and then some
+    assert late
+    for route in late:
+        route.continue_()
+    expect(description).to_have_value("Rack server")
+    page.keyboard.type(after)
+    expect(cost).to_have_value("3500")

@@ -55,6 +55,7 @@
       if (!cell || (cell.value && cell.dataset.filled !== cell.value)) continue;
       cell.value = value;
       cell.dataset.filled = value;
+      if (cell === document.activeElement) cell.select?.(); /* who is there already types over it, not behind it */
     }
   }
 })();
