@@ -10,7 +10,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 from tests.world import OWNER, SALES, World, build_world
 
 from counterfoil.catalog.commands import create_pricing_schedule
@@ -161,6 +161,26 @@ def test_what_is_wrong_stays_as_it_was_typed_until_it_is_right(visit: Visit) -> 
     cell.press("Enter")
     expect(page.locator("#quote-totals")).to_contain_text("3,600,000.00")
     assert first_line().quantity == 1000
+
+
+def test_a_price_that_changes_under_the_cursor_is_typed_over(visit: Visit) -> None:
+    """Ten servers cost 3,600.00 each: the price comes while somebody is about to type another."""
+    page = visit()
+    price = page.locator("[data-line]").first.locator("[name=list_price]")
+    late: list[Route] = []
+    page.route("**/lines/*/", lambda route: late.append(route))
+    quantity(page).fill("10")
+    price.focus()
+    page.keyboard.press("Control+a")
+    page.wait_for_timeout(300)
+    (answer,) = late
+    answer.continue_()
+    expect(price).to_have_value("3,600.00")
+    page.unroute("**/lines/*/")
+    page.keyboard.type("3500")
+    page.keyboard.press("Enter")
+    expect(page.locator("#quote-totals")).to_contain_text("35,000.00")
+    assert first_line().unit_price == 3500
 
 
 def test_two_who_change_the_same_are_told(visit: Visit) -> None:

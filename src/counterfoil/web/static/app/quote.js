@@ -71,9 +71,11 @@
     return false;
   }
 
-  /* The cell says what the server has. */
+  /* The cell says what the server has; who is there already types over it. */
   function keep(cell, value) {
+    const isTypedOver = cell.value !== value && cell === document.activeElement;
     cell.defaultValue = cell.value = value;
+    if (isTypedOver) cell.select?.();
     delete cell.dataset.there;
     settle(cell);
     return value;
