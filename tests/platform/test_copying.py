@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.postgres.fields import ArrayField
 from django.db import DataError, IntegrityError, connection, models, transaction
 from django.test.utils import CaptureQueriesContext, isolate_apps
 
 from counterfoil.ledger.models import Account, AccountingPeriod, DefaultAccount
-from counterfoil.platform.copying import copy_rows, take_ids, update_rows
+from counterfoil.platform.copying import copy_encoded, copy_rows, encode_rows, take_ids, update_rows
 from counterfoil.platform.fields import price_field
 from counterfoil.platform.models import AuditEntry, User
 
@@ -58,6 +59,55 @@ def test_decimals_to_the_last_digit(given: str, kept: str) -> None:
         editor.create_model(Sample)
     copy_rows(Sample, ["value"], [[Decimal(given)]])
     assert Sample.objects.get().value == Decimal(kept)
+
+
+AWKWARD = [
+    "",
+    "NULL",
+    "\\N",
+    "\\.",
+    "\\",
+    "\\t",
+    "tab\there",
+    "line\r\nbreak",
+    "'quoted', \"twice\"",
+    "Zoë 東 \u2028",
+    " ",
+]
+
+
+@pytest.mark.parametrize("amounts", [1, 6], ids=["binary", "text"])
+@isolate_apps("counterfoil.platform")
+def test_whatever_is_written_arrives_in_either_format(amounts: int) -> None:
+    """Tables of many amounts are copied as text, where tabs, line ends and backslashes mean something."""
+    prices = {f"price_{n}": price_field(null=True) for n in range(amounts)}
+    others: dict[str, Any] = {
+        "words": models.TextField(),
+        "day": models.DateField(null=True),
+        "at": models.DateTimeField(),
+        "taxable": models.BooleanField(),
+        "data": models.JSONField(),
+        "places": ArrayField(models.PositiveSmallIntegerField()),
+        "names": ArrayField(models.CharField(max_length=20)),
+    }
+    meta = type("Meta", (), {"app_label": "platform"})
+    sample: Any = type("Sample", (models.Model,), {"__module__": __name__, "Meta": meta, **prices, **others})
+    with connection.schema_editor() as editor:
+        editor.create_model(sample)
+    columns = [*prices, *others]
+    is_text = amounts > 1
+    rows = [
+        (
+            *(None if n == 1 else Decimal(f"{n - 2}.00000001") * 10**n for n in range(amounts)),
+            words, None if words == "NULL" else date(2026, 2, 28), NOW, words == "",
+            {"said": words, "list": [None, True]}, [1, 2], [words, "a,b"],
+        )
+        for words in AWKWARD
+    ]  # fmt: skip
+    with CaptureQueriesContext(connection) as statements:
+        assert copy_rows(sample, columns, rows) == copy_encoded(encode_rows(sample, columns, rows)) == len(rows)
+    assert [("FORMAT TEXT" in each["sql"]) for each in statements] == [is_text, is_text]
+    assert list(sample.objects.order_by("pk").values_list(*columns)) == [*rows, *rows]
 
 
 def test_dates_and_foreign_keys_by_either_name() -> None:

@@ -100,13 +100,14 @@ def prepaid(*, on: date, agreement_ids: Iterable[int] | None = None) -> list[Pre
     return [_prepaid(agreement, outcomes[agreement.pk].terms, sums[agreement.pk], on) for agreement in known]
 
 
-#: Agreements with a change since they were billed last (a child's is its parent's) and something earned.
+#: Agreements of which something is earned, with a change since they or their parents were billed last.
 _GIVING_BACK: Final = """
     SELECT DISTINCT coalesce(a.parent_id, a.id)
-    FROM agreements_billingstate s JOIN agreements_agreement a ON a.id = s.agreement_id OR a.parent_id = s.agreement_id
-    WHERE s.changed_from IS NOT NULL AND a.prepayment AND EXISTS (
-        SELECT 1 FROM billing_invoiceline l WHERE l.agreement_id = a.id AND l.released_amount <> 0
-    )
+    FROM agreements_agreement a
+        LEFT JOIN agreements_billingstate s ON s.agreement_id = a.id
+        LEFT JOIN agreements_billingstate p ON p.agreement_id = a.parent_id
+    WHERE a.prepayment AND (s.changed_from IS NOT NULL OR p.changed_from IS NOT NULL)
+        AND EXISTS (SELECT 1 FROM billing_invoiceline l WHERE l.agreement_id = a.id AND l.released_amount <> 0)
 """
 
 

@@ -72,7 +72,7 @@ class _Target(NamedTuple):
     is_text: bool
 
 
-#: Nanoseconds that the driver takes for a value as text, less what it takes in binary; the server minds neither.
+#: Nanoseconds that the driver takes for a value as text, less what it takes in binary; the server hardly minds.
 _DEARER_AS_TEXT: Final = {"numeric": -450, "date": 190, "timestamp with time zone": 900}
 _ANY_OTHER: Final = 20
 
