@@ -127,9 +127,9 @@ def test_what_one_types_stands_however_late_the_catalog_answers(page: Page, befo
     page.keyboard.type(before)
     while not late:
         page.wait_for_timeout(50)
-    page.unroute("**/pick/products/**")
     for route in late:
         route.continue_()
+    page.unroute("**/pick/products/**")
     expect(description).to_have_value("Rack server")
     page.keyboard.type(after)
     expect(cost).to_have_value("3500")
