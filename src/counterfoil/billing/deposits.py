@@ -83,8 +83,9 @@ def rows_of(invoices: Iterable[Invoice]) -> list[DownPaymentRow]:
 
 def agreements_with_deposits(agreement_ids: Sequence[int]) -> list[int]:
     """Those of the agreements whose next invoice takes a paid deposit off, in order; few statements for any number."""
-    paid = _paid()
-    open_rows = [row.invoice for row in rows_of(paid) if row.remaining > 0] if paid.exists() else []
+    if not Invoice.objects.filter(type=InvoiceType.DOWN_PAYMENT).exists():
+        return []
+    open_rows = [row.invoice for row in rows_of(_paid()) if row.remaining > 0]
     if not open_rows:
         return []
     bill_tos = {row.bill_to_id for row in open_rows}

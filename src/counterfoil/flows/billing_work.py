@@ -53,7 +53,7 @@ from counterfoil.flows.billing_ledger import Books, put_into_batch
 from counterfoil.ledger.commands import post_nets
 from counterfoil.ledger.models import JournalEntry
 from counterfoil.platform import audit
-from counterfoil.platform.anyof import array_text
+from counterfoil.platform.anyof import array_of, array_text
 from counterfoil.platform.commands import refusal_of
 from counterfoil.platform.copying import copy_rows, take_ids_of, update_rows
 from counterfoil.platform.identity import Actor, Role
@@ -109,6 +109,26 @@ _STANDING: Final = """
     SELECT c.id, c.status, c.invoice_count, c.total, c.numbers,
         (SELECT count(*) FROM billing_parkedinrun p WHERE p.run_id = c.run_id)
     FROM billing_billingrunchunk c WHERE c.run_id = %s ORDER BY c.position
+"""
+
+
+#: Notes that a run is numbered, and which numbers each chunk has.
+_NUMBERED: Final = """
+    WITH chunks AS (
+        UPDATE billing_billingrunchunk c SET numbers = given.numbers
+        FROM unnest(%s::bigint[], %s::jsonb[]) given(id, numbers) WHERE c.id = given.id
+    )
+    UPDATE billing_billingrun SET status = %s, invoice_count = %s, total = %s, batch_id = %s WHERE id = %s
+"""
+
+
+#: Notes that a run is finished, and that its batch is in the books.
+_FINISHED: Final = """
+    WITH batch AS (
+        UPDATE accounting_batch SET status = %s, transferred_at = %s, transferred_by = %s WHERE id = %s
+    )
+    UPDATE billing_billingrun
+    SET status = %s, finished_at = %s, problem = '', invoice_count = %s, total = %s, parked_count = %s WHERE id = %s
 """
 
 
@@ -466,13 +486,17 @@ class Worker:
                 numbers = taken_now[name]
                 taken |= {"prefix": numbers.prefix, "width": numbers.width, "first": numbers.first + given[name]}
                 given[name] += taken["count"]
-        update_rows(BillingRunChunk, ("numbers",), [(chunk.pk, json.dumps(chunk.numbers)) for chunk in chunks])
         if self.books:
             run.batch_id = Batch.objects.create(number=taken_now["batch"].nth(0), created_by=self.actor.name).pk
         run.status = RunStatus.NUMBERED.value
         run.invoice_count = sum(chunk.invoice_count for chunk in chunks)
         run.total = sum_money(chunk.total for chunk in chunks)
-        run.save(update_fields=["status", "invoice_count", "total", "batch_id"])
+        ids, numbered = zip(*((chunk.pk, json.dumps(chunk.numbers)) for chunk in chunks), strict=True)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _NUMBERED,
+                [array_of(ids), array_of(numbered), run.status, run.invoice_count, run.total, run.batch_id, run.pk],
+            )
         self._say(f"numbered {run.invoice_count} invoices of {run.number}, {format_money(run.total)} with tax")
         return True
 
@@ -480,13 +504,15 @@ class Worker:
         run, now = self.run, datetime.now(UTC)
         run.invoice_count = sum(chunk.invoice_count for chunk in chunks)
         run.total = sum_money(chunk.total for chunk in chunks)
-        run.parked_count = parked
-        run.status, run.finished_at, run.problem = RunStatus.FINISHED.value, now, ""
-        run.save(update_fields=["status", "finished_at", "problem", "invoice_count", "total", "parked_count"])
-        if run.batch_id is not None:
-            Batch.objects.filter(pk=run.batch_id).update(
-                status=BatchStatus.TRANSFERRED, transferred_at=now, transferred_by=self.actor.name
-            )
+        run.status, run.finished_at, run.problem, run.parked_count = RunStatus.FINISHED.value, now, "", parked
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _FINISHED,
+                [
+                    BatchStatus.TRANSFERRED.value, now, self.actor.name, run.batch_id,
+                    run.status, now, run.invoice_count, run.total, parked, run.pk,
+                ],
+            )  # fmt: skip
         left = f", {_agreements(parked)} parked" if parked else ""
         self._say(f"finished {run.number}: {run.invoice_count} invoices, {format_money(run.total)} with tax{left}")
 
