@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal as D
 from typing import Any
@@ -19,7 +20,7 @@ from counterfoil.catalog.pricing import PricingBreakInput
 from counterfoil.platform.identity import Role
 from counterfoil.platform.models import User
 from counterfoil.quotes.commands import NewLine, add_section, add_version_lines, create_quote
-from counterfoil.quotes.models import QuoteLine, QuoteVersion
+from counterfoil.quotes.models import QuoteLine, QuoteSection, QuoteVersion
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -181,6 +182,117 @@ def test_a_price_that_changes_under_the_cursor_is_typed_over(visit: Visit) -> No
     page.keyboard.press("Enter")
     expect(page.locator("#quote-totals")).to_contain_text("35,000.00")
     assert first_line().unit_price == 3500
+
+
+def hold(page: Page, address: str) -> Callable[[], None]:
+    """Hold back what is asked of ``address`` from now on, until it is let go by what this returns."""
+    late: list[Route] = []
+    is_open = False
+
+    def take(route: Route) -> None:
+        route.continue_() if is_open else late.append(route)
+
+    def let_go() -> None:
+        nonlocal is_open
+        page.wait_for_timeout(150)
+        assert late
+        is_open = True
+        for route in late:
+            route.continue_()
+
+    page.route(re.compile(address), take)
+    return let_go
+
+
+def find_in_the_catalog(page: Page, words: str) -> Locator:
+    page.locator("#catalog-search").fill(words)
+    expect(page.locator(f"[data-typed='{words}']")).to_be_visible()
+    return page.locator("[data-add]").first
+
+
+def test_a_line_that_is_added_before_a_quantity_is_saved(visit: Visit) -> None:
+    """The lines are sent anew only after the quantity: what it comes to is what both come to."""
+    page = visit()
+    add = find_in_the_catalog(page, "SRV-INV")
+    let_go = hold(page, r"/lines/\d+/$")
+    quantity(page).fill("12")
+    add.click()
+    expect(page.locator("[data-line]")).to_have_count(2)
+    let_go()
+    expect(page.locator("[data-line]")).to_have_count(3)
+    expect(page.locator("#quote-totals")).to_contain_text("44,200.00")
+    expect(quantity(page)).to_have_value("12")
+    expect(quantity(page)).not_to_have_attribute("aria-invalid", "true")
+    quantity(page).fill("5")
+    quantity(page).press("Enter")
+    expect(page.locator("#quote-totals")).to_contain_text("21,000.00")
+    assert first_line().quantity == 5
+
+
+def test_what_is_typed_before_the_last_is_saved_comes_after_it(visit: Visit) -> None:
+    page = visit()
+    let_go = hold(page, r"/lines/\d+/$")
+    for wanted in ("12", "13"):
+        quantity(page).fill(wanted)
+        quantity(page).press("Enter")
+    let_go()
+    expect(page.locator("#quote-totals")).to_contain_text("46,800.00")
+    expect(quantity(page)).not_to_have_attribute("aria-invalid", "true")
+    assert first_line().quantity == 13
+
+
+def test_a_late_answer_takes_nobody_from_what_he_types(visit: Visit) -> None:
+    page = visit()
+    add = find_in_the_catalog(page, "SRV-INV")
+    let_go = hold(page, "/lines/add/$")
+    add.click()
+    quantity(page).focus()
+    page.keyboard.type("1")
+    page.locator("[data-more]").last.click()
+    page.locator("textarea[name=customer_text]").fill("As discussed")
+    quantity(page).focus()
+    page.keyboard.press("End")
+    let_go()
+    expect(page.locator("[data-line]")).to_have_count(3)
+    page.wait_for_timeout(100)  # what comes with the line has been put where it belongs
+    page.keyboard.type("4")
+    page.keyboard.press("Enter")
+    expect(page.locator("#quote-totals")).to_contain_text("51,400.00")
+    expect(page.locator("textarea[name=customer_text]")).to_have_value("As discussed")
+    assert first_line().quantity == 14
+
+
+def test_a_quote_is_sent_with_the_quantity_that_was_just_typed(visit: Visit) -> None:
+    page = visit()
+    let_go = hold(page, r"/lines/\d+/$")
+    quantity(page).fill("12")
+    page.get_by_role("link", name="Send", exact=True).click()
+    page.wait_for_timeout(100)
+    assert page.url.endswith(f"/quotes/{first_line().version.quote_id}/")
+    let_go()
+    page.wait_for_url("**/send/")
+    assert first_line().quantity == 12
+
+    page.go_back()
+    quantity(page).fill("a dozen")
+    page.get_by_role("link", name="Send", exact=True).click()
+    expect(quantity(page)).to_have_attribute("aria-invalid", "true")
+    page.wait_for_timeout(100)
+    assert not page.url.endswith("/send/"), "what was refused is looked at first"
+
+
+def test_a_double_click_adds_once(visit: Visit) -> None:
+    page = visit()
+    find_in_the_catalog(page, "SRV-INV").dblclick()
+    expect(page.locator("[data-line]")).to_have_count(3)
+    page.locator("#new-section").fill("Cabling")
+    let_go = hold(page, "/sections/new/$")
+    page.get_by_role("button", name="Add a section").dblclick()
+    let_go()
+    expect(page.locator("[data-section]")).to_have_count(3)
+    page.wait_for_timeout(200)
+    assert QuoteLine.objects.count() == 3
+    assert QuoteSection.objects.count() == 2
 
 
 def test_two_who_change_the_same_are_told(visit: Visit) -> None:

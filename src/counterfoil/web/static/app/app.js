@@ -222,6 +222,20 @@
   addEventListener("pagehide", () => { leaving = true; });
   addEventListener("pageshow", () => { leaving = false; });
   document.addEventListener("htmx:sendError", () => leaving || toast("The server cannot be reached. What you typed is still here; try again in a moment.", "error"));
+
+  /* What changes something is sent once however often one presses: not before its answer, and not by a double click. */
+  document.addEventListener("htmx:confirm", (event) => {
+    const { elt, triggeringEvent } = event.detail;
+    if (!elt.hasAttribute("hx-post")) return;
+    if (elt.dataset.sent || (triggeringEvent?.type === "click" && triggeringEvent.detail > 1)) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    } else {
+      elt.dataset.sent = "yes";
+    }
+  });
+  document.addEventListener("htmx:afterRequest", (event) => { delete event.detail.requestConfig.elt.dataset.sent; });
+
   document.addEventListener("htmx:confirm", (event) => {
     const question = event.target.closest("[hx-confirm]") && event.detail.question;
     if (!question) return;
@@ -231,7 +245,7 @@
     $("#confirm-text").textContent = "";
     $("#confirm-yes").textContent = "Yes";
     dialog.returnValue = "no";
-    dialog.addEventListener("close", () => { if (dialog.returnValue === "yes") event.detail.issueRequest(true); }, { once: true });
+    dialog.addEventListener("close", () => { delete event.target.dataset.sent; if (dialog.returnValue === "yes") event.detail.issueRequest(true); }, { once: true });
     dialog.showModal();
   });
 

@@ -10,20 +10,73 @@
 
   /* ---- changes go to the server one after the other, as they were made ---- */
 
-  let queue = Promise.resolve();
+  let queue = Promise.resolve(), waiting = 0;
 
   function later(deed) {
-    queue = queue.then(deed, deed);
+    waiting += 1;
+    queue = queue.then(deed, deed).finally(() => { waiting -= 1; });
     return queue;
   }
 
-  /* The answer is put where it belongs before the promise is kept; nothing, where there was none. */
-  function post(source, path, values, more = { swap: "none" }) {
+  /* What comes back is put where it belongs before the promise is kept; nothing, where nothing was sent. */
+  function answered(source, ask) {
     return new Promise((resolve) => {
-      source.addEventListener("htmx:afterRequest", (event) => resolve(event.detail.xhr), { once: true });
-      window.htmx.ajax("POST", editor().dataset.url + path, { source, values, ...more }).catch(() => resolve(null));
+      let isSent = false;
+      const hear = (event) => {
+        if (event.detail.requestConfig.elt !== source) return;
+        if (event.type === "htmx:beforeSend") isSent = true;
+        else done(event.detail.xhr);
+      };
+      const done = (answer) => {
+        for (const name of ["htmx:beforeSend", "htmx:afterRequest"]) document.removeEventListener(name, hear);
+        resolve(answer);
+      };
+      for (const name of ["htmx:beforeSend", "htmx:afterRequest"]) document.addEventListener(name, hear);
+      ask();
+      if (!isSent) done(null);
     });
   }
+
+  /* The editor asks, not the cell: an answer to a cell that is no longer there would have no place. */
+  const post = (path, values, more = { swap: "none" }) => answered(editor(), () => {
+    window.htmx.ajax("POST", editor().dataset.url + path, { source: editor(), values, ...more }).catch(() => {});
+  });
+
+  /* What buttons and forms of the editor send waits for its turn too, so that no answer is older than what it is put over. */
+  document.addEventListener("htmx:confirm", (event) => {
+    const { elt, verb, issueRequest } = event.detail;
+    if (verb === "get" || elt === editor() || !editor().contains(elt) || event.defaultPrevented) return;
+    event.preventDefault();
+    later(() => elt.isConnected && answered(elt, () => issueRequest(true)));
+  });
+
+  /* Who goes on to another page does so when what was typed has been saved; what is refused keeps one here. */
+  async function go(event, again) {
+    if (!waiting) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const refused = () => $$(".cf-qcell[aria-invalid]").length;
+    const before = refused();
+    await queue.catch(() => {});
+    if (refused() <= before) again();
+  }
+
+  /* The actions may have been sent anew meanwhile: the same one is taken then, if it is still there. */
+  const same = (element, name) => element.isConnected ? element
+    : $$(element.localName).find((each) => each.getAttribute(name) === element.getAttribute(name));
+
+  window.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[href]");
+    if (!link || link.target || event.ctrlKey || event.metaKey || event.shiftKey || link.getAttribute("href").startsWith("#")) return;
+    go(event, () => same(link, "href")?.click());
+  }, true);
+
+  window.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method === "post" && !form.hasAttribute("hx-post")) go(event, () => same(form, "action")?.requestSubmit());
+  }, true);
+
+  window.addEventListener("beforeunload", (event) => { if (waiting) event.preventDefault(); });
 
   /* ---- cells: what is typed is sent when it is left or confirmed, with what stood there before ---- */
 
@@ -49,21 +102,29 @@
 
   /* A value that was refused stays as it was typed; only Enter sends it once more. */
   function save(cell, confirmed = false) {
-    const isOpen = () => cell.isConnected && cell.value !== cell.defaultValue;
-    if (!isOpen()) return settle(cell);
-    if (confirmed || cell.dataset.refused !== cell.value) later(() => isOpen() && send(cell, cell.value, cell.defaultValue));
+    if (cell.value === cell.defaultValue) return settle(cell);
+    if (!confirmed && cell.dataset.refused === cell.value) return;
+    const { path } = owner(cell);
+    later(() => {
+      const there = cellOf(path, cell.name);
+      return there && there.value !== there.defaultValue && send(there, there.value, there.defaultValue);
+    });
   }
 
-  async function send(cell, value, was, undoing = false) {
-    const of = owner(cell), name = cell.name;
-    messageOf(of);
-    const answer = await post(cell, of.path, { [name]: value, [`was_${name}`]: was });
+  async function send(sent, value, was, undoing = false) {
+    const { path } = owner(sent), name = sent.name;
+    messageOf(owner(sent));
+    const answer = await post(path, { [name]: value, [`was_${name}`]: was });
+    const cell = cellOf(path, name);
+    if (!cell) return false;
     if (answer?.status === 200) {
-      const now = cell.isConnected && cell.value === value ? keep(cell, cell.dataset.there ?? value) : value;
-      if (!undoing) remember({ path: of.path, name, value: now, was, label: cell.getAttribute("aria-label") });
+      const now = cell.dataset.there ?? value;
+      if (cell.value === value) keep(cell, now);
+      else cell.defaultValue = now; /* what is typed by now comes after it */
+      if (!undoing) remember({ path, name, value: now, was, label: cell.getAttribute("aria-label") });
       return true;
     }
-    const said = messageOf(of);
+    const said = messageOf(owner(cell));
     if (answer?.status === 404) said.textContent = "This is no longer on the quote: somebody has taken it off meanwhile. What you typed was not saved.";
     if ("there" in said.dataset) cell.defaultValue = said.dataset.there;
     cell.dataset.refused = cell.value;
@@ -129,12 +190,17 @@
   });
 
   /* What is typed and not saved outlives that the lines are sent anew. */
-  let typed = [];
+  let typed = [], opened = [], at = null;
 
   document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.target !== lines()) return;
-    typed = $$("[data-line] .cf-qcell", lines()).filter((cell) => cell.value !== cell.defaultValue)
+    if (event.detail.target !== lines() || !event.detail.shouldSwap) return;
+    typed = $$(".cf-qcell", lines()).filter((cell) => cell.value !== cell.defaultValue)
       .map((cell) => ({ path: owner(cell).path, name: cell.name, value: cell.value }));
+    const cell = document.activeElement?.matches("#quote-lines .cf-qcell") ? document.activeElement : null;
+    at = cell && { path: owner(cell).path, name: cell.name, from: cell.selectionStart, to: cell.selectionEnd };
+    opened = $$(".cf-qline-place", lines()).filter((place) => !place.contains(event.detail.requestConfig.elt))
+      .map((place) => ({ key: place.closest("[data-line]").dataset.line, place, focused: place.contains(document.activeElement) && document.activeElement }));
+    for (const { place } of opened) place.remove();
   });
 
   document.addEventListener("htmx:afterSwap", (event) => {
@@ -143,8 +209,21 @@
       const cell = cellOf(path, name);
       if (cell && cell.value !== value) Object.assign(cell, { value }).setAttribute("aria-invalid", "true");
     }
-    typed = [];
+    for (const { key, place, focused } of opened) {
+      const line = $(`[data-line="${key}"]`, lines());
+      line?.append(place);
+      if (line) $("[data-more]", line)?.setAttribute("aria-expanded", "true");
+      if (line && focused) focused.focus();
+    }
+    const cell = at && cellOf(at.path, at.name);
+    cell?.focus();
+    cell?.setSelectionRange?.(at.from, at.to);
+    typed = opened = [];
+    at = null;
   });
+
+  /* Whoever is at work elsewhere by the time an answer comes is not taken from there. */
+  const isBusy = () => document.activeElement?.matches("#quote-lines input, #quote-lines textarea, #quote-lines select") === true;
 
   function cellOf(path, name) {
     const [kind, key] = path.split("/");
@@ -174,11 +253,11 @@
     if (!deed) return say("There is nothing to undo");
     if (deed.order) {
       if (!arrange(deed.order)) return say("The lines are others by now: their order stays");
-      await post(editor(), "lines/order/", { order: deed.order });
+      await post("lines/order/", { order: deed.order });
       return say("The lines are in their former order");
     }
     if (deed.added) {
-      await post(editor(), `lines/${deed.added}/remove/`, {}, { target: "#quote-lines", swap: "innerHTML" });
+      await post(`lines/${deed.added}/remove/`, {}, { target: "#quote-lines", swap: "innerHTML" });
       return say("The line was taken off again");
     }
     const cell = cellOf(deed.path, deed.name);
@@ -256,7 +335,7 @@
     const order = orderNow(), was = orderBefore;
     if (order === was) return;
     later(async () => {
-      const answer = await post(editor(), "lines/order/", { order });
+      const answer = await post("lines/order/", { order });
       if (answer?.status === 200 && !answer.getResponseHeader("HX-Retarget")) remember({ order: was });
     });
     say("The line was moved");
@@ -333,7 +412,7 @@
     line.append(place);
     more.setAttribute("aria-expanded", "true");
     await window.htmx.ajax("GET", `${editor().dataset.url}lines/${line.dataset.line}/`, { source: more, target: place, swap: "innerHTML" });
-    $("button, input:not([type=hidden])", place)?.focus();
+    if (!isBusy()) $("button, input:not([type=hidden])", place)?.focus();
   });
 
   function close(place) {
@@ -352,6 +431,7 @@
 
   document.addEventListener("counterfoil:line-added", (event) => {
     remember({ added: event.detail.line });
+    if (isBusy()) return;
     const line = $(`[data-line="${event.detail.line}"]`);
     line?.scrollIntoView({ block: "nearest" });
     const quantity = line && $("[name=quantity]", line);
@@ -361,8 +441,10 @@
 
   document.addEventListener("counterfoil:section-added", (event) => {
     $("#add-to-section").value = event.detail.section;
-    $("#new-section").value = "";
-    $("#catalog-search")?.focus();
+    const field = $("#new-section"), made = cellOf(`sections/${event.detail.section}/`, "title");
+    if (made?.value !== field.value.trim()) return; /* the next one is being typed already */
+    field.value = "";
+    if (!isBusy()) $("#catalog-search")?.focus();
   });
 
   function say(text) {
