@@ -18,7 +18,7 @@ from counterfoil.platform import backup, config
 from counterfoil.platform.backup import BackupError, Manifest, back_up, read_manifest, restore
 from counterfoil.platform.database import DatabaseUnavailable
 from counterfoil.platform.database import client as database_client
-from counterfoil.platform.database.client import Address, client_programs
+from counterfoil.platform.database.client import Address, client_major, client_programs, ensure_tables_can_be_made
 from counterfoil.platform.database.embedded import EmbeddedServer
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -213,6 +213,72 @@ def test_a_restore_that_fails_at_the_end_changes_nothing(
     assert databases(books) == {NAME}
 
 
+def test_a_database_that_could_not_be_taken_out_of_use_stays_in_use(
+    books: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(books)
+    back_up(config.current(), tmp_path / "good", now=NOW)
+    shut_out = backup._shut_out
+
+    def fail_once(server: psycopg.Connection[tuple[object, ...]], name: str) -> None:
+        shut_out(server, name)
+        monkeypatch.setattr(backup, "_shut_out", shut_out)
+        raise psycopg.errors.InsufficientPrivilege("permission denied to terminate process")
+
+    monkeypatch.setattr(backup, "_shut_out", fail_once)
+    with pytest.raises(BackupError, match="permission denied"):
+        bring_back(tmp_path / "good")
+    assert len(entries(books)) == 4, "and people may connect again"
+    assert databases(books) == {NAME}
+
+
+def sorting(address: Address) -> tuple[object, ...] | None:
+    with address.connect() as connection:
+        return connection.execute(
+            "SELECT encoding, datlocprovider, datcollate, datctype, 'a' < 'B'"
+            " FROM pg_database WHERE datname = current_database()"
+        ).fetchone()
+
+
+def test_the_restored_database_sorts_as_the_present_one(books: Address, tmp_path: Path) -> None:
+    usual = sorting(books)
+    with books.maintenance() as server:
+        server.execute(f"DROP DATABASE {NAME}")
+        server.execute(f"CREATE DATABASE {NAME} ENCODING 'UTF8' LOCALE_PROVIDER libc LOCALE 'POSIX' TEMPLATE template0")
+    before = sorting(books)
+    assert before != usual
+    fill(books)
+    back_up(config.current(), tmp_path / "books", now=NOW)
+    bring_back(tmp_path / "books")
+    assert sorting(books) == before
+
+
+def test_only_the_owner_of_a_database_restores_into_it(books: Address) -> None:
+    with books.maintenance() as server:
+        if server.info.parameter_status("is_superuser") == "on":
+            pytest.skip("a superuser may do everything")
+        with pytest.raises(BackupError, match="belongs to") as refused:
+            backup._ensure_owned(server)
+        assert f'OWNER TO "{server.info.user}"' in str(refused.value.hint)
+
+
+def test_programs_that_read_a_dump_are_not_older_than_what_wrote_it(
+    books: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(books)
+    manifest = back_up(config.current(), tmp_path / "good", now=NOW)
+    assert manifest.postgresql == client_major(client_programs(books.major))
+    rewritten(tmp_path / "good", tmp_path / "newer", postgresql=99)
+    with pytest.raises(DatabaseUnavailable, match="version 99 or newer"):
+        bring_back(tmp_path / "newer")
+    assert databases(books) == {NAME}
+    installed = [(15, Path("/fifteen")), (18, Path("/wheel"))]
+    monkeypatch.setattr(database_client, "_installed_clients", lambda: iter(installed))
+    books.__dict__["major"] = 15
+    assert books.program("pg_dump")[0] == "/fifteen/pg_dump"
+    assert books.program("pg_restore", 18)[0] == "/wheel/pg_restore"
+
+
 def test_a_backup_of_a_newer_version_is_refused(books: Address, tmp_path: Path) -> None:
     fill(books)
     back_up(config.current(), tmp_path / "good", now=NOW)
@@ -263,6 +329,38 @@ def test_a_server_that_is_too_old_is_refused(books: Address, monkeypatch: pytest
         patch.setattr(database_client, "MINIMUM_MAJOR", 99)
         with pytest.raises(DatabaseUnavailable, match="needs 99 or newer"):
             books.connect()
+
+
+def test_a_database_in_another_encoding_is_refused(books: Address) -> None:
+    with books.maintenance() as server:
+        server.execute(f"DROP DATABASE {NAME}")
+        server.execute(
+            f"CREATE DATABASE {NAME} ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
+        )
+    with pytest.raises(DatabaseUnavailable, match="encoding SQL_ASCII"):
+        books.connect()
+
+
+def test_who_may_not_make_tables_is_told_what_to_do(books: Address) -> None:
+    with books.connect() as connection:
+        ensure_tables_can_be_made(connection)
+        connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC, pg_database_owner")
+        if connection.info.parameter_status("is_superuser") == "on":
+            pytest.skip("a superuser may do everything")
+        with pytest.raises(DatabaseUnavailable, match="may not make tables") as refused:
+            ensure_tables_can_be_made(connection)
+        assert f'ALTER DATABASE "{NAME}" OWNER TO "{connection.info.user}"' in str(refused.value.hint)
+
+
+def test_a_schema_that_comes_before_public_is_refused(books: Address) -> None:
+    with books.connect() as connection:
+        connection.execute("CREATE SCHEMA AUTHORIZATION CURRENT_USER")
+        with pytest.raises(DatabaseUnavailable, match="keeps its own in public") as refused:
+            ensure_tables_can_be_made(connection)
+        connection.execute(str(refused.value.hint).removeprefix("Run: "))
+    with books.connect() as connection:
+        ensure_tables_can_be_made(connection)
+        connection.execute(f"ALTER ROLE CURRENT_USER IN DATABASE {NAME} RESET search_path")
 
 
 def test_the_password_stays_off_the_command_line() -> None:

@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
+from counterfoil.platform.database import DatabaseUnavailable
 from counterfoil.platform.database.migrations import migrate, pending_migrations
 
 QUESTIONS = {
@@ -78,6 +79,13 @@ def test_models_and_migrations_lead_to_the_same_schema(in_new_database: Callable
 
     for part, rows in played_back.items():
         assert straight[part] == rows, part
+
+
+def test_tables_are_made_where_a_backup_looks_for_them(db: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA AUTHORIZATION CURRENT_USER")
+    with pytest.raises(DatabaseUnavailable, match="in public"):
+        migrate()
 
 
 def test_every_change_of_the_models_has_its_migration(settings: Any, db: None) -> None:

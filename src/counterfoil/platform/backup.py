@@ -34,7 +34,7 @@ from psycopg import sql
 
 from counterfoil import __version__
 from counterfoil.platform.config import Config, ConfigError
-from counterfoil.platform.database.client import Address
+from counterfoil.platform.database.client import Address, client_major, client_programs
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
@@ -50,7 +50,7 @@ class BackupError(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a backup says about itself."""
+    """What a backup says about itself. Programs that read it must not be older than ``postgresql``, which wrote it."""
 
     format: int
     counterfoil: str
@@ -82,7 +82,7 @@ def back_up(config: Config, target: Path, *, now: datetime) -> Manifest:
             manifest = Manifest(
                 format=FORMAT,
                 counterfoil=__version__,
-                postgresql=address.major,
+                postgresql=client_major(client_programs(address.major)) or address.major,
                 created_at=now.isoformat(timespec="seconds"),
                 migrations=migrations,
                 dump_sha256=_sha256(dump),
@@ -157,10 +157,12 @@ def restore(
                 f"The database {address.dbname} is not empty, and a restore replaces all of it.",
                 "Back it up first, then add --force. Or restore into another data folder: COUNTERFOIL_DATA=/new/folder",
             )
+        _ensure_owned(connection)
+        kind = _kind(connection)
     stamp = now.strftime("%Y%m%d%H%M%S")
     fresh, old = f"{address.dbname}_restore_{stamp}", f"{address.dbname}_before_{stamp}"
     with address.maintenance() as server:
-        _create_database(server, fresh)
+        _create_database(server, fresh, kind)
         try:
             _load(address.named(fresh), source, manifest)
             _check_loaded(address.named(fresh), manifest)
@@ -199,7 +201,8 @@ def _load(address: Address, source: Path, manifest: Manifest) -> None:
     """Turn the dump into SQL and run it in one transaction.
 
     Going through SQL, and not straight from pg_restore into the database, lets a newer program's dump into an older
-    server: the one setting that PostgreSQL 17 brought is left out.
+    server: the one setting that PostgreSQL 17 brought is left out. Both programs are of one version, since what
+    pg_restore writes can have commands for psql in it.
     """
     with tempfile.TemporaryDirectory(prefix="counterfoil-restore-") as scratch:
         dump = Path(scratch) / _DUMP
@@ -211,9 +214,10 @@ def _load(address: Address, source: Path, manifest: Manifest) -> None:
                 copy.write(block)
         if _sha256(dump) != manifest.dump_sha256:
             raise BackupError(f"{source} is damaged: its checksum is not the one it was written with.")
-        reader = [address.program("pg_restore")[0], "--no-owner", "--no-privileges", "--file=-", str(dump)]
-        writer = [*address.program("psql"), "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"]
-        _pipe(reader, [*writer, "--output=/dev/null"], address.environment())
+        reader = [*address.program("pg_restore", manifest.postgresql)[:1], "--no-owner", "--no-privileges"]
+        writer = [*address.program("psql", manifest.postgresql), "--no-psqlrc", "--quiet", "--single-transaction"]
+        writer += ["--set=ON_ERROR_STOP=1", "--output=/dev/null"]
+        _pipe([*reader, "--file=-", str(dump)], writer, address.environment())
 
 
 def _pipe(reader: list[str], writer: list[str], environment: dict[str, str]) -> None:
@@ -260,15 +264,19 @@ def _check_loaded(address: Address, manifest: Manifest) -> None:
 
 def _swap(server: psycopg.Connection[tuple[Any, ...]], *, present: str, fresh: str, old: str) -> None:
     """Give ``fresh`` the name ``present``. The two renames are one transaction: both happen or none."""
-    _shut_out(server, present)
     try:
+        _shut_out(server, present)
         _shut_out(server, fresh)
         with server.transaction():
             _rename(server, present, old)
             _rename(server, fresh, present)
     except psycopg.Error as error:
         _let_in(server, present)
-        raise BackupError(f"The restored database could not take its place: {error}") from error
+        in_use = isinstance(error, psycopg.errors.ObjectInUse)
+        raise BackupError(
+            f"The restored database could not take its place: {error}",
+            "Whoever is connected as another user has to leave first; pg_stat_activity tells who." if in_use else None,
+        ) from error
     _let_in(server, present)
 
 
@@ -296,9 +304,41 @@ def _drop(server: psycopg.Connection[tuple[Any, ...]], name: str) -> None:
     server.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
 
-def _create_database(server: psycopg.Connection[tuple[Any, ...]], name: str) -> None:
+def _ensure_owned(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    """Only who owns a database may rename it, which is the last step: better to know before the first."""
+    row = connection.execute(
+        "SELECT pg_has_role(datdba, 'USAGE'), pg_get_userbyid(datdba) FROM pg_database"
+        " WHERE datname = current_database()"
+    ).fetchone()
+    if row and not row[0]:
+        name, user = connection.info.dbname, connection.info.user
+        raise BackupError(
+            f"The database {name} belongs to {row[1]}, and a restore, which renames it, needs its owner.",
+            f'Run as the server\'s administrator: ALTER DATABASE "{name}" OWNER TO "{user}";',
+        )
+
+
+def _kind(connection: psycopg.Connection[tuple[Any, ...]]) -> sql.Composable:
+    """How to create a database that encodes and sorts as this one: what template0 does may be something else."""
+    row = connection.execute(
+        "SELECT pg_encoding_to_char(encoding), datcollate, datctype, datlocprovider::text,"
+        # PostgreSQL 17 has renamed the column.
+        " coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale')"
+        " FROM pg_database d WHERE datname = current_database()"
+    ).fetchone()
+    assert row is not None
+    encoding, collate, ctype, provider, locale = row
+    words = {
+        "c": sql.SQL("LOCALE_PROVIDER libc"),
+        "i": sql.SQL("LOCALE_PROVIDER icu ICU_LOCALE {}").format(locale),
+        "b": sql.SQL("LOCALE_PROVIDER builtin BUILTIN_LOCALE {}").format(locale),
+    }
+    return sql.SQL("ENCODING {} LC_COLLATE {} LC_CTYPE {} ").format(encoding, collate, ctype) + words[provider]
+
+
+def _create_database(server: psycopg.Connection[tuple[Any, ...]], name: str, kind: sql.Composable) -> None:
     try:
-        server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0 {}").format(sql.Identifier(name), kind))
     except psycopg.errors.InsufficientPrivilege as error:
         raise BackupError(
             "This user of the database may not create another one, which a restore needs.",

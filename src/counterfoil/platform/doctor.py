@@ -18,7 +18,7 @@ from importlib import metadata
 from smtplib import SMTPException
 
 from counterfoil.platform import config
-from counterfoil.platform.database.client import Address, client_programs
+from counterfoil.platform.database.client import Address, client_programs, ensure_tables_can_be_made
 
 MINIMUM_PYTHON = (3, 11)
 MINIMUM_FREE = 500_000_000
@@ -166,7 +166,7 @@ def _database(settings: config.Config) -> Iterator[Finding]:
         yield Finding("clock", Health.OK, time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now)))
 
 
-def _migrations(_: config.Config) -> Iterator[Finding]:
+def _migrations(settings: config.Config) -> Iterator[Finding]:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "counterfoil.conf.settings")
     import django
 
@@ -181,6 +181,8 @@ def _migrations(_: config.Config) -> Iterator[Finding]:
             "Install the newer version: pip install --upgrade counterfoil",
         )
     elif pending := pending_migrations():
+        with Address.of(settings).connect() as connection:
+            ensure_tables_can_be_made(connection)
         yield Finding("migrations", Health.BROKEN, f"{len(pending)} have not run yet.", "Run: counterfoil db migrate")
     else:
         yield Finding("migrations", Health.OK, "all have run")

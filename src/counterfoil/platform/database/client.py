@@ -61,32 +61,33 @@ class Address:
         """An autocommit connection.
 
         Raises:
-            DatabaseUnavailable: nobody answers, or the server is older than PostgreSQL 15.
+            DatabaseUnavailable: nobody answers, or books cannot be kept there: see :func:`ensure_fit`.
         """
-        import psycopg
-
+        connection = self._open()
         try:
-            connection = psycopg.connect(self.conninfo, autocommit=True)
-        except psycopg.OperationalError as error:
-            raise DatabaseUnavailable(
-                f"The database {self.dbname} does not answer: {str(error).strip()}",
-                "Check the address, the user and the password in DATABASE_URL, and that the server is up.",
-            ) from error
-        if connection.info.server_version < MINIMUM_MAJOR * 10000:
-            found = connection.info.server_version // 10000
+            ensure_fit(connection)
+        except DatabaseUnavailable:
             connection.close()
-            raise DatabaseUnavailable(
-                f"The server runs PostgreSQL {found}; Counterfoil needs {MINIMUM_MAJOR} or newer.",
-                "Upgrade the server, or leave DATABASE_URL out to use the embedded database.",
-            )
+            raise
         return connection
 
     def maintenance(self) -> psycopg.Connection[tuple[Any, ...]]:
         """A connection to the server that is not to our database, to create and rename databases."""
         try:
-            return self.named("postgres").connect()
+            return self.named("postgres")._open()
         except DatabaseUnavailable:
-            return self.named("template1").connect()
+            return self.named("template1")._open()
+
+    def _open(self) -> psycopg.Connection[tuple[Any, ...]]:
+        import psycopg
+
+        try:
+            return psycopg.connect(self.conninfo, autocommit=True)
+        except psycopg.OperationalError as error:
+            raise DatabaseUnavailable(
+                f"The database {self.dbname} does not answer: {str(error).strip()}",
+                "Check the address, the user and the password in DATABASE_URL, and that the server is up.",
+            ) from error
 
     @cached_property
     def major(self) -> int:
@@ -94,9 +95,11 @@ class Address:
         with self.connect() as connection:
             return connection.info.server_version // 10000
 
-    def program(self, name: str) -> list[str]:
-        """The start of a command line of ``name`` (``pg_dump``, ``pg_restore``, ``psql``) that fits the server."""
-        return [str(client_programs(self.major) / name), f"--dbname={self.dbname}"]
+    def program(self, name: str, at_least: int = 0) -> list[str]:
+        """The start of a command line of ``name`` (``pg_dump``, ``psql``) that fits the server, and is not older than
+        ``at_least``.
+        """
+        return [str(client_programs(max(self.major, at_least)) / name), f"--dbname={self.dbname}"]
 
     def environment(self) -> dict[str, str]:
         """Environment for PostgreSQL's programs: the address and the password, kept off the command line."""
@@ -106,21 +109,71 @@ class Address:
         return keep | {names[key]: value for key, value in self.params.items() if key in names}
 
 
-def client_programs(server_major: int) -> Path:
-    """The folder with client programs that can dump a server of ``server_major`` (they must not be older than it).
+def ensure_fit(connection: psycopg.Connection[Any]) -> None:
+    """Refuse a database that cannot hold the books.
 
-    The nearest version wins: a dump made by a much newer program can say things that the server does not understand.
+    Raises:
+        DatabaseUnavailable: the server is older than PostgreSQL 15, or the database's encoding is not UTF8.
+    """
+    found = connection.info.server_version // 10000
+    if found < MINIMUM_MAJOR:
+        raise DatabaseUnavailable(
+            f"The server runs PostgreSQL {found}; Counterfoil needs {MINIMUM_MAJOR} or newer.",
+            "Upgrade the server, or leave DATABASE_URL out to use the embedded database.",
+        )
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        name = connection.info.dbname
+        raise DatabaseUnavailable(
+            f"The database {name} has the encoding {encoding}, which not every name can be written in.",
+            f"Make it anew: CREATE DATABASE \"{name}\" ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0;",
+        )
+
+
+def ensure_tables_can_be_made(connection: psycopg.Connection[Any]) -> None:
+    """Refuse to make tables where they may not be made, or where a backup would not look for them.
+
+    Raises:
+        DatabaseUnavailable: the user may not create in the schema ``public``, or another schema comes before it.
+    """
+    row = connection.execute("SELECT current_schema(), has_schema_privilege(current_schema(), 'CREATE')").fetchone()
+    schema, may_create = row or (None, None)
+    user, name = connection.info.user, connection.info.dbname
+    if schema not in {None, "public"}:
+        raise DatabaseUnavailable(
+            f"Tables would be made in the schema {schema}; Counterfoil keeps its own in public.",
+            f'Run: ALTER ROLE "{user}" IN DATABASE "{name}" SET search_path = public;',
+        )
+    if not may_create:
+        raise DatabaseUnavailable(
+            f"The user {user} may not make tables in the database {name}.",
+            f'Run as the server\'s administrator: ALTER DATABASE "{name}" OWNER TO "{user}";',
+        )
+
+
+def client_programs(at_least: int) -> Path:
+    """The folder with client programs that can dump a server of the major version ``at_least``, and read its dumps.
+
+    Programs must not be older than the server, nor than the program that made a dump. The nearest version wins: a dump
+    made by a much newer program can say things that the server does not understand.
 
     Raises:
         DatabaseUnavailable: none is new enough.
     """
-    found = [(major, folder) for major, folder in _installed_clients() if major >= server_major]
+    found = [(major, folder) for major, folder in _installed_clients() if major >= at_least]
     if found:
         return min(found, key=lambda pair: pair[0])[1]
     raise DatabaseUnavailable(
-        f"No pg_dump of version {server_major} or newer was found, which the server needs.",
-        f"Install it (Debian: apt-get install postgresql-client-{server_major}) and see that it is on PATH.",
+        f"No pg_dump, pg_restore and psql of version {at_least} or newer were found, which the database needs.",
+        f"Install them (Debian: apt-get install postgresql-client-{at_least}) and see that they are on PATH.",
     )
+
+
+def client_major(folder: Path) -> int | None:
+    """The major version of the client programs in ``folder``."""
+    said = subprocess.run([str(folder / "pg_dump"), "--version"], capture_output=True, text=True, check=False)
+    match = re.search(r"\(PostgreSQL\) (\d+)", said.stdout)
+    return int(match[1]) if match else None
 
 
 def _installed_clients() -> Iterator[tuple[int, Path]]:
@@ -132,7 +185,6 @@ def _installed_clients() -> Iterator[tuple[int, Path]]:
     # Debian's pg_dump on PATH is a wrapper; the real ones lie here.
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     for folder in folders:
-        if all((folder / name).exists() for name in ("pg_dump", "pg_restore", "psql")):
-            said = subprocess.run([str(folder / "pg_dump"), "--version"], capture_output=True, text=True, check=False)
-            if match := re.search(r"\(PostgreSQL\) (\d+)", said.stdout):
-                yield int(match[1]), folder
+        whole = all((folder / name).exists() for name in ("pg_dump", "pg_restore", "psql"))
+        if whole and (major := client_major(folder)):
+            yield major, folder

@@ -12,6 +12,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from counterfoil.platform.database.client import ensure_fit, ensure_tables_can_be_made
+
 
 def pending_migrations() -> list[str]:
     """Migrations that this version brings and the database has not run, as ``app.name``."""
@@ -52,10 +54,17 @@ def known_migrations() -> set[str]:
 
 
 def migrate(verbosity: int = 0) -> None:
-    """Bring the database up to date. Two that do so at once go one after the other."""
+    """Bring the database up to date. Two that do so at once go one after the other.
+
+    Raises:
+        DatabaseUnavailable: the server is too old, the database is not in UTF8, or no tables can be made there.
+    """
     from django.core.management import call_command
 
     connection = connections[DEFAULT_DB_ALIAS]
+    connection.ensure_connection()
+    ensure_fit(connection.connection)
+    ensure_tables_can_be_made(connection.connection)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", [_MIGRATION_LOCK])
         try:
