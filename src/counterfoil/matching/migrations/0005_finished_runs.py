@@ -16,6 +16,8 @@ class Migration(migrations.Migration):
             model_name='watchedbillingrun',
             name='thread_changed_by_update',
         ),
+        # A trigger that is gone leaves its function behind.
+        migrations.RunSQL('DROP FUNCTION IF EXISTS pgtrigger_thread_changed_by_update_9a0f6()', migrations.RunSQL.noop),
         pgtrigger.migrations.AddTrigger(
             model_name='watchedbillingrun',
             trigger=pgtrigger.compiler.Trigger(name='thread_changed_by_finish', sql=pgtrigger.compiler.UpsertTriggerSql(condition='WHEN (NEW."status" = \'finished\' AND NOT (OLD."status" = \'finished\'))', func='\n                    INSERT INTO matching_threadtomatch (origin_id)\n                    SELECT DISTINCT l.origin_id\n                    FROM billing_invoice i JOIN billing_invoiceline l ON l.invoice_id = i.id\n                    WHERE i.run_id = NEW.id AND l.origin_id IS NOT NULL;\n                    RETURN NULL;\n                ', hash='a9097ab29765255f87eb4ecca6d9c9a7bd29bbd5', operation='UPDATE', pgid='pgtrigger_thread_changed_by_finish_ad978', table='billing_billingrun', when='AFTER')),
