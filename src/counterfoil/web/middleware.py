@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from django.contrib import messages
 from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import redirect_to_login
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
@@ -23,6 +26,11 @@ from counterfoil.platform.commands import refusal_of
 from counterfoil.web.actions import msp_zone, refused
 
 View = Callable[..., HttpResponseBase]
+
+SIGNED_OUT = (
+    "You were signed out, and what you sent was not saved. Sign in, then go back to where you typed it:"
+    " most browsers still have it."
+)
 
 ZONE_KEY = "counterfoil.msp-time-zone"
 ZONE_SECONDS = 60
@@ -51,9 +59,17 @@ class SignInRequired(LoginRequiredMiddleware):
         return super().process_view(request, view_func, view_args, view_kwargs)
 
     def handle_no_permission(self, request: HttpRequest, view_func: View) -> Any:
-        """To the sign-in page, and back here afterwards."""
-        answer = super().handle_no_permission(request, view_func)
-        if request.headers.get("HX-Request") and answer.status_code == 302:
+        """To the sign-in page, and back to the page one was on afterwards: parts of it and what it sends are none."""
+        is_part = bool(request.headers.get("HX-Request"))
+        if is_part:
+            back = _ours(request, request.headers.get("HX-Current-URL", "")) or request.get_full_path()
+        elif request.method in {"GET", "HEAD"}:
+            back = request.get_full_path()
+        else:
+            back = _ours(request, request.headers.get("Referer", "")) or "/"
+            messages.warning(request, SIGNED_OUT)
+        answer = redirect_to_login(back, str(self.get_login_url(view_func)), self.get_redirect_field_name(view_func))
+        if is_part:
             # A redirect would put the sign-in page into a corner of this one.
             return HttpResponse(status=204, headers={"HX-Redirect": answer["Location"]})
         return answer
@@ -131,5 +147,12 @@ def _known(error: DatabaseError) -> Exception:
 def _where_from(request: HttpRequest) -> str:
     """The page one came from, if it is one of ours and another."""
     came_from = request.headers.get("Referer", "")
-    is_ours = url_has_allowed_host_and_scheme(came_from, {request.get_host()}, require_https=request.is_secure())
-    return came_from if is_ours and came_from != request.build_absolute_uri() else "/"
+    return came_from if _ours(request, came_from) and came_from != request.build_absolute_uri() else "/"
+
+
+def _ours(request: HttpRequest, address: str) -> str:
+    """The path of ``address``, with what it asks for, if it is one of ours."""
+    if not url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure()):
+        return ""
+    parts = urlsplit(address)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path

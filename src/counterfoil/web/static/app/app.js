@@ -100,13 +100,22 @@
     dialog.returnValue = "no";
     dialog.addEventListener("close", () => {
       if (dialog.returnValue === "yes") {
-        form.dataset.confirmed = "yes";
-        form.requestSubmit(submitter ?? undefined);
+        const there = standing(form);
+        if (!there) return toast("This has moved on meanwhile, and nothing was changed. Look again.", "error");
+        there.dataset.confirmed = "yes";
+        there.requestSubmit(there === form ? submitter ?? undefined : undefined);
       } else {
         submitter?.focus();
       }
     }, { once: true });
     dialog.showModal();
+  }
+
+  /* A form of a part that was sent anew while one was asked: its successor, if it has one. */
+  function standing(form) {
+    if (form.isConnected) return form;
+    const same = (name) => (other) => other.getAttribute(name) && other.getAttribute(name) === form.getAttribute(name);
+    return $$("form").find(same("action")) ?? $$("form").find(same("hx-post"));
   }
 
   window.addEventListener("pageshow", () => $$("form[data-sent]").forEach((form) => delete form.dataset.sent));
@@ -191,13 +200,19 @@
     $$('tbody input[type=checkbox]:not(:disabled)', event.target.closest("table")).forEach((box) => { box.checked = event.target.checked; });
   });
 
-  function toast(text, level = "info") {
+  function toast(text, level = "info", link = null) {
+    if ($$(".cf-toast > div").some((said) => said.textContent.startsWith(text))) return; /* it is said already */
     const box = document.createElement("div");
     box.className = `cf-toast is-${level}`;
     if (level === "error") box.setAttribute("role", "alert");
     else box.dataset.fades = "";
     const words = document.createElement("div");
     words.textContent = text;
+    if (link) {
+      const way = document.createElement("a");
+      Object.assign(way, { href: link.href, textContent: link.text, target: "_blank", rel: "noopener" });
+      words.append(" ", way);
+    }
     const close = document.createElement("button");
     close.type = "button";
     close.className = "btn-close";
@@ -221,7 +236,65 @@
   let leaving = false;  // what was under way then is given up, which is nobody's fault
   addEventListener("pagehide", () => { leaving = true; });
   addEventListener("pageshow", () => { leaving = false; });
-  document.addEventListener("htmx:sendError", () => leaving || toast("The server cannot be reached. What you typed is still here; try again in a moment.", "error"));
+  const UNREACHABLE = "The server cannot be reached. What you typed is still here; try again in a moment.";
+  const unreachable = () => { if (!leaving) toast(UNREACHABLE, "error"); };
+  const takeBack = (text) => $$(".cf-toast").forEach((box) => { if (box.textContent.startsWith(text)) box.remove(); });
+  document.addEventListener("htmx:sendError", (event) => {
+    unreachable();
+    const { verb, triggeringEvent } = event.detail.requestConfig;
+    if (verb !== "get" || triggeringEvent?.type !== "input") return;
+    setTimeout(() => triggeringEvent.target.dispatchEvent(new Event("input", { bubbles: true })), 3000); /* a figure that is still owed */
+  });
+  document.addEventListener("htmx:afterOnLoad", () => takeBack(UNREACHABLE));
+
+  /* ---- who is signed out meanwhile signs in beside this page: what is typed here stays, and can be sent then ---- */
+
+  const SIGNED_OUT = "You are signed out. What you typed is still here:";
+  const TOKEN = "counterfoil-form";
+  const signedOut = (href) => toast(SIGNED_OUT, "error", { href, text: "sign in" });
+
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    const way = event.detail.xhr.getResponseHeader("HX-Redirect");
+    if (!way?.startsWith("/accounts/login/")) return;
+    event.preventDefault();
+    signedOut(way);
+  });
+
+  /* Signing in gives forms another token; that of the page loaded last is the one that holds. */
+  function giveToken() {
+    const token = $("input[name=csrfmiddlewaretoken]")?.value;
+    try { if (token && document.body.matches(".cf-app")) localStorage.setItem(TOKEN, token); } catch (error) { /* storage is blocked */ }
+  }
+
+  function takeToken(token) {
+    if (!token || !document.body.matches(".cf-app")) return;
+    $$("input[name=csrfmiddlewaretoken]").forEach((input) => { input.value = token; });
+    document.body.setAttribute("hx-headers", JSON.stringify({ "X-CSRFToken": token }));
+    takeBack(SIGNED_OUT);
+  }
+
+  window.addEventListener("storage", (event) => { if (event.key === TOKEN) takeToken(event.newValue); });
+  window.addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    try { takeToken(localStorage.getItem(TOKEN)); } catch (error) { /* storage is blocked */ }
+  });
+
+  /* ---- a figure that is older than what is typed beside it is shown as such until the newer one comes ---- */
+
+  const targetOf = (part) => $(part.getAttribute("hx-target") ?? "#none");
+
+  document.addEventListener("input", (event) => {
+    const form = event.target.closest("form");
+    if (!form) return;
+    for (const part of [form, ...$$("[hx-get][hx-target]", form)]) {
+      const shown = part.hasAttribute("hx-get") && targetOf(part);
+      if (!shown || !(part.matches("button") || part.getAttribute("hx-trigger")?.includes("input"))) continue;
+      shown.classList.add("is-old");
+      delete shown.dataset.asked;
+    }
+  });
+  document.addEventListener("htmx:beforeRequest", (event) => { if (event.detail.requestConfig.verb === "get") event.detail.target.dataset.asked = "yes"; });
+  document.addEventListener("htmx:afterSwap", (event) => { if (event.detail.target.dataset.asked) event.detail.target.classList.remove("is-old"); });
 
   /* What changes something is sent once however often one presses: not before its answer, and not by a double click. */
   document.addEventListener("htmx:confirm", (event) => {
@@ -251,6 +324,7 @@
 
   function ready() {
     showThemeChoice();
+    giveToken();
     fade();
     $("[data-focus]")?.focus();
     const here = $(".cf-stepper [aria-current]");
@@ -259,5 +333,5 @@
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", ready);
   else ready();
 
-  window.counterfoil = { toast };
+  window.counterfoil = { toast, signedOut, unreachable };
 })();

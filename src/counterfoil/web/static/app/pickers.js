@@ -4,6 +4,7 @@
 
   const lists = new Map(); /* address -> <datalist> */
   const known = new Map(); /* address + value -> what the server said of it */
+  const asked = new Map(); /* address -> how often it was asked: what was asked first may be answered last */
   let timer = 0;
 
   document.addEventListener("focusin", (event) => { if (event.target.dataset?.pick) offer(event.target); });
@@ -24,11 +25,16 @@
     const source = input.dataset.pick;
     const list = listFor(source);
     input.setAttribute("list", list.id);
-    const answer = await fetch(`${source}?q=${encodeURIComponent(input.value.trim())}`, { headers: { Accept: "application/json" } });
-    if (!answer.ok) return;
+    const turn = (asked.get(source) ?? 0) + 1;
+    asked.set(source, turn);
+    const answer = await fetch(`${source}?q=${encodeURIComponent(input.value.trim())}`, { headers: { Accept: "application/json" } })
+      .catch(() => window.counterfoil.unreachable());
+    if (answer?.redirected) window.counterfoil.signedOut(`/accounts/login/?next=${encodeURIComponent(location.pathname + location.search)}`);
+    if (!answer?.ok || answer.redirected) return;
     const { results } = await answer.json();
+    for (const result of results) known.set(source + result.value.toLowerCase(), result);
+    if (asked.get(source) !== turn) return;
     list.replaceChildren(...results.map((result) => {
-      known.set(source + result.value.toLowerCase(), result);
       const option = document.createElement("option");
       option.value = result.value;
       option.label = result.label;
