@@ -20,6 +20,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils.dateparse import parse_date
+from django.utils.safestring import SafeString
 
 from counterfoil.catalog.models import Product
 from counterfoil.companies.models import Company, CompanyKind
@@ -27,6 +28,7 @@ from counterfoil.core.errors import DomainError
 from counterfoil.core.money import parse_money, parse_quantity, parse_unit_price
 from counterfoil.platform.commands import check_role
 from counterfoil.platform.records import plain_number
+from counterfoil.web import sent
 from counterfoil.web.actions import actor_of, mend_of
 
 T = TypeVar("T")
@@ -363,18 +365,38 @@ def form_page(
     """
     require(request, command)
     refusal: DomainError | None = None
+    changes = command.__name__.startswith("update_")
     if request.method == "POST":
-        is_valid = form.is_valid()
+        is_valid = _is_valid(request, form, lines) if changes else form.is_valid()
         if (lines is None or lines.is_valid()) and is_valid:
-            try:
+
+            def do() -> str:
                 result = run()
+                messages.success(request, deed.said(result))
+                return deed.then(result)
+
+            try:
+                return redirect(sent.once(request, do))
             except DomainError as error:
                 refusal = None if _placed(error, form, lines) else error
-            else:
-                messages.success(request, deed.said(result))
-                return redirect(deed.then(result))
-    shown = {"form": form, "lines": lines, "deed": deed, "refusal": refusal, **mend_of(refusal), **(context or {})}
+    seen = sent.seen_fields(form, lines.formset.initial if lines else None) if changes else SafeString("")
+    shown = {
+        "form": form, "lines": lines, "deed": deed, "refusal": refusal, "sent": sent.token() + seen,
+        **mend_of(refusal), **(context or {}),
+    }  # fmt: skip
     return render(request, template, shown, status=422 if request.method == "POST" else 200)
+
+
+def _is_valid(request: HttpRequest, form: PageForm, lines: LineEditor | None) -> bool:
+    """Whether a record can be changed to what the form says, as far as others have left it as it was shown."""
+    both = sent.keep_others_changes(form)
+    is_valid = form.is_valid()
+    sent.say_who_was_faster(form, both)
+    seen = request.POST.get(sent.SEEN_LINES)
+    if lines is not None and seen and seen != sent.lines_print(lines.formset.initial):
+        lines.error = "These lines were changed meanwhile. Save once more if they are to be as they stand here."
+        return False
+    return is_valid and not both
 
 
 def run_deed(request: HttpRequest, deed: Callable[[], T], *, then: str, said: str | Callable[[T], str]) -> HttpResponse:

@@ -310,14 +310,8 @@ class AgreementForm(ParametersForm):
         label="Agreement type",
         help_text="It proposes the terms below; change what you like.",
         widget=forms.Select(
-            attrs={
-                "hx-get": reverse_lazy("web:agreement_new"),
-                "hx-target": "#terms",
-                "hx-swap": "outerHTML",
-                # What is about to be replaced is not typed in.
-                "hx-disabled-elt": "#terms input, #terms select, #terms textarea",
-            }
-        ),  # fmt: skip
+            attrs={"hx-get": reverse_lazy("web:agreement_new"), "hx-target": "#terms", "hx-swap": "outerHTML"}
+        ),
     )
     name = forms.CharField(label="Name", max_length=100, help_text="Prints on the invoice.")
     customer_po = forms.CharField(label="Customer PO", max_length=50, required=False)

@@ -111,6 +111,13 @@
     dialog.showModal();
   }
 
+  /* The second press of a double click is no answer to what the first one asks. */
+  document.addEventListener("click", (event) => {
+    if (event.detail < 2 || !event.target.closest("#confirm")) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }, true);
+
   /* A form of a part that was sent anew while one was asked: its successor, if it has one. */
   function standing(form) {
     if (form.isConnected) return form;
@@ -243,7 +250,7 @@
     unreachable();
     const { verb, triggeringEvent } = event.detail.requestConfig;
     if (verb !== "get" || triggeringEvent?.type !== "input") return;
-    setTimeout(() => triggeringEvent.target.dispatchEvent(new Event("input", { bubbles: true })), 3000); /* a figure that is still owed */
+    setTimeout(() => triggeringEvent.target.dispatchEvent(new Event("input", { bubbles: true })), 1500); /* a figure that is still owed */
   });
   document.addEventListener("htmx:afterOnLoad", () => takeBack(UNREACHABLE));
 
@@ -262,8 +269,10 @@
 
   /* Signing in gives forms another token; that of the page loaded last is the one that holds. */
   function giveToken() {
-    const token = $("input[name=csrfmiddlewaretoken]")?.value;
-    try { if (token && document.body.matches(".cf-app")) localStorage.setItem(TOKEN, token); } catch (error) { /* storage is blocked */ }
+    if (!document.body.matches(".cf-app[hx-headers]")) return;
+    const token = JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"];
+    takeToken(token);
+    try { localStorage.setItem(TOKEN, token); } catch (error) { /* storage is blocked */ }
   }
 
   function takeToken(token) {
@@ -280,6 +289,11 @@
   });
 
   /* ---- a figure that is older than what is typed beside it is shown as such until the newer one comes ---- */
+
+  /* What a choice is about to replace is not typed in. */
+  for (const [name, isAsked] of [["htmx:beforeRequest", true], ["htmx:afterRequest", false]]) {
+    document.addEventListener(name, (event) => { if (event.detail.requestConfig.elt.matches("select")) event.detail.target.inert = isAsked; });
+  }
 
   const targetOf = (part) => $(part.getAttribute("hx-target") ?? "#none");
 
@@ -322,7 +336,16 @@
     dialog.showModal();
   });
 
+  /* A form one comes back to is the one that was sent, though the page is a new one: its place in the history says so. */
+  function keepWhichForm() {
+    const input = $("input[name=sent_once]");
+    if (!input) return;
+    if (history.state?.sentOnce) input.value = history.state.sentOnce;
+    else history.replaceState({ ...history.state, sentOnce: input.value }, "");
+  }
+
   function ready() {
+    keepWhichForm();
     showThemeChoice();
     giveToken();
     fade();

@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   var AWAY = "We cannot be reached just now. What you entered is still here.";
-  var AGAIN = 3000;
+  var AGAIN = 1500;
   var picks = document.querySelector("[data-picks]");
   var leaving = false;
 
