@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 import tarfile
 import time
 from collections.abc import Iterator
@@ -251,6 +252,14 @@ def test_the_restored_database_sorts_as_the_present_one(books: Address, tmp_path
     back_up(config.current(), tmp_path / "books", now=NOW)
     bring_back(tmp_path / "books")
     assert sorting(books) == before
+
+
+def test_a_database_that_takes_nothing_in_ends_the_restore(tmp_path: Path) -> None:
+    endless = [sys.executable, "-c", "while True: print('INSERT INTO entry VALUES (1);')"]
+    refusing = [sys.executable, "-c", "import sys; sys.exit('sslmode: SSL support is not compiled in')"]
+    with pytest.raises(BackupError, match="not compiled in") as refused:
+        backup._pipe(endless, refusing, dict(os.environ))
+    assert "speak no TLS" in str(refused.value.hint)
 
 
 def test_only_the_owner_of_a_database_restores_into_it(books: Address) -> None:

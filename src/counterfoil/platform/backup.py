@@ -96,6 +96,16 @@ def back_up(config: Config, target: Path, *, now: datetime) -> Manifest:
     return manifest
 
 
+def try_programs(address: Address) -> None:
+    """See that PostgreSQL's programs reach the database, as a backup and a restore need.
+
+    Raises:
+        BackupError: they do not; those of the embedded database, for one, speak no TLS.
+        DatabaseUnavailable: none is new enough.
+    """
+    _run(address, "psql", "--no-psqlrc", "--quiet", "--command=SELECT 1")
+
+
 def read_manifest(source: Path) -> Manifest:
     """What a backup file says about itself.
 
@@ -201,8 +211,7 @@ def _load(address: Address, source: Path, manifest: Manifest) -> None:
     """Turn the dump into SQL and run it in one transaction.
 
     Going through SQL, and not straight from pg_restore into the database, lets a newer program's dump into an older
-    server: the one setting that PostgreSQL 17 brought is left out. Both programs are of one version, since what
-    pg_restore writes can have commands for psql in it.
+    server: the one setting that PostgreSQL 17 brought is left out.
     """
     with tempfile.TemporaryDirectory(prefix="counterfoil-restore-") as scratch:
         dump = Path(scratch) / _DUMP
@@ -215,9 +224,8 @@ def _load(address: Address, source: Path, manifest: Manifest) -> None:
         if _sha256(dump) != manifest.dump_sha256:
             raise BackupError(f"{source} is damaged: its checksum is not the one it was written with.")
         reader = [*address.program("pg_restore", manifest.postgresql)[:1], "--no-owner", "--no-privileges"]
-        writer = [*address.program("psql", manifest.postgresql), "--no-psqlrc", "--quiet", "--single-transaction"]
-        writer += ["--set=ON_ERROR_STOP=1", "--output=/dev/null"]
-        _pipe([*reader, "--file=-", str(dump)], writer, address.environment())
+        writer = [*address.program("psql"), "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"]
+        _pipe([*reader, "--file=-", str(dump)], [*writer, "--output=/dev/null"], address.environment())
 
 
 def _pipe(reader: list[str], writer: list[str], environment: dict[str, str]) -> None:
@@ -236,7 +244,7 @@ def _pipe(reader: list[str], writer: list[str], environment: dict[str, str]) -> 
         if failed:
             complaints.seek(0)
             said = complaints.read().decode(errors="replace").strip()
-            raise BackupError(f"The backup could not be loaded. PostgreSQL says:\n{said[-2000:]}")
+            raise BackupError(f"The backup could not be loaded. PostgreSQL says:\n{said[-2000:]}", _mend(said))
 
 
 def _feed(source: IO[bytes], target: IO[bytes]) -> None:
@@ -253,6 +261,7 @@ def _feed(source: IO[bytes], target: IO[bytes]) -> None:
     finally:
         with suppress(BrokenPipeError):
             target.close()
+        source.close()  # a pg_restore that has more to say would wait for ever
 
 
 def _check_loaded(address: Address, manifest: Manifest) -> None:
@@ -365,7 +374,16 @@ def _run(address: Address, name: str, *args: str) -> None:
         [*address.program(name), *args], env=address.environment(), capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        raise BackupError(f"{name} failed. It says:\n{done.stderr.strip()[-2000:]}")
+        raise BackupError(f"{name} failed. It says:\n{done.stderr.strip()[-2000:]}", _mend(done.stderr))
+
+
+def _mend(said: str) -> str | None:
+    if "SSL support is not compiled in" in said:
+        return (
+            "The programs that come with the embedded database speak no TLS. "
+            "Install the server's own (Debian: apt-get install postgresql-client)."
+        )
+    return None
 
 
 def _sha256(path: Path) -> str:

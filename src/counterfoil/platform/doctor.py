@@ -218,7 +218,10 @@ def _mail(settings: config.Config) -> Iterator[Finding]:
 
 
 def _backup_programs(settings: config.Config) -> Iterator[Finding]:
+    from counterfoil.platform.backup import try_programs
+
     address = Address.of(settings)
+    try_programs(address)
     yield Finding("backup", Health.OK, f"pg_dump and pg_restore in {client_programs(address.major)}")
 
 

@@ -96,9 +96,7 @@ class Address:
             return connection.info.server_version // 10000
 
     def program(self, name: str, at_least: int = 0) -> list[str]:
-        """The start of a command line of ``name`` (``pg_dump``, ``psql``) that fits the server, and is not older than
-        ``at_least``.
-        """
+        """The start of a command line of ``pg_dump``, ``pg_restore`` or ``psql``, not older than the server."""
         return [str(client_programs(max(self.major, at_least)) / name), f"--dbname={self.dbname}"]
 
     def environment(self) -> dict[str, str]:
@@ -178,12 +176,13 @@ def client_major(folder: Path) -> int | None:
 
 def _installed_clients() -> Iterator[tuple[int, Path]]:
     folders = []
-    with suppress(DatabaseUnavailable):
-        folders.append(wheel_folder() / "bin")
     if on_path := shutil.which("pg_dump"):
         folders.append(Path(on_path).parent)
     # Debian's pg_dump on PATH is a wrapper; the real ones lie here.
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    # Those that come with the embedded database speak no TLS, so of the same version the others are better.
+    with suppress(DatabaseUnavailable):
+        folders.append(wheel_folder() / "bin")
     for folder in folders:
         whole = all((folder / name).exists() for name in ("pg_dump", "pg_restore", "psql"))
         if whole and (major := client_major(folder)):
