@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ from django.test import Client
 from playwright.sync_api import Page, expect
 from tests.web.pages import sign_in, text_of
 from tests.web.test_late_answers_in_browser import browser, page, seats, toasts, world
-from tests.world import World
+from tests.world import SALES, World
 
 from counterfoil.agreements.models import Addition, Agreement
 from counterfoil.catalog.models import Product
+from counterfoil.quotes.commands import create_quote
 from counterfoil.quotes.models import Opportunity
 
 __all__ = ["browser", "page", "seats", "world"]  # fixtures
@@ -107,3 +109,24 @@ def test_the_same_page_makes_it_once_and_a_refusal_leaves_it_to_be_sent(
     third = client.post("/opportunities/new/", offered | {"sent_once": "another-page"})
     assert third["Location"] != first["Location"]
     assert Opportunity.objects.count() == 2
+
+
+def test_a_button_that_is_pressed_again_on_an_old_page_does_not_undo_itself(client: Client, world: World) -> None:
+    sign_in(client, "owner")
+    address = f"/products/{world.lease.pk}/"
+    assert '<input type="hidden" name="active" value="no">' in client.get(address).content.decode()
+    for _ in range(2):
+        client.post(f"{address}active/", {"active": "no"})
+        assert not Product.objects.get(pk=world.lease.pk).active
+    assert '<input type="hidden" name="active" value="yes">' in client.get(address).content.decode()
+
+
+def test_a_new_version_is_made_of_the_one_that_was_looked_at(client: Client, world: World) -> None:
+    sign_in(client, "sales")
+    quote = create_quote(actor=SALES, name="Office", on=date(2026, 1, 1), company_id=world.acme.pk)
+    address = f"/quotes/{quote.pk}/"
+    assert '<input type="hidden" name="of" value="1">' in client.get(address).content.decode()
+    answers = [client.post(f"{address}versions/new/", {"of": "1"}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [302, 409]
+    assert "There is a version 2 of" in text_of(answers[1])
+    assert quote.versions.count() == 2

@@ -406,6 +406,11 @@ def run_deed(request: HttpRequest, deed: Callable[[], T], *, then: str, said: st
     return redirect(then)
 
 
+def is_to_be_put_away(request: HttpRequest, active: bool) -> bool:
+    """Whether a button asks to put a record away, not to take it up again: pressed twice, it asks the same twice."""
+    return request.POST.get("active", "no" if active else "yes") == "no"
+
+
 def require(request: HttpRequest, command: Command) -> None:
     """Refuse who may not run ``command``.
 

@@ -23,6 +23,7 @@ from counterfoil.web.forms import (
     PageForm,
     PriceField,
     form_page,
+    is_to_be_put_away,
     may,
     posted,
     run_deed,
@@ -173,7 +174,8 @@ def product_active(request: HttpRequest, pk: int) -> HttpResponse:
     found = catalog.product(pk)
     if found is None:
         raise Http404
-    command = catalog_commands.deactivate_product if found.active else catalog_commands.reactivate_product
+    is_off = is_to_be_put_away(request, found.active)
+    command = catalog_commands.deactivate_product if is_off else catalog_commands.reactivate_product
     return run_deed(
         request,
         lambda: command(actor=actor_of(request), product_id=pk),

@@ -30,6 +30,7 @@ from counterfoil.web.forms import (
     QuantityField,
     RecordField,
     form_page,
+    is_to_be_put_away,
     may,
     posted,
     run_deed,
@@ -241,12 +242,13 @@ def offer_active(request: HttpRequest, pk: int) -> HttpResponse:
     found = queries.offers().filter(pk=pk).first()
     if found is None:
         raise Http404
-    command = commands.deactivate_offer if found.active else commands.reactivate_offer
+    is_off = is_to_be_put_away(request, found.active)
+    command = commands.deactivate_offer if is_off else commands.reactivate_offer
     return run_deed(
         request,
         lambda: command(actor=actor_of(request), offer_id=pk),
         then=reverse("web:product", args=[found.product_id]),
-        said=f"The offer is {'no longer' if found.active else 'again'} on the catalog.",
+        said=f"The offer is {'no longer' if is_off else 'again'} on the catalog.",
     )
 
 

@@ -356,6 +356,12 @@ def _line_words(line: QuoteLine) -> str:
 def new_version(request: HttpRequest, pk: int) -> HttpResponse:
     """Go on with a copy; the former version cannot be accepted any more."""
     version = _latest(pk)
+    if request.POST.get("of", str(version.number)) != str(version.number):
+        raise DomainError(
+            "conflict",
+            f"There is a version {version.number} of {version.quote.number} by now.",
+            hint="Look at it first.",
+        )
     return run_deed(
         request,
         lambda: commands.new_version(actor=actor_of(request), version_id=version.pk, on=today(), now=now()),
