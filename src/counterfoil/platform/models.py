@@ -127,8 +127,7 @@ class NumberSequence(models.Model):
 
 
 class RememberedAnswer(models.Model):
-    """What the API answered to a request with an ``Idempotency-Key``, or where a form of a page led: given again when the
-    request is repeated."""
+    """What the API answered to a request with an ``Idempotency-Key``, or where a form led; given again if repeated."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
     key = models.CharField(max_length=100)
