@@ -26,8 +26,8 @@ ONCE: Final = "sent_once"
 SEEN: Final = "seen_before"
 SEEN_LINES: Final = "seen_lines"
 
-#: How long a repetition waits for the first to end: so many times so many seconds.
-_LOOKS, _PAUSE = 40, 0.25
+#: How long a repetition waits for the first to end: so many times so long.
+_LOOKS, _MILLISECONDS = 40, 250
 _ONE_VALUE = (forms.TextInput, forms.Textarea, forms.DateInput, forms.CheckboxInput, forms.Select)
 
 
@@ -75,7 +75,7 @@ def _what_came_of(request: HttpRequest, claim: RememberedAnswer) -> str:
         if claim.body:
             messages.info(request, "That was done already, and is not done twice. To do it again, open the form anew.")
             return str(claim.body)
-        time.sleep(_PAUSE)
+        time.sleep(_MILLISECONDS / 1000)
         found = RememberedAnswer.objects.filter(pk=claim.pk).first()
         if found is None:
             raise DomainError("conflict", "That was refused a moment ago.", hint="Send it once more to see why.")
