@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import expect
-from tests.web.test_lease_in_browser import Desk, browser, desk
+from tests.web.test_lease_in_browser import Desk, desk
 
-__all__ = ["browser", "desk"]  # fixtures
+__all__ = ["desk"]  # fixture
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, reset_sequences=True)]
 

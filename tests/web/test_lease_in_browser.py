@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from counterfoil.flows.setup import set_up_msp
 from counterfoil.platform.users import create_first_owner
@@ -16,17 +16,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, reset
 
 PROCUREMENT, INVOICES = "/unposted/", "/unposted/invoices/"
 EMAIL, PASSWORD = "olivia@northwind.example", "keen-otter-Lantern-42"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with pytest.MonkeyPatch.context() as environment, sync_playwright() as playwright:
-        # The browser's driver runs an event loop in this thread, in which Django would refuse to ask the database.
-        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 class Desk:

@@ -16,7 +16,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from tests.offers import make_draft
 from tests.world import FINANCE, OWNER, SALES, World, build_world
 
@@ -40,8 +40,6 @@ from counterfoil.quotes.models import Quote, QuoteLine, QuoteVersion, VersionSta
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-expect.set_options(timeout=15_000)
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 PREMIUM = "Microsoft 365 Business Premium"
 #: Term, billing, price and cost of a licence for each billing.
 OFFERS = (
@@ -51,16 +49,6 @@ OFFERS = (
 )
 
 Visit = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with pytest.MonkeyPatch.context() as environment, sync_playwright() as playwright:
-        # The browser's driver runs an event loop in this thread, in which Django would refuse to ask the database.
-        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

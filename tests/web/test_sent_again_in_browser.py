@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from playwright.sync_api import Page, expect
 from tests.web.pages import sign_in, text_of
-from tests.web.test_late_answers_in_browser import browser, page, seats, toasts, world
+from tests.web.test_late_answers_in_browser import page, seats, toasts, world
 from tests.world import SALES, World
 
 from counterfoil.agreements.models import Addition, Agreement
@@ -18,7 +18,7 @@ from counterfoil.catalog.models import Product
 from counterfoil.quotes.commands import create_quote
 from counterfoil.quotes.models import Opportunity
 
-__all__ = ["browser", "page", "seats", "world"]  # fixtures
+__all__ = ["page", "seats", "world"]  # fixtures
 
 MADE = re.compile(r"/opportunities/\d+/$")
 
