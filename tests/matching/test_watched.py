@@ -13,6 +13,7 @@ from tests.world import FINANCE, World
 from counterfoil.agreements.models import Addition, Agreement
 from counterfoil.billing.agreement_invoices import invoice_agreement
 from counterfoil.billing.closing import close_invoice
+from counterfoil.billing.commands import delete_draft_invoice
 from counterfoil.billing.models import Invoice, RunMode
 from counterfoil.catalog.models import Offer
 from counterfoil.flows.billing_run import start_billing_run
@@ -63,12 +64,23 @@ def test_a_draft_that_is_closed_notes_what_it_bills_again(running: Addition) -> 
         assert noted() == [running.origin_id]
 
 
-def test_a_billing_run_notes_what_it_billed_when_it_is_finished(running: Addition) -> None:
+def test_a_billing_run_notes_what_it_billed_once(running: Addition) -> None:
     run = start_billing_run(actor=FINANCE, through=JAN_31, mode=RunMode.DRAFT, now=NOW)
     assert noted() == []
     work(run.pk)
     assert Invoice.objects.get(run_id=run.pk).lines.get().origin_id == running.origin_id
-    assert noted() == [running.origin_id]  # by the end of the run, and not by its invoices as well
+    assert noted() == [running.origin_id]
+
+
+def test_a_draft_of_a_billing_run_that_is_changed_or_deleted_is_noted_as_any_other(running: Addition) -> None:
+    run = start_billing_run(actor=FINANCE, through=JAN_31, mode=RunMode.DRAFT, now=NOW)
+    work(run.pk)
+    draft = Invoice.objects.get(run_id=run.pk)
+    noted()
+    draft.lines.update(unit_price=1)
+    assert noted() == [running.origin_id]
+    delete_draft_invoice(actor=FINANCE, invoice_id=draft.pk)
+    assert noted() == [running.origin_id]
 
 
 @pytest.mark.parametrize(

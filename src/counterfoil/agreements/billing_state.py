@@ -12,6 +12,7 @@ from counterfoil.agreements.terms import head_of, terms_of
 from counterfoil.core.calendar import Period, billing_period, period_index
 from counterfoil.core.errors import DomainError
 from counterfoil.core.recurring import next_due
+from counterfoil.platform.lookup import is_there
 from counterfoil.platform.models import Hold
 
 #: The label under which agreements are held; a billing run parks what is.
@@ -129,9 +130,9 @@ def cancelled_starts(agreement: Agreement) -> set[date]:
 
 def let_go_released() -> int:
     """Let what was parked because it was held be billed again, where nothing holds it any more; how many there are."""
-    parked = BillingState.objects.filter(parked_code="held", parked_at__isnull=False)
-    if not parked.exists():
+    if not is_there("SELECT 1 FROM agreements_billingstate WHERE parked_at IS NOT NULL AND parked_code = 'held'"):
         return 0
+    parked = BillingState.objects.filter(parked_code="held", parked_at__isnull=False)
     family = Agreement.objects.filter(
         Q(pk=OuterRef("object_id")) & (Q(pk=OuterRef(OuterRef("pk"))) | Q(parent=OuterRef(OuterRef("pk"))))
     )

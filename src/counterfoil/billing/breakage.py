@@ -33,7 +33,7 @@ from counterfoil.core.money import ZERO, format_money, round_money, sum_money
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command
 from counterfoil.platform.identity import Actor, Role
-from counterfoil.platform.lookup import locked_all
+from counterfoil.platform.lookup import is_there, locked_all
 from counterfoil.platform.records import plain_number
 from counterfoil.usage import allocating
 from counterfoil.usage.models import Allocation
@@ -112,10 +112,12 @@ _GIVING_BACK: Final = """
 
 
 def agreements_giving_back(agreement_ids: Sequence[int]) -> list[int]:
-    """Those of the agreements whose next invoice may give back what is earned already, in order; one statement.
+    """Those of the agreements whose next invoice may give back what is earned already, in order; few statements.
 
     What is given back of it is taken back from revenue as the invoice is closed by itself (see :mod:`~.earned`).
     """
+    if not is_there("SELECT 1 FROM agreements_billingstate WHERE changed_from IS NOT NULL"):
+        return []
     with connection.cursor() as cursor:
         cursor.execute(_GIVING_BACK)
         found = {pk for (pk,) in cursor.fetchall()}

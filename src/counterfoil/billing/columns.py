@@ -18,7 +18,7 @@ from counterfoil.agreements.models import Agreement
 from counterfoil.billing.earned import earned_by
 from counterfoil.core.calendar import Cycle, CycleBase, billing_period
 from counterfoil.core.charges import Booked
-from counterfoil.platform.anyof import array_text
+from counterfoil.platform.anyof import AMONG, array_text
 from counterfoil.usage import allocating
 from counterfoil.usage.models import Charge, OpenPart
 from counterfoil.usage.queries import is_split
@@ -188,7 +188,7 @@ _AGREEMENTS: Final = f"""
     FROM agreements_agreement a
         JOIN agreements_agreementtype t ON t.id = a.type_id
         JOIN agreements_billingstate s ON s.agreement_id = a.id
-    WHERE a.id = ANY(%(of)s) OR a.parent_id = ANY(%(of)s)
+    WHERE a.id = {AMONG} OR a.parent_id = {AMONG}
     ORDER BY a.id
 """  # noqa: S608 - our names
 
@@ -214,31 +214,31 @@ def _agreements(found: Loaded, agreement_ids: Sequence[int]) -> dict[int, int]:
 _ADDITIONS: Final = f"""
     SELECT {_columns(AdditionRow._fields, "a", product="p")}
     FROM agreements_addition a JOIN catalog_product p ON p.id = a.product_id
-    WHERE a.agreement_id = ANY(%s) ORDER BY a.agreement_id, a.position
+    WHERE a.agreement_id = {AMONG} ORDER BY a.agreement_id, a.position
 """  # noqa: S608 - our names
 
 #: What holds from days on, of additions and of billing amounts; periods that are cancelled; parents they have had.
-_DATED: Final = """
+_DATED: Final = f"""
     SELECT 1, c.addition_id, c.effective_date, c.quantity, c.less_included, c.unit_price, c.unit_cost
     FROM agreements_addition a JOIN agreements_additionchange c ON c.addition_id = a.id
-    WHERE a.agreement_id = ANY(%(of)s)
+    WHERE a.agreement_id = {AMONG}
     UNION ALL
     SELECT 2, agreement_id, effective_date, billing_amount, 0, 0, 0
-    FROM agreements_billingamountchange WHERE agreement_id = ANY(%(of)s)
+    FROM agreements_billingamountchange WHERE agreement_id = {AMONG}
     UNION ALL
     SELECT 3, agreement_id, period_start, 0, 0, 0, 0
-    FROM agreements_cancelledperiod WHERE agreement_id = ANY(%(of)s)
+    FROM agreements_cancelledperiod WHERE agreement_id = {AMONG}
     UNION ALL
     SELECT DISTINCT 4, pgh_obj_id, NULL::date, parent_id, 0, 0, 0
-    FROM agreements_agreementevent WHERE pgh_obj_id = ANY(%(of)s) AND parent_id IS NOT NULL
+    FROM agreements_agreementevent WHERE pgh_obj_id = {AMONG} AND parent_id IS NOT NULL
     ORDER BY 1, 2, 3
-"""
+"""  # noqa: S608 - our own
 
 
 def _charges(found: Loaded, family: dict[int, int]) -> None:
     of = array_text(family)
     additions = found.additions
-    for values in _rows(_ADDITIONS, [of]):
+    for values in _rows(_ADDITIONS, {"of": of}):
         addition = AdditionRow._make(values)
         if addition.agreement_id in additions:
             additions[addition.agreement_id].append(addition)
@@ -285,16 +285,16 @@ def _overages(found: Loaded, family: dict[int, int], through: date) -> None:
         found.earned = earned_by([pk for ids in prepaid.values() for pk in ids], terms)
 
 
-_COMPANIES: Final = """
+_COMPANIES: Final = f"""
     SELECT c.id, c.kind, c.name, c.active, c.account_number, c.terms_id, c.tax_code_id,
         (SELECT p.name FROM companies_contact p WHERE p.company_id = c.id AND p.is_billing
             ORDER BY p.is_default DESC, p.name LIMIT 1),
         s.id, s.is_default, s.tax_code_id, s.line1, s.line2, s.city, s.state, s.postal_code
     FROM companies_company c
-        LEFT JOIN companies_site s ON s.company_id = c.id AND s.company_id = ANY(%(of)s) -- or all sites are read
-    WHERE c.id = ANY(%(of)s)
+        LEFT JOIN companies_site s ON s.company_id = c.id AND s.company_id = {AMONG} -- or all sites are read
+    WHERE c.id = {AMONG}
     ORDER BY c.id, s.is_default DESC, s.name
-"""
+"""  # noqa: S608 - our own
 _OF_COMPANY: Final = len(CompanyRow._fields)
 
 

@@ -23,6 +23,7 @@ from counterfoil.orders.models import SalesOrder
 from counterfoil.platform import audit
 from counterfoil.platform.commands import command
 from counterfoil.platform.identity import Actor, Role
+from counterfoil.platform.lookup import is_there
 
 #: What takes a deposit off by itself.
 _TAKING = (InvoiceType.STANDARD, InvoiceType.AGREEMENT, InvoiceType.PROGRESS)
@@ -83,7 +84,7 @@ def rows_of(invoices: Iterable[Invoice]) -> list[DownPaymentRow]:
 
 def agreements_with_deposits(agreement_ids: Sequence[int]) -> list[int]:
     """Those of the agreements whose next invoice takes a paid deposit off, in order; few statements for any number."""
-    if not Invoice.objects.filter(type=InvoiceType.DOWN_PAYMENT).exists():
+    if not is_there("SELECT 1 FROM billing_invoice WHERE type = 'down_payment'"):
         return []
     open_rows = [row.invoice for row in rows_of(_paid()) if row.remaining > 0]
     if not open_rows:

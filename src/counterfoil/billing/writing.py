@@ -19,7 +19,7 @@ from counterfoil.billing.holds import hold_charges
 from counterfoil.billing.models import Invoice, InvoiceLine, InvoiceStatus, InvoiceTax
 from counterfoil.billing.rated import RatedInvoice, RatedLine, RatedTax, StateAfter
 from counterfoil.core.money import ZERO
-from counterfoil.platform.anyof import array_text
+from counterfoil.platform.anyof import AMONG, array_text
 from counterfoil.platform.copying import Encoded, copy_encoded, copy_rows, encode_rows, take_ids
 from counterfoil.platform.holds import inspect
 from counterfoil.usage import allocating
@@ -41,11 +41,11 @@ _COLUMNS: Final = (
 
 
 #: Waits for those who are changing one of the agreements, and keeps others from it until the transaction ends.
-_HOLD: Final = """
+_HOLD: Final = f"""
     SELECT count(*) FROM (
-        SELECT id FROM agreements_agreement WHERE id = ANY(%s) OR parent_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE
+        SELECT id FROM agreements_agreement WHERE id = {AMONG} OR parent_id = {AMONG} ORDER BY id FOR NO KEY UPDATE
     ) held
-"""
+"""  # noqa: S608 - our own
 
 
 def hold(agreement_ids: Sequence[int], through: date, *, with_overages: bool = True) -> None:
@@ -53,9 +53,8 @@ def hold(agreement_ids: Sequence[int], through: date, *, with_overages: bool = T
 
     Who may hold them back looks at them once more.
     """
-    ids = array_text(agreement_ids)
     with connection.cursor() as cursor:
-        cursor.execute(_HOLD, [ids, ids])
+        cursor.execute(_HOLD, {"of": array_text(agreement_ids)})
     inspect("agreements.agreement", agreement_ids)
     if not with_overages:
         return

@@ -120,7 +120,7 @@ def units_of(amount: Decimal, places: int) -> int:
 
 def from_units(units: int, places: int = 2) -> Decimal:
     """The amount that :func:`units_of` made a whole number of."""
-    return Decimal(units).scaleb(-places, _EXACT)
+    return _EXACT.scaleb(units, -places)
 
 
 def round_units(units: int, per: int) -> int:

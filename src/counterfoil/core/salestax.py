@@ -293,19 +293,16 @@ _AMOUNT_PER_CENT: Final = 10 ** (_AMOUNT - 2)
 
 
 def _of_plain(lines: Sequence[TaxableLine], levels: TaxLevels) -> _Exact:
-    """Percentages of whole amounts: lines that the same levels tax are added up first."""
+    """Percentages of whole amounts."""
     by_line = []
-    sums: dict[tuple[int, tuple[int, ...], tuple[int, ...]], int] = {}
+    taxed, spared = [0] * len(levels), [0] * len(levels)
     for line in lines:
         if not line.taxable:
             by_line.append(0)
             continue
         units = units_of(line.amount, _AMOUNT)
-        applied = levels.applied(line.kind, line.exempt)
-        by_line.append(units * applied[0])
-        sums[applied] = sums.get(applied, 0) + units
-    taxed, spared = [0] * len(levels), [0] * len(levels)
-    for (_, do, would), units in sums.items():
+        rates, do, would = levels.applied(line.kind, line.exempt)
+        by_line.append(units * rates)
         for i in do:
             taxed[i] += units
         for i in would:

@@ -26,9 +26,9 @@ from counterfoil.agreements.models import AgreementType, BillingState
 from counterfoil.billing.agreement_invoices import invoice_agreements_through
 from counterfoil.billing.breakage import agreements_giving_back, earn_lapsed
 from counterfoil.billing.deposits import agreements_with_deposits
-from counterfoil.billing.models import BillingRun, BillingSettings, ChunkStatus, RunMode, RunStatus
+from counterfoil.billing.models import BillingRun, ChunkStatus, RunMode, RunStatus
 from counterfoil.billing.recurring import refuse_beyond_the_books
-from counterfoil.billing.runs import due_agreements, unfinished_run
+from counterfoil.billing.runs import UNFINISHED, due_agreements
 from counterfoil.companies.models import Company
 from counterfoil.companies.queries import local_date
 from counterfoil.core.calendar import format_date
@@ -41,7 +41,7 @@ from counterfoil.platform import audit
 from counterfoil.platform.anyof import array_text
 from counterfoil.platform.commands import command
 from counterfoil.platform.identity import Actor, Role
-from counterfoil.platform.lookup import existing, locked
+from counterfoil.platform.lookup import existing, is_there, locked
 from counterfoil.platform.numbering import take_number
 
 FINANCE = (Role.FINANCE,)
@@ -117,7 +117,7 @@ def start_billing_run(
         status=RunStatus.RATING if ids else RunStatus.FINISHED,
         finished_at=None if ids else now,
     )
-    if BillingSettings.objects.filter(pk=1, earn_lapsed=True).exists():
+    if is_there("SELECT 1 FROM billing_billingsettings WHERE earn_lapsed"):
         earn_lapsed(actor=actor, on=min(through, local_date(now)), now=now)
     if ids:
         ask_for_help(run.pk, _cut(run.pk, ids))
@@ -133,13 +133,23 @@ def _to_be_looked_at(ids: Sequence[int]) -> list[int]:
     return sorted({*agreements_with_deposits(ids), *agreements_giving_back(ids)})
 
 
+#: Waits for whoever starts a run, then looks for one that is not finished.
+_OTHER: Final = """
+    SELECT pg_advisory_xact_lock(%s);
+    SELECT number, through, status FROM billing_billingrun WHERE status = ANY(%s) LIMIT 1
+"""
+
+
 def _one_at_a_time() -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_START_LOCK])
-    if (other := unfinished_run()) is not None:
+        cursor.execute(_OTHER, [_START_LOCK, list(UNFINISHED)])
+        cursor.nextset()
+        other = cursor.fetchone()
+    if other is not None:
+        number, through, status = other
         raise DomainError(
             "conflict",
-            f"{other.number} through {format_date(other.through)} is {words(other.status)}; one run is made at a time.",
+            f"{number} through {format_date(through)} is {words(status)}; one run is made at a time.",
             hint="Wait until it is finished; a paused run can be resumed or cancelled.",
         )
 

@@ -53,7 +53,7 @@ from counterfoil.flows.billing_ledger import Books, put_into_batch
 from counterfoil.ledger.commands import post_nets
 from counterfoil.ledger.models import JournalEntry
 from counterfoil.platform import audit
-from counterfoil.platform.anyof import array_of, array_text
+from counterfoil.platform.anyof import AMONG, array_of, array_text
 from counterfoil.platform.commands import refusal_of
 from counterfoil.platform.copying import copy_rows, take_ids_of, update_rows
 from counterfoil.platform.identity import Actor, Role
@@ -87,13 +87,15 @@ _CLAIM: Final = """
 
 
 #: Claims the agreements of a chunk that will be billed, and notes what they come to.
-_RATED: Final = """
+_RATED: Final = f"""
     WITH claimed AS (
-        UPDATE agreements_billingstate SET run_id = %s WHERE agreement_id = ANY(%s)
+        UPDATE agreements_billingstate SET run_id = %(run)s WHERE agreement_id = {AMONG}
     )
     UPDATE billing_billingrunchunk
-    SET status = 'rated', invoice_count = %s, total = %s, numbers = %s, rated_at = clock_timestamp() WHERE id = %s
-"""
+    SET status = 'rated', invoice_count = %(count)s, total = %(total)s, numbers = %(numbers)s,
+        rated_at = clock_timestamp()
+    WHERE id = %(chunk)s
+"""  # noqa: S608 - our own
 
 
 #: Notes that a chunk is written, and how far its agreements are billed by it.
@@ -104,11 +106,12 @@ _WRITTEN: Final = f"""
 """  # noqa: S608 - our own
 
 
-#: How the chunks of a run stand.
-_STANDING: Final = """
+#: Takes a run for itself: how it stands then, and its chunks.
+_TAKE: Final = """
+    SELECT status, batch_id FROM billing_billingrun WHERE id = %(run)s FOR UPDATE;
     SELECT c.id, c.status, c.invoice_count, c.total, c.numbers,
         (SELECT count(*) FROM billing_parkedinrun p WHERE p.run_id = c.run_id)
-    FROM billing_billingrunchunk c WHERE c.run_id = %s ORDER BY c.position
+    FROM billing_billingrunchunk c WHERE c.run_id = %(run)s ORDER BY c.position
 """
 
 
@@ -281,13 +284,11 @@ class Worker:
         billed = {invoice.agreement_id for invoice in rating.invoices}
         move_on([state for state in rating.states if state.agreement_id not in billed])
         numbers = {name: {"count": count, "prefix": prefix} for (name, prefix), count in self._counted(rating.invoices)}
-        total = sum_money(invoice.total for invoice in rating.invoices)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                _RATED,
-                [self.run.pk, array_text(billed), len(rating.invoices), total, json.dumps(numbers), chunk.pk],
-            )
         count = len(rating.invoices)
+        total = sum_money(invoice.total for invoice in rating.invoices)
+        claimed: dict[str, Any] = {"run": self.run.pk, "chunk": chunk.pk, "of": array_text(billed)}
+        with connection.cursor() as cursor:
+            cursor.execute(_RATED, {**claimed, "count": count, "total": total, "numbers": json.dumps(numbers)})
         if sum(len(kept.prepared.ids) for kept in self._kept.values()) + count <= MOST_KEPT:
             states = [state for state in rating.states if state.agreement_id in billed]
             self._kept[chunk.pk] = self._prepared(rating.invoices, states)
@@ -445,12 +446,11 @@ class Worker:
         """No chunk was free: number or finish the run, if all are done; says whether there is more to do."""
         with transaction.atomic():
             before = self.run.status
-            self.run = BillingRun.objects.select_for_update().get(pk=self.run.pk)
+            chunks, parked = self._take()
             if self.run.status not in (RunStatus.RATING, RunStatus.NUMBERED):
                 return False
             if self.run.status != before:
                 return True
-            chunks, parked = self._standing()
             left = {chunk.status for chunk in chunks}
             if ChunkStatus.WAITING in left or (self.run.status == RunStatus.NUMBERED and ChunkStatus.RATED in left):
                 return True  # somebody gave one back
@@ -459,10 +459,12 @@ class Worker:
             self._finish(chunks, parked)
             return False
 
-    def _standing(self) -> tuple[list[Standing], int]:
-        """How all chunks stand, in their order, and how many agreements are parked."""
+    def _take(self) -> tuple[list[Standing], int]:
+        """Take the run: how all its chunks stand, in their order, and how many agreements are parked."""
         with connection.cursor() as cursor:
-            cursor.execute(_STANDING, [self.run.pk])
+            cursor.execute(_TAKE, {"run": self.run.pk})
+            self.run.status, self.run.batch_id = cursor.fetchone()
+            cursor.nextset()
             rows = cursor.fetchall()
         return [Standing._make((*row[:-2], json.loads(row[-2]))) for row in rows], rows[0][-1]
 

@@ -9,19 +9,19 @@ from django.utils import timezone
 
 from counterfoil.matching.holding import AGREEMENT, INVOICE, PURCHASE_ORDER, VENDOR_BILL, Documents, refresh_holds
 from counterfoil.matching.matching import match_lines, origins_of
-from counterfoil.platform.anyof import array_text
+from counterfoil.platform.anyof import AMONG, array_text
 from counterfoil.platform.holds import inspector
 
 _ORDERS_OF_BILLS: Final = """
     SELECT DISTINCT l.purchase_order_id FROM procurement_vendorbillline b
     JOIN procurement_purchaseorderline l ON l.id = b.purchase_order_line_id WHERE b.bill_id = ANY(%s)
 """
-_CHANGED: Final = """
+_CHANGED: Final = f"""
     SELECT DISTINCT a.origin_id FROM agreements_addition a
     JOIN agreements_agreement g ON g.id = a.agreement_id
     JOIN matching_threadtomatch t ON t.origin_id = a.origin_id
-    WHERE g.id = ANY(%(ids)s) OR g.parent_id = ANY(%(ids)s)
-"""
+    WHERE g.id = {AMONG} OR g.parent_id = {AMONG}
+"""  # noqa: S608 - our own
 
 
 @inspector(PURCHASE_ORDER)
@@ -50,7 +50,7 @@ def look_at_invoices(ids: list[int]) -> None:
 def look_at_agreements(ids: list[int]) -> None:
     """Before they are billed: there may be thousands, so only those that have changed since they were matched."""
     with connection.cursor() as cursor:
-        cursor.execute(_CHANGED, {"ids": array_text(ids)})
+        cursor.execute(_CHANGED, {"of": array_text(ids)})
         changed = [row[0] for row in cursor.fetchall()]
     if changed:
         match_lines(origin_ids=changed, now=timezone.now())

@@ -2,7 +2,7 @@
 
 They stand on proxies here, so that the contexts below need not know that anybody watches. Each is one look at all rows
 of a statement; what it notes is added to a list and never waits for anybody. Billing writes lines before their
-invoices: the threads of a draft are noted with the invoice, those of a billing run when it is finished.
+invoices: their threads are noted with the invoice.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import pgtrigger
 
 from counterfoil.agreements.models import Addition, AdditionChange, Agreement
-from counterfoil.billing.models import BillingRun, Invoice, InvoiceLine
+from counterfoil.billing.models import Invoice, InvoiceLine
 from counterfoil.inventory.models import ReceiptLine, SerialNumber
 from counterfoil.orders.models import SalesOrder, SalesOrderLine
 from counterfoil.procurement.models import PurchaseOrder, PurchaseOrderLine, VendorBillLine
@@ -225,12 +225,12 @@ _ON_INVOICES = """
 
 
 class WatchedInvoice(Invoice):
-    """An invoice that was written after its lines, by no billing run; a draft that is closed."""
+    """An invoice that was written after its lines; a draft that is closed."""
 
     class Meta:
         proxy = True
         triggers = [
-            *noting(_ON_INVOICES.format("SELECT id FROM n WHERE run_id IS NULL"), update=False, delete=False),
+            *noting(_ON_INVOICES.format("SELECT id FROM n"), update=False, delete=False),
             *noting(
                 _ON_INVOICES.format("SELECT id FROM n GROUP BY id HAVING count(DISTINCT status) = 2"),
                 insert=False,
@@ -240,7 +240,7 @@ class WatchedInvoice(Invoice):
 
 
 class WatchedInvoiceLine(InvoiceLine):
-    """A line of an invoice that no billing run made."""
+    """A line of an invoice that is there already."""
 
     class Meta:
         proxy = True
@@ -248,27 +248,5 @@ class WatchedInvoiceLine(InvoiceLine):
             SELECT coalesce(n.origin_id, (
                 SELECT min(s.origin_id) FROM billing_invoiceline s WHERE s.invoice_id = n.invoice_id
             )), NULL::bigint
-            FROM n JOIN billing_invoice i ON i.id = n.invoice_id AND i.run_id IS NULL
+            FROM n JOIN billing_invoice i ON i.id = n.invoice_id
         """)
-
-
-class WatchedBillingRun(BillingRun):
-    """A billing run that is finished: all that it has billed."""
-
-    class Meta:
-        proxy = True
-        triggers = [
-            pgtrigger.Trigger(
-                name="thread_changed_by_finish",
-                when=pgtrigger.After,
-                operation=pgtrigger.Update,
-                condition=pgtrigger.Q(new__status="finished") & ~pgtrigger.Q(old__status="finished"),
-                func="""
-                    INSERT INTO matching_threadtomatch (origin_id)
-                    SELECT DISTINCT l.origin_id
-                    FROM billing_invoice i JOIN billing_invoiceline l ON l.invoice_id = i.id
-                    WHERE i.run_id = NEW.id AND l.origin_id IS NOT NULL;
-                    RETURN NULL;
-                """,
-            )
-        ]

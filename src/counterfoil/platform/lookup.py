@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from django.db import models
+from django.db import connection, models
 
 from counterfoil.core.errors import DomainError
 
@@ -22,6 +22,13 @@ def existing(records: models.QuerySet[RecordT], pk: int, field: str | None = Non
     if record is None:
         raise DomainError("not_found", f"There is no {records.model._meta.verbose_name} with the id {pk}.", field=field)
     return record
+
+
+def is_there(query: str, parameters: Sequence[Any] = ()) -> bool:
+    """Whether a query in SQL finds anything: for what is asked often and hardly ever so."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT EXISTS ({query})", parameters)
+        return bool(cursor.fetchone()[0])
 
 
 def locked(records: models.QuerySet[RecordT], pk: int, field: str | None = None) -> RecordT:
