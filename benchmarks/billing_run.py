@@ -300,6 +300,7 @@ def check(count: int) -> None:
     for table, prefix in (("billing_invoice", "INV-"), ("ledger_journalentry", "JE-")):
         ends = f"min(substr(number, {len(prefix) + 1})::bigint), max(substr(number, {len(prefix) + 1})::bigint)"
         assert execute(f"SELECT {ends} FROM {table}")[0] == (1, count), table
+    assert execute("SELECT count(*) FROM accounting_batchitem")[0][0] == count
     assert execute("SELECT sum(debit) - sum(credit) FROM ledger_journalline")[0][0] == 0
     unbalanced = "SELECT 1 FROM ledger_journalline GROUP BY entry_id HAVING sum(debit) <> sum(credit) LIMIT 1"
     assert not execute(unbalanced)

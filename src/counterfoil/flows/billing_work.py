@@ -113,6 +113,7 @@ _TAKE: Final = """
         (SELECT count(*) FROM billing_parkedinrun p WHERE p.run_id = c.run_id)
     FROM billing_billingrunchunk c WHERE c.run_id = %(run)s ORDER BY c.position
 """
+_TAKE_IF_FREE: Final = _TAKE.replace("FOR UPDATE", "FOR UPDATE SKIP LOCKED")
 
 
 #: Notes that a run is numbered, and which numbers each chunk has.
@@ -181,19 +182,22 @@ def _patient_collector() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-class Kept(NamedTuple):
-    """What a chunk comes to, ready to be written."""
+@dataclass(slots=True)
+class Kept:
+    """What a chunk comes to; once it is ready to be written, with the ids of its invoices and their entries."""
 
-    prepared: Prepared
-    entry_ids: list[int]
+    invoices: list[RatedInvoice]
     states: list[StateAfter]
+    prepared: Prepared | None = None
+    entry_ids: Sequence[int] = ()
 
 
 class Worker:
     """Somebody who takes one chunk after another. What all chunks need is loaded once.
 
     What a worker has rated it keeps, up to :data:`MOST_KEPT` invoices, and writes it itself when the run is numbered;
-    the agreements are claimed, so it is what rating them again would give.
+    the agreements are claimed, so it is what rating them again would give. The last of it is made ready to be written
+    while others still rate, or number the run.
     """
 
     def __init__(self, run_id: int, report: Report | None = None) -> None:
@@ -238,10 +242,13 @@ class Worker:
             if _sqlstate(error) not in {"40001", "40P01"}:
                 raise
             log.info("chunk of %s is tried again: %s", self.run.number, error)
+            if chunk is not None:
+                self._kept.pop(chunk.pk, None)
             return True
         except Exception as error:
             if chunk is None:
                 raise
+            self._kept.pop(chunk.pk, None)
             log.exception("chunk %s of %s failed", chunk.position, self.run.number)
             if self.run.status == RunStatus.NUMBERED or chunk.pk in self._careful:
                 self._stop(_unexpected(error).message)
@@ -289,15 +296,23 @@ class Worker:
         claimed: dict[str, Any] = {"run": self.run.pk, "chunk": chunk.pk, "of": array_text(billed)}
         with connection.cursor() as cursor:
             cursor.execute(_RATED, {**claimed, "count": count, "total": total, "numbers": json.dumps(numbers)})
-        if sum(len(kept.prepared.ids) for kept in self._kept.values()) + count <= MOST_KEPT:
+        self._make_ready()
+        if sum(len(kept.invoices) for kept in self._kept.values()) + count <= MOST_KEPT:
             states = [state for state in rating.states if state.agreement_id in billed]
-            self._kept[chunk.pk] = self._prepared(rating.invoices, states)
+            self._kept[chunk.pk] = Kept(rating.invoices, states)
         return count
 
-    def _prepared(self, invoices: Sequence[RatedInvoice], states: list[StateAfter]) -> Kept:
-        entries = sum(1 for invoice in invoices if self.books and self.books.nets(invoice))
-        ids = take_ids_of({Invoice: len(invoices), JournalEntry: entries})
-        return Kept(prepare(invoices, ids[Invoice]), ids[JournalEntry], states)
+    def _make_ready(self) -> None:
+        """Make what is kept ready to be written; it takes less memory then."""
+        for kept in self._kept.values():
+            if kept.prepared is None:
+                self._prepare(kept)
+
+    def _prepare(self, kept: Kept) -> Prepared:
+        entries = sum(1 for invoice in kept.invoices if self.books and self.books.nets(invoice))
+        ids = take_ids_of({Invoice: len(kept.invoices), JournalEntry: entries})
+        kept.prepared, kept.entry_ids = prepare(kept.invoices, ids[Invoice]), ids[JournalEntry]
+        return kept.prepared
 
     def _rated(self, chunk: Chunk) -> Rating:
         """What the chunk comes to; one by one, where rating them together has failed for no reason of theirs."""
@@ -386,13 +401,14 @@ class Worker:
         if kept is None:
             rating = self._rate_together(chunk.agreement_ids, self._asked(claimed=True))
             _refuse_parked(rating)
-            kept = self._prepared(rating.invoices, rating.states)
-        invoices = kept.prepared.invoices
+            kept = Kept(rating.invoices, rating.states)
+        invoices = kept.invoices
         self._compare(chunk, invoices)
         numbers, entry_numbers = self._numbered(chunk, invoices)
-        ids = write_prepared(kept.prepared, now=datetime.now(UTC), numbers=numbers, run_id=self.run.pk)
+        prepared = kept.prepared or self._prepare(kept)
+        ids = write_prepared(prepared, now=datetime.now(UTC), numbers=numbers, run_id=self.run.pk)
         if self.books:
-            self._post(self.books, kept, numbers, entry_numbers)
+            self._post(self.books, kept, ids, numbers, entry_numbers)
         total = sum_money(invoice.total for invoice in invoices)
         with connection.cursor() as cursor:
             cursor.execute(_WRITTEN, [*moves(kept.states), len(ids), total, chunk.pk])
@@ -429,16 +445,18 @@ class Worker:
         count = chunk.numbers[ENTRIES.name]["count"] if entries else 0
         return numbers, [entries.nth(index) for index in range(count)] if entries else []
 
-    def _post(self, books: Books, kept: Kept, numbers: Sequence[str], entry_numbers: Sequence[str]) -> None:
-        invoices, ids = kept.prepared.invoices, kept.prepared.ids
+    def _post(
+        self, books: Books, kept: Kept, ids: Sequence[int], numbers: Sequence[str], entry_numbers: Sequence[str]
+    ) -> None:
         entries = [
             entry
-            for invoice, pk, number in zip(invoices, ids, numbers, strict=True)
+            for invoice, pk, number in zip(kept.invoices, ids, numbers, strict=True)
             if (entry := books.entry(invoice, pk, number)) is not None
         ]
         post_nets(entries, actor=self.actor, ids=kept.entry_ids, numbers=entry_numbers, chart=books.chart)
-        if self.run.batch_id is not None:
-            put_into_batch(self.run.batch_id, invoices, ids, numbers)
+        if self.run.batch_id is None:
+            raise RuntimeError(f"{self.run.number} is numbered and has no batch")
+        put_into_batch(self.run.batch_id, kept.invoices, ids, numbers)
 
     # -- the run -------------------------------------------------------------------------------------------------------
 
@@ -446,24 +464,44 @@ class Worker:
         """No chunk was free: number or finish the run, if all are done; says whether there is more to do."""
         with transaction.atomic():
             before = self.run.status
-            chunks, parked = self._take()
-            if self.run.status not in (RunStatus.RATING, RunStatus.NUMBERED):
-                return False
-            if self.run.status != before:
-                return True
-            left = {chunk.status for chunk in chunks}
-            if ChunkStatus.WAITING in left or (self.run.status == RunStatus.NUMBERED and ChunkStatus.RATED in left):
-                return True  # somebody gave one back
-            if self.run.status == RunStatus.RATING and ChunkStatus.RATED in left and self._number(chunks):
-                return True
-            self._finish(chunks, parked)
-            return False
+            standing = self._take(waiting=all(kept.prepared for kept in self._kept.values()))
+            if standing is not None:
+                return self._go_on(before, *standing)
+        self._make_ready()  # others still rate, or one of them numbers the run
+        self._look_again()
+        return True
 
-    def _take(self) -> tuple[list[Standing], int]:
-        """Take the run: how all its chunks stand, in their order, and how many agreements are parked."""
+    def _go_on(self, before: str, chunks: Sequence[Standing], parked: int) -> bool:
+        """Number or finish the run, which is held."""
+        if self.run.status not in (RunStatus.RATING, RunStatus.NUMBERED):
+            return False
+        if self.run.status != before:
+            return True
+        left = {chunk.status for chunk in chunks}
+        if ChunkStatus.WAITING in left or (self.run.status == RunStatus.NUMBERED and ChunkStatus.RATED in left):
+            return True  # somebody gave one back
+        if self.run.status == RunStatus.RATING and ChunkStatus.RATED in left and self._number(chunks):
+            return True
+        self._finish(chunks, parked)
+        return False
+
+    def _look_again(self) -> None:
+        """How the run stands once nobody numbers it. Who waited to take it then would wait for all who write."""
         with connection.cursor() as cursor:
-            cursor.execute(_TAKE, {"run": self.run.pk})
+            cursor.execute("SELECT status, batch_id FROM billing_billingrun WHERE id = %s FOR SHARE", [self.run.pk])
             self.run.status, self.run.batch_id = cursor.fetchone()
+
+    def _take(self, *, waiting: bool = True) -> tuple[list[Standing], int] | None:
+        """Take the run: how all its chunks stand, in their order, and how many agreements are parked.
+
+        Without ``waiting`` it may be somebody else's: ``None``.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute(_TAKE if waiting else _TAKE_IF_FREE, {"run": self.run.pk})
+            row = cursor.fetchone()
+            if row is None:
+                return None
+            self.run.status, self.run.batch_id = row
             cursor.nextset()
             rows = cursor.fetchall()
         return [Standing._make((*row[:-2], json.loads(row[-2]))) for row in rows], rows[0][-1]
