@@ -5,8 +5,8 @@
    counted and claimed, so that nobody changes it until it is written.
 3. *Number.* One transaction numbers the run: every chunk gets its share of the sequences, in order. Numbers are
    without a gap and do not depend on how many workers there are or when they end.
-4. *Write.* Each chunk is rated once more, and written in one transaction: invoices, lines, taxes, journal entries, the
-   items of the batch, and how far its agreements are billed.
+4. *Write.* Each chunk is written in one transaction: invoices, lines, taxes, journal entries, the items of the batch,
+   and how far its agreements are billed. Whoever has not rated it himself rates it once more.
 
 Drafts have no numbers: their chunks are rated and written at once. A worker that is killed leaves its chunk as it was;
 the next one takes it. See :mod:`counterfoil.flows.billing_work` for the workers.

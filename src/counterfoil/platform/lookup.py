@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db import connection, models
 
@@ -24,10 +24,10 @@ def existing(records: models.QuerySet[RecordT], pk: int, field: str | None = Non
     return record
 
 
-def is_there(query: str, parameters: Sequence[Any] = ()) -> bool:
-    """Whether a query in SQL finds anything: for what is asked often and hardly ever so."""
+def is_there(query: str) -> bool:
+    """Whether a query in SQL, of our own words alone, finds anything: for what is asked often and hardly ever so."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT EXISTS ({query})", parameters)
+        cursor.execute(f"SELECT EXISTS ({query})")
         return bool(cursor.fetchone()[0])
 
 
