@@ -317,6 +317,10 @@ class LineEditor:
         return True
 
 
+#: How commands are called whose form shows what there is, to be made something else. Other forms propose values.
+_CHANGES: Final = ("update_", "set_", "change_quote_settings", "change_user")
+
+
 @dataclass(frozen=True, slots=True)
 class Deed:
     """How a form page is worded and what it leads to.
@@ -365,8 +369,10 @@ def form_page(
     """
     require(request, command)
     refusal: DomainError | None = None
-    changes = command.__name__.startswith("update_")
+    changes = command.__name__.startswith(_CHANGES)
     if request.method == "POST":
+        if before := sent.came_of(request):
+            return redirect(before)
         is_valid = _is_valid(request, form, lines) if changes else form.is_valid()
         if (lines is None or lines.is_valid()) and is_valid:
 

@@ -55,9 +55,8 @@ def once(request: HttpRequest, run: Callable[[], str]) -> str:
     if not request.POST.get(ONCE):
         return run()
     claim, is_new = RememberedAnswer.objects.get_or_create(
-        user_id=actor_of(request).user_id or 0, key=f"page {_fingerprint(request)}",
-        defaults={"request_sha256": "", "status": 0, "body": ""},
-    )  # fmt: skip
+        **_key(request), defaults={"request_sha256": "", "status": 0, "body": ""}
+    )
     if not is_new:
         return _what_came_of(request, claim)
     try:
@@ -68,6 +67,17 @@ def once(request: HttpRequest, run: Callable[[], str]) -> str:
     claim.status, claim.body = 302, where
     claim.save(update_fields=["status", "body"])
     return where
+
+
+def came_of(request: HttpRequest) -> str:
+    """The address of what the same form, sent before, has led to; empty when nothing has come of it yet.
+
+    To be asked before the form is looked at: after the first time it may not be as it was shown.
+    """
+    if not request.POST.get(ONCE):
+        return ""
+    claim = RememberedAnswer.objects.filter(**_key(request)).exclude(body="").first()
+    return _what_came_of(request, claim) if claim is not None else ""
 
 
 def _what_came_of(request: HttpRequest, claim: RememberedAnswer) -> str:
@@ -81,6 +91,10 @@ def _what_came_of(request: HttpRequest, claim: RememberedAnswer) -> str:
             raise DomainError("conflict", "That was refused a moment ago.", hint="Send it once more to see why.")
         claim = found
     raise DomainError("conflict", "That is just being done.", hint="Look in a moment whether it is there.")
+
+
+def _key(request: HttpRequest) -> dict[str, Any]:
+    return {"user_id": actor_of(request).user_id or 0, "key": f"page {_fingerprint(request)}"}
 
 
 def _fingerprint(request: HttpRequest) -> str:
@@ -104,17 +118,28 @@ def shown(form: forms.Form) -> dict[str, str]:
         name: _text(form[name].initial, field)
         for name, field in form.fields.items()
         if name in form.initial and not field.disabled and type(field.widget).__name__ != "HiddenInput"
-        and isinstance(field.widget, _ONE_VALUE) and not isinstance(field.widget, forms.SelectMultiple)
+        and (isinstance(field.widget, _ONE_VALUE) or _takes_many(field))
     }  # fmt: skip
+
+
+def _takes_many(field: forms.Field) -> bool:
+    """Whether several of its choices can be chosen."""
+    return bool(getattr(field.widget, "allow_multiple_selected", False))
 
 
 def _text(value: Any, field: forms.Field) -> str:
     if isinstance(field.widget, forms.CheckboxInput):
         return "yes" if value else ""
     found: Any = field.widget.format_value(field.prepare_value(value))
+    if _takes_many(field):
+        return _joined(found)
     if isinstance(found, list | tuple):
         found = found[0] if found else ""
     return _plain(found)
+
+
+def _joined(values: Any) -> str:
+    return ",".join(sorted(map(str, values or ())))
 
 
 def _plain(value: Any) -> str:
@@ -145,6 +170,8 @@ def keep_others_changes(form: forms.Form) -> list[str]:
             both.append(name)
         elif isinstance(form.fields[name].widget, forms.CheckboxInput) and not now:
             data.pop(form.add_prefix(name), None)
+        elif _takes_many(form.fields[name]):
+            data.setlist(form.add_prefix(name), now.split(",") if now else [])
         else:
             data[form.add_prefix(name)] = now
     form.data = data
@@ -154,6 +181,8 @@ def keep_others_changes(form: forms.Form) -> list[str]:
 def _sent(form: forms.Form, name: str) -> str:
     field = form.fields[name]
     value = field.widget.value_from_datadict(form.data, form.files, form.add_prefix(name))
+    if _takes_many(field):
+        return _joined(value)
     return ("yes" if value else "") if isinstance(field.widget, forms.CheckboxInput) else _plain(value)
 
 
@@ -162,7 +191,9 @@ def say_who_was_faster(form: forms.Form, names: list[str]) -> None:
     for name in names:
         field = form.fields[name]
         now = _text(form[name].initial, field)
-        words = {str(key): str(label) for key, label in getattr(field, "choices", ())}.get(now, now) or "empty"
+        labels = {str(key): str(label) for key, label in getattr(field, "choices", ())}
+        chosen = now.split(",") if _takes_many(field) else [now]
+        words = ", ".join(labels.get(each, each) for each in chosen) or "empty"
         form.add_error(
             name, f"This was changed meanwhile: it is {words} by now. Save once more if it is to be as you typed it."
         )

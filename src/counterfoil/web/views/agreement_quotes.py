@@ -10,7 +10,7 @@ from typing import Any
 from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import path
+from django.urls import path, reverse
 
 from counterfoil.agreements.commitments import term_through
 from counterfoil.agreements.models import Addition, Agreement
@@ -24,6 +24,7 @@ from counterfoil.core.pricing.terms import term_words
 from counterfoil.flows.renewals import ChangeInput, propose_change, propose_renewal
 from counterfoil.web.actions import actor_of, today
 from counterfoil.web.forms import DayField, parse_day, require
+from counterfoil.web.sent import once, token
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +56,28 @@ def quote_change(request: HttpRequest, pk: int) -> HttpResponse:
     refusal: DomainError | None = None
     if sent is not None and form.is_valid():
         try:
-            quote = _propose(request, found, form.cleaned_data["start_date"])
+            return redirect(once(request, lambda: _propose(request, found, form.cleaned_data["start_date"])))
         except DomainError as error:
             refusal = error
-        else:
-            return redirect("web:quote", quote.pk)
-    context = {"agreement": found, "form": form, "choices": _choices(found, sent or {}), "refusal": refusal}
+    context = {
+        "agreement": found,
+        "form": form,
+        "choices": _choices(found, sent or {}),
+        "refusal": refusal,
+        "sent": token(),
+    }
     return render(request, "web/agreements/quote_change.html", context, status=200 if sent is None else 422)
 
 
-def _propose(request: HttpRequest, found: Agreement, start: Any) -> Any:
+def _propose(request: HttpRequest, found: Agreement, start: Any) -> str:
+    """Make the quote that was asked for; its address."""
+    actor, on = actor_of(request), today()
     if request.POST.get("renew"):
-        return propose_renewal(actor=actor_of(request), agreement_id=found.pk, on=today())
-    changes = [change for addition in _running(found) if (change := _change(addition, request.POST)) is not None]
-    return propose_change(actor=actor_of(request), agreement_id=found.pk, changes=changes, start_date=start, on=today())
+        quote = propose_renewal(actor=actor, agreement_id=found.pk, on=on)
+    else:
+        changes = [change for addition in _running(found) if (change := _change(addition, request.POST)) is not None]
+        quote = propose_change(actor=actor, agreement_id=found.pk, changes=changes, start_date=start, on=on)
+    return reverse("web:quote", args=[quote.pk])
 
 
 def _running(found: Agreement) -> list[Addition]:

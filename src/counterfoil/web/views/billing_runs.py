@@ -25,6 +25,7 @@ from counterfoil.web import navigation
 from counterfoil.web.actions import actor_of, attempt, now, today
 from counterfoil.web.forms import ChoiceOf, CompanyField, DayField, PageForm, may, posted, require, run_deed
 from counterfoil.web.lists import Chips, Column, ListSpec, show_list
+from counterfoil.web.sent import once, token
 
 #: Rows of a preview that are shown, those with the largest changes.
 MOST_ROWS: Final = 200
@@ -111,19 +112,24 @@ def new(request: HttpRequest) -> HttpResponse:
         require(request, commands.start_billing_run)
     form, refusal = RunForm(posted(request), initial=_usual()), None
     if request.method == "POST" and form.is_valid():
-        run, refusal = attempt(
-            form, lambda: commands.start_billing_run(actor=actor_of(request), now=now(), **form.given())
-        )
-        if run is not None:
-            return redirect("web:billing_run", run.pk)
+        address, refusal = attempt(form, lambda: once(request, lambda: _start(request, form)))
+        if address is not None:
+            return redirect(address)
     context = {
         "form": form,
         "refusal": refusal,
         "waiting": len(due_agreements(through=today())),
         "under_way": unfinished_run(),
         "may": may(request, start=commands.start_billing_run),
+        "sent": token(),
     }
     return render(request, "web/bill/run_new.html", context, status=422 if form.errors or refusal else 200)
+
+
+def _start(request: HttpRequest, form: RunForm) -> str:
+    """Start the run; its address."""
+    made = commands.start_billing_run(actor=actor_of(request), now=now(), **form.given())
+    return reverse("web:billing_run", args=[made.pk])
 
 
 def preview(request: HttpRequest) -> HttpResponse:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import path
+from django.urls import path, reverse
 
 from counterfoil.catalog import imports as product_imports
 from counterfoil.companies import imports as company_imports
@@ -24,6 +24,7 @@ from counterfoil.web.forms import (
     may,
     require,
 )
+from counterfoil.web.sent import once, token
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +81,24 @@ def imports(request: HttpRequest) -> HttpResponse:
     try:
         filename, content = uploaded(request)
         if "confirmed" in request.POST:
-            result = chosen.run(actor=actor_of(request), content=content, filename=filename)
-            said = f"{result.created} new, {result.updated} changed, {result.unchanged} unchanged"
-            messages.success(request, f"{chosen.label} imported: {said}.")
-            return redirect(chosen.then)
+            return redirect(once(request, lambda: _run(request, chosen, content, filename)))
         context |= {
             "preview": chosen.preview(content=content),
             "filename": filename,
             "content": base64.b64encode(content).decode(),
+            "sent": token(),
         }
     except DomainError as refusal:
         return render(request, "web/setup/imports.html", {**context, "refusal": refusal}, status=422)
     return render(request, "web/setup/imports.html", context, status=422 if context["preview"].errors else 200)
+
+
+def _run(request: HttpRequest, chosen: Import, content: bytes, filename: str) -> str:
+    """Import the file; where its records are listed."""
+    result = chosen.run(actor=actor_of(request), content=content, filename=filename)
+    said = f"{result.created} new, {result.updated} changed, {result.unchanged} unchanged"
+    messages.success(request, f"{chosen.label} imported: {said}.")
+    return reverse(chosen.then)
 
 
 def uploaded(request: HttpRequest) -> tuple[str, bytes]:

@@ -41,7 +41,18 @@ from counterfoil.ledger.queries import account_balances, natural_balance
 from counterfoil.platform.lookup import existing
 from counterfoil.web.actions import actor_of, today
 from counterfoil.web.bookkeeping import entries_url
-from counterfoil.web.forms import ChoiceOf, Deed, PageForm, ProductField, form_page, may, posted, require, run_deed
+from counterfoil.web.forms import (
+    ChoiceOf,
+    Deed,
+    PageForm,
+    ProductField,
+    form_page,
+    may,
+    parse_day,
+    posted,
+    require,
+    run_deed,
+)
 from counterfoil.web.lists import Chips, Column, ListSpec, search_of, show_list
 from counterfoil.web.remembered import remembered
 
@@ -344,6 +355,9 @@ def set_a_mapping(request: HttpRequest) -> HttpResponse:
         name: _id(request.GET[name]) for name in MappingForm.base_fields if request.GET.get(name)
     }
     initial["role"] = request.GET["role"] if request.GET.get("role") in known else MAPPABLE[0].value
+    initial.setdefault("account_id", None)
+    if request.method == "POST":
+        initial["account_id"] = _account_by_now(initial) or initial["account_id"]
     form = MappingForm(posted(request), initial=initial)
     listed = reverse("web:gl_mappings")
     deed = Deed(
@@ -365,6 +379,13 @@ def set_a_mapping(request: HttpRequest) -> HttpResponse:
             raise DomainError(error.code, error.message, named, error.hint, error.details) from error
 
     return form_page(request, set_mapping, form, run, deed)
+
+
+def _account_by_now(asked: dict[str, Any]) -> int | None:
+    """The account that somebody else may have mapped meanwhile to what the address asks for, which had none."""
+    record = {f"{name}_id": asked[f"{name}_id"] for name, _ in KINDS if asked.get(f"{name}_id")}
+    found = mappings().filter(role=asked["role"], **record).first() if record else None
+    return found.account_id if found else None
 
 
 @require_POST
@@ -443,7 +464,9 @@ def _next_year(found: Sequence[AccountingPeriod]) -> date:
 def open_next(request: HttpRequest) -> HttpResponse:
     """Open the next twelve months."""
     require(request, open_periods)
-    first = _next_year(list(AccountingPeriod.objects.order_by("start")))
+    following = _next_year(list(AccountingPeriod.objects.order_by("start")))
+    # Those that the page showed: sent twice, it does not open the twelve after them.
+    first = min(parse_day(request.POST.get("first")) or following, following)
     last = add_months(first, 11)
     return run_deed(
         request,

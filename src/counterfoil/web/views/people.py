@@ -8,7 +8,7 @@ from typing import Any, Final
 from django import forms
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
@@ -24,6 +24,7 @@ from counterfoil.platform.users import (
     create_user,
     revoke_api_token,
 )
+from counterfoil.web import sent
 from counterfoil.web.actions import actor_of, now
 from counterfoil.web.forms import DayField, Deed, PageForm, form_page, posted, require, run_deed
 from counterfoil.web.lists import Chips, Column, ListSpec, search_of, show_list
@@ -199,17 +200,23 @@ def new_token(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     form = TokenForm(posted(request), initial={"scopes": ["read"], "expires_on": None})
     refusal: DomainError | None = None
-    if request.method == "POST" and form.is_valid():
+    made: dict[str, Any] = {}
+
+    def make() -> str:
         given = form.cleaned_data
+        made["token"], made["key"] = create_api_token(
+            actor=actor,
+            user_id=actor.user_id or 0,
+            name=given["name"],
+            scopes=given["scopes"],
+            now=now(),
+            expires_at=_end_of(given["expires_on"]),
+        )
+        return reverse("web:api_tokens")
+
+    if request.method == "POST" and form.is_valid():
         try:
-            token, key = create_api_token(
-                actor=actor,
-                user_id=actor.user_id or 0,
-                name=given["name"],
-                scopes=given["scopes"],
-                now=now(),
-                expires_at=_end_of(given["expires_on"]),
-            )
+            where = sent.once(request, make)
         except DomainError as error:
             field = {"expires_at": "expires_on"}.get(error.field or "", error.field)
             if field in form.fields:
@@ -217,8 +224,10 @@ def new_token(request: HttpRequest) -> HttpResponse:
             else:
                 refusal = error
         else:
+            if not made:
+                return redirect(where)
             # The key goes into this answer alone, which nothing may keep.
-            answer = render(request, "web/people/token_made.html", {"token": token, "key": key})
+            answer = render(request, "web/people/token_made.html", made)
             answer["Cache-Control"] = "no-store"
             return answer
     deed = Deed(
@@ -229,7 +238,7 @@ def new_token(request: HttpRequest) -> HttpResponse:
         said=lambda _: "",
         crumbs=(("API tokens", reverse("web:api_tokens")),),
     )
-    context = {"form": form, "lines": None, "deed": deed, "refusal": refusal}
+    context = {"form": form, "lines": None, "deed": deed, "refusal": refusal, "sent": sent.token()}
     return render(request, "web/people/form.html", context, status=422 if request.method == "POST" else 200)
 
 

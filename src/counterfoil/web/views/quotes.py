@@ -54,6 +54,7 @@ from counterfoil.web.forms import (
 )
 from counterfoil.web.lists import Chips, Column, ListSpec, search_of, show_list
 from counterfoil.web.quote_rows import discount_text
+from counterfoil.web.sent import once, token
 from counterfoil.web.threads import side_of
 from counterfoil.web.views.quote_editor import editor_context
 
@@ -197,6 +198,7 @@ def _shown(request: HttpRequest, version: QuoteVersion) -> HttpResponse:
         "deposit_words": discount_text(version.deposit_kind, version.deposit_value),
         "visits": list(version.visits.all()[:8]),
         "questions": list(version.messages.all()),
+        "sent": token(),
         "acceptance": record,
         **(side_of(quote, version, *([quote.opportunity] if quote.opportunity else []))),
     }
@@ -503,11 +505,15 @@ def link_revoke(request: HttpRequest, link_id: int) -> HttpResponse:
 @require_POST
 def answer(request: HttpRequest, version_id: int) -> HttpResponse:
     """Answer the customer's question."""
-    said = acceptance.answer_question(
-        actor=actor_of(request), version_id=version_id, text=request.POST.get("text", ""), now=now()
-    )
-    messages.success(request, "The customer sees the answer by the link.")
-    return redirect("web:quote", said.version.quote_id)
+
+    def tell() -> str:
+        said = acceptance.answer_question(
+            actor=actor_of(request), version_id=version_id, text=request.POST.get("text", ""), now=now()
+        )
+        messages.success(request, "The customer sees the answer by the link.")
+        return reverse("web:quote", args=[said.version.quote_id])
+
+    return redirect(once(request, tell))
 
 
 @require_GET

@@ -297,8 +297,8 @@ def _mapping_page(request: HttpRequest, found: MappingRow | None) -> HttpRespons
     if "read" in request.POST:
         shown = {"form": form, "deed": deed, "lines": None, "refusal": refusal, **context}
         return render(request, "web/match/mapping.html", shown, status=422 if refusal else 200)
-    return form_page(request, column_mappings.create_column_mapping, form, run, deed,
-                     template="web/match/mapping.html", context=context)  # fmt: skip
+    command = column_mappings.update_column_mapping if found else column_mappings.create_column_mapping
+    return form_page(request, command, form, run, deed, template="web/match/mapping.html", context=context)
 
 
 def _stored(found: MappingRow | None) -> dict[str, Any]:
