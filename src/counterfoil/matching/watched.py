@@ -1,8 +1,7 @@
 """Triggers that note which threads have changed, on the tables of their legs.
 
 They stand on proxies here, so that the contexts below need not know that anybody watches. Each is one look at all rows
-of a statement; what it notes is added to a list and never waits for anybody. Billing writes lines before their
-invoices: their threads are noted with the invoice.
+of a statement; what it notes is added to a list and never waits for anybody.
 """
 
 from __future__ import annotations
@@ -218,35 +217,36 @@ class WatchedSerialNumber(SerialNumber):
         )
 
 
-_ON_INVOICES = """
-    SELECT l.origin_id, NULL::bigint
-    FROM ({}) i JOIN billing_invoiceline l ON l.invoice_id = i.id AND l.origin_id IS NOT NULL
-"""
-
-
 class WatchedInvoice(Invoice):
-    """An invoice that was written after its lines; a draft that is closed."""
+    """A draft that is closed."""
 
     class Meta:
         proxy = True
-        triggers = [
-            *noting(_ON_INVOICES.format("SELECT id FROM n"), update=False, delete=False),
-            *noting(
-                _ON_INVOICES.format("SELECT id FROM n GROUP BY id HAVING count(DISTINCT status) = 2"),
-                insert=False,
-                delete=False,
-            ),
-        ]
+        triggers = noting(
+            """
+            SELECT l.origin_id, NULL::bigint
+            FROM (SELECT id FROM n GROUP BY id HAVING count(DISTINCT status) = 2) i
+            JOIN billing_invoiceline l ON l.invoice_id = i.id AND l.origin_id IS NOT NULL
+            """,
+            insert=False,
+            delete=False,
+        )
 
 
 class WatchedInvoiceLine(InvoiceLine):
-    """A line of an invoice that is there already."""
+    """A line of an invoice, whether that is written before or after it.
+
+    What an invoice has beside a line is looked up invoice by invoice: joined, a billing run would read all invoices.
+    """
 
     class Meta:
         proxy = True
         triggers = noting("""
-            SELECT coalesce(n.origin_id, (
-                SELECT min(s.origin_id) FROM billing_invoiceline s WHERE s.invoice_id = n.invoice_id
-            )), NULL::bigint
-            FROM n JOIN billing_invoice i ON i.id = n.invoice_id
+            SELECT origin_id, NULL::bigint FROM n WHERE origin_id IS NOT NULL
+            UNION ALL
+            SELECT (
+                SELECT min(s.origin_id) FROM billing_invoice i JOIN billing_invoiceline s ON s.invoice_id = i.id
+                WHERE i.id = m.invoice_id
+            ), NULL::bigint
+            FROM (SELECT DISTINCT invoice_id FROM n WHERE origin_id IS NULL) m
         """)
