@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
@@ -22,6 +23,7 @@ from tests.world import FINANCE, World
 from counterfoil.accounting.verification import verify
 from counterfoil.billing.commands import invoice_agreement, invoice_agreements_through
 from counterfoil.billing.models import BillingRun, Invoice
+from counterfoil.core.errors import DomainError
 from counterfoil.flows import billing_run as flow
 from counterfoil.flows.billing_preview import preview_billing_run
 from counterfoil.flows.billing_run import start_billing_run
@@ -142,3 +144,46 @@ def test_killed_workers_leave_nothing_half_done(committed_world: World, small_ch
     assert JournalEntry.objects.filter(source_type="invoice").count() == AGREEMENTS
     assert wrong() == []
     print(f"{killed} workers killed while {' and '.join(sorted(statuses))}")
+
+
+def unsettle(run: BillingRun, workers: list[BaseProcess], dice: random.Random) -> None:
+    """Kill a worker, pause and resume the run, or cancel it, as long as it can be."""
+    deed = dice.choice(("kill", "kill", "pause", "pause", "cancel"))
+    with suppress(DomainError):
+        if deed == "kill":
+            kill(workers.pop())
+        elif deed == "pause":
+            flow.pause_billing_run(actor=FINANCE, run_id=run.pk)
+            flow.resume_billing_run(actor=FINANCE, run_id=run.pk)
+        elif dice.random() < 0.2:
+            flow.cancel_billing_run(actor=FINANCE, run_id=run.pk)
+
+
+@pytest.mark.parametrize("mode", ["transfer", "close", "draft"])
+def test_whatever_happens_to_a_run_it_bills_once_or_not_at_all(
+    committed_world: World, small_chunks: None, mode: str
+) -> None:
+    ids = seed(90)
+    run = started(mode)
+    dice, workers, moments = random.Random(), [begin(run), begin(run)], 0
+    while BillingRun.objects.get(pk=run.pk).status not in ("finished", "cancelled"):
+        time.sleep(dice.uniform(0.0, 0.06))
+        moments += 1
+        if moments <= 8:
+            unsettle(run, workers, dice)
+        workers = [*(worker for worker in workers[-3:] if worker.is_alive()), begin(run)]
+    for worker in workers:
+        worker.join(60)
+        assert not worker.is_alive()
+
+    run.refresh_from_db()
+    billed = len(ids) if run.status == "finished" else 0
+    numbers = sorted(Invoice.objects.exclude(number=None).values_list("number", flat=True))
+    closed = 0 if mode == "draft" else billed
+    assert numbers == [f"INV-{n:04d}" for n in range(1, closed + 1)]
+    assert billed == Invoice.objects.count() or (mode, billed) == (
+        "draft",
+        0,
+    )  # drafts that a cancelled run has made stay
+    assert Invoice.objects.values("agreement").distinct().count() == Invoice.objects.count()
+    assert (run.problem, wrong()) == ("", [])
