@@ -108,13 +108,7 @@ def test_the_books_are_opened_for_the_twelve_months_that_were_shown(client: Clie
 def test_a_run_that_is_over_is_not_started_again(client: Client, world: World) -> None:
     sign_in(client, Role.FINANCE)
     address = "/billing-runs/new/"
-    given = {
-        "through": "2026-01-01",
-        "invoice_date": "2026-01-01",
-        "mode": "close",
-        "agreement_type": "",
-        "company": "",
-    }
+    given = {"through": "2026-01-01", "invoice_date": "2026-01-01", "mode": "close"}
     twice(client, address, opened(client, address) | given)
     assert BillingRun.objects.count() == 1
 
@@ -214,6 +208,8 @@ def test_two_who_map_the_same_account(client: Client, world: World) -> None:
     assert GLMapping.objects.get(role="cogs", category=hardware).account == first
     twice(client, address, hidden(said) | given | {"account_id": second.pk})
     assert GLMapping.objects.get(role="cogs", category=hardware).account == second
+    beyond = f"/gl-mapping/set/?role=cogs&category_id={10**30}"
+    done(post(client, beyond, opened(client, beyond), given, account_id=first.pk))
 
 
 def test_a_role_that_was_taken_away_does_not_come_back_with_a_name(client: Client, world: World) -> None:
