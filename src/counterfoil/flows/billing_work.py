@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 
 from django.db import DatabaseError, OperationalError, connection, transaction
 
-from counterfoil.accounting.models import Batch, BatchStatus
+from counterfoil.accounting.models import BatchStatus
 from counterfoil.agreements.models import BillingState
 from counterfoil.billing.deposits import agreements_with_deposits, take_deposits_off_drafts
 from counterfoil.billing.models import (
@@ -116,13 +116,19 @@ _TAKE: Final = """
 _TAKE_IF_FREE: Final = _TAKE.replace("FOR UPDATE", "FOR UPDATE SKIP LOCKED")
 
 
-#: Notes that a run is numbered, and which numbers each chunk has.
+#: Notes that a run is numbered, and which numbers each chunk has; begins the batch that takes it to the books, if any.
 _NUMBERED: Final = """
     WITH chunks AS (
         UPDATE billing_billingrunchunk c SET numbers = given.numbers
         FROM unnest(%s::bigint[], %s::jsonb[]) given(id, numbers) WHERE c.id = given.id
+    ), batch AS (
+        INSERT INTO accounting_batch (number, status, created_at, created_by, transferred_by)
+        SELECT number, 'open', clock_timestamp(), %s, '' FROM (VALUES (%s::text)) b(number) WHERE number IS NOT NULL
+        RETURNING id
     )
-    UPDATE billing_billingrun SET status = %s, invoice_count = %s, total = %s, batch_id = %s WHERE id = %s
+    UPDATE billing_billingrun
+    SET status = %s, invoice_count = %s, total = %s, batch_id = (SELECT id FROM batch) WHERE id = %s
+    RETURNING batch_id
 """
 
 
@@ -526,8 +532,7 @@ class Worker:
                 numbers = taken_now[name]
                 taken |= {"prefix": numbers.prefix, "width": numbers.width, "first": numbers.first + given[name]}
                 given[name] += taken["count"]
-        if self.books:
-            run.batch_id = Batch.objects.create(number=taken_now["batch"].nth(0), created_by=self.actor.name).pk
+        batch = taken_now["batch"].nth(0) if self.books else None
         run.status = RunStatus.NUMBERED.value
         run.invoice_count = sum(chunk.invoice_count for chunk in chunks)
         run.total = sum_money(chunk.total for chunk in chunks)
@@ -535,8 +540,12 @@ class Worker:
         with connection.cursor() as cursor:
             cursor.execute(
                 _NUMBERED,
-                [array_of(ids), array_of(numbered), run.status, run.invoice_count, run.total, run.batch_id, run.pk],
-            )
+                [
+                    array_of(ids), array_of(numbered), self.actor.name, batch,
+                    run.status, run.invoice_count, run.total, run.pk,
+                ],
+            )  # fmt: skip
+            (run.batch_id,) = cursor.fetchone()
         self._say(f"numbered {run.invoice_count} invoices of {run.number}, {format_money(run.total)} with tax")
         return True
 

@@ -11,6 +11,7 @@ from counterfoil.matching.holding import AGREEMENT, INVOICE, PURCHASE_ORDER, VEN
 from counterfoil.matching.matching import match_lines, origins_of
 from counterfoil.platform.anyof import AMONG, array_text
 from counterfoil.platform.holds import inspector
+from counterfoil.platform.lookup import is_there
 
 _ORDERS_OF_BILLS: Final = """
     SELECT DISTINCT l.purchase_order_id FROM procurement_vendorbillline b
@@ -49,6 +50,8 @@ def look_at_invoices(ids: list[int]) -> None:
 @inspector(AGREEMENT)
 def look_at_agreements(ids: list[int]) -> None:
     """Before they are billed: there may be thousands, so only those that have changed since they were matched."""
+    if not is_there("SELECT 1 FROM matching_threadtomatch"):
+        return
     with connection.cursor() as cursor:
         cursor.execute(_CHANGED, {"of": array_text(ids)})
         changed = [row[0] for row in cursor.fetchall()]
