@@ -74,11 +74,10 @@ _WAIT: Final = 0.05  # not money
 #: What a worker reports after each chunk: how many invoices there were on it.
 Report = Callable[[int], None]
 
-#: Takes a chunk. What is rated need not be on the disk before work goes on: numbering, which relies on it, puts it
-#: there, and what a crash loses before that is rated again.
+#: Takes a chunk. What is done need not be on the disk before work goes on: a server that dies loses the last of it
+#: alone, which is done again, under the same numbers. The end of the run puts everything there.
 _CLAIM: Final = """
-    SELECT c.id, c.position, c.agreement_ids, c.numbers,
-        set_config('synchronous_commit', CASE WHEN %s THEN 'off' ELSE current_setting('synchronous_commit') END, true)
+    SELECT c.id, c.position, c.agreement_ids, c.numbers, set_config('synchronous_commit', 'off', true)
     FROM billing_billingrun r JOIN billing_billingrunchunk c ON c.run_id = r.id
     WHERE r.id = %s AND r.status = %s AND c.status = %s
     ORDER BY c.id = ANY(%s) DESC, c.position LIMIT 1
@@ -128,7 +127,7 @@ _NUMBERED: Final = """
     )
     UPDATE billing_billingrun
     SET status = %s, invoice_count = %s, total = %s, batch_id = (SELECT id FROM batch) WHERE id = %s
-    RETURNING batch_id
+    RETURNING batch_id, set_config('synchronous_commit', 'off', true)
 """
 
 
@@ -272,10 +271,9 @@ class Worker:
 
     def _claim(self) -> Chunk | None:
         is_writing = self.run.status == RunStatus.NUMBERED
-        only_rates = not is_writing and self.run.mode != RunMode.DRAFT
         wanted = ChunkStatus.RATED if is_writing else ChunkStatus.WAITING
         with connection.cursor() as cursor:
-            cursor.execute(_CLAIM, [only_rates, self.run.pk, self.run.status, wanted.value, array_text(self._kept)])
+            cursor.execute(_CLAIM, [self.run.pk, self.run.status, wanted.value, array_text(self._kept)])
             row = cursor.fetchone()
         if row is None:
             return None
@@ -545,7 +543,7 @@ class Worker:
                     run.status, run.invoice_count, run.total, run.pk,
                 ],
             )  # fmt: skip
-            (run.batch_id,) = cursor.fetchone()
+            run.batch_id, _ = cursor.fetchone()
         self._say(f"numbered {run.invoice_count} invoices of {run.number}, {format_money(run.total)} with tax")
         return True
 
